@@ -1,0 +1,1 @@
+"""Steward: the site and what joins its apps."""

@@ -1,0 +1,1 @@
+"""What every app stands on: environment, errors, people, permissions, jobs and the audit chain."""

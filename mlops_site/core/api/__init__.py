@@ -1,0 +1,1 @@
+"""What every endpoint shares: authentication, problem+json, strict input, pages, idempotency."""

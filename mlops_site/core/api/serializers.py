@@ -1,0 +1,48 @@
+"""Serializers that refuse what they do not know."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from rest_framework import serializers
+
+MAX_TEXT = 2000
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Unknown fields are refused by name instead of being dropped."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict):
+            unknown = {
+                str(name)[:80]: [serializers.ErrorDetail(f"unknown field; known: {', '.join(self.fields)}", "unknown_field")]
+                for name in data
+                if name not in self.fields
+            }
+            if unknown:
+                raise serializers.ValidationError(unknown)
+        return super().to_internal_value(data)
+
+
+class TextField(serializers.CharField):
+    """Text a person types: bounded, no control characters but new lines and tabs."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"max_length": MAX_TEXT, **kwargs})
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        if any(ord(c) < 32 and c not in "\n\t\r" for c in text):
+            raise serializers.ValidationError("must not contain control characters", code="control_character")
+        return text
+
+
+class FiniteField(serializers.FloatField):
+    """A number that is neither NaN nor infinite; booleans are not numbers here."""
+
+    def to_internal_value(self, data: Any) -> float:
+        value = super().to_internal_value(data)
+        if isinstance(data, bool) or not math.isfinite(value):
+            raise serializers.ValidationError(f"must be a finite number but got {data!r}"[:200], code="not_finite")
+        return value

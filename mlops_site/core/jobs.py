@@ -1,0 +1,148 @@
+"""The leased row as a queue: claim, heartbeat, fenced progress, end, cancel, sweep. Celery only rings the bell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.apps import apps
+from django.conf import settings
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from mlops_site.core import events
+from mlops_site.core.choices import JobState
+from mlops_site.core.errors import Conflict
+from mlops_site.core.models import Job
+from mlops_site.core.permissions import Actor
+
+MAX_STALLED = 3  # consecutive attempts without progress
+J = TypeVar("J", bound=Job)
+
+
+class LeaseLost(Exception):
+    """Another attempt owns the row, or it was cancelled: stop at once and write nothing."""
+
+
+def kinds() -> list[type[Job]]:
+    """Every concrete kind of job."""
+    return [model for model in apps.get_models() if issubclass(model, Job)]
+
+
+def find(job_id: UUID | str) -> Job | None:
+    """The job of any kind with this id."""
+    return next((job for kind in kinds() if (job := kind._default_manager.filter(pk=job_id).first())), None)
+
+
+def _claimable() -> Q:
+    """Waiting, or running under a lease that has run out. Times are the database's: machines' clocks differ."""
+    return Q(state=JobState.QUEUED) | Q(state=JobState.RUNNING, lease_until__lt=Now())
+
+
+def _lease() -> Any:
+    return Now() + timedelta(seconds=settings.JOB_LEASE_SECS)
+
+
+def claim(job: J, *, worker: str) -> J | None:
+    """Take the job, or None when somebody else has it, it has ended, or it must be given up."""
+    rows = type(job)._default_manager.filter(_claimable(), pk=job.pk)
+    if _end_unclaimable(rows, job):
+        return None
+    taken = rows.filter(stalled__lt=MAX_STALLED, cancel_requested_at=None).update(
+        state=JobState.RUNNING, attempt=F("attempt") + 1, stalled=F("stalled") + 1, worker=worker[:200], lease_until=_lease(),
+    )
+    if not taken:
+        return None
+    job.refresh_from_db()
+    if job.started_at is None:
+        type(job)._default_manager.filter(pk=job.pk, started_at=None).update(started_at=Now())
+    return job
+
+
+def _end_unclaimable(rows: Any, job: Job) -> bool:
+    """A cancelled job, or one with too many attempts without progress, ends here rather than run again."""
+    if rows.filter(cancel_requested_at__isnull=False).exists():
+        return _end(rows.filter(cancel_requested_at__isnull=False), job, JobState.CANCELLED, "cancelled")
+    spent = rows.filter(stalled__gte=MAX_STALLED)
+    if last := spent.first():
+        reason = f"stopped after {MAX_STALLED} attempts without progress; the last one: {last.error or 'its worker was lost'}"
+        return _end(spent, job, JobState.FAILED, reason)
+    return False
+
+
+def beat(job: Job) -> bool:
+    """Extend the lease. False: the lease is lost or the job has ended; kill the child."""
+    return bool(_mine(job).update(lease_until=_lease()))
+
+
+def advance(job: Job, *, step: str | None = None, progress: float | None = None, **fields: Any) -> None:
+    """Write progress of this attempt (a completed trial or step). Raises LeaseLost when it is no longer ours."""
+    changes: dict[str, Any] = {**fields, "stalled": 0}
+    if step is not None:
+        changes["step"] = step[:200]
+    if progress is not None:
+        changes["progress"] = min(max(progress, 0.0), 1.0)
+    if not _mine(job).update(**changes):
+        raise LeaseLost(f"attempt {job.attempt} of {job} is no longer current")
+    for name, value in changes.items():
+        setattr(job, name, value)
+
+
+@contextmanager
+def fenced(job: J) -> Iterator[J]:
+    """A transaction in which the row is locked and still this attempt's: what is written inside is written once."""
+    with events.atomic():
+        row = type(job)._default_manager.select_for_update().filter(
+            pk=job.pk, attempt=job.attempt, state=JobState.RUNNING, cancel_requested_at=None
+        ).first()
+        if row is None:
+            raise LeaseLost(f"attempt {job.attempt} of {job} is no longer current")
+        yield row
+
+
+def finish(job: Job, state: str, *, error: str = "", **fields: Any) -> bool:
+    """End this attempt's job. False when it was not ours to end."""
+    return _end(_mine(job), job, state, error, **fields)
+
+
+def release(job: Job, *, error: str) -> None:
+    """This attempt's process is gone: back to the queue, with the reason, for the next claim."""
+    _mine(job).update(state=JobState.QUEUED, lease_until=None, error=error)
+
+
+def cancel(job: Job, *, actor: Actor, team: str) -> Job:
+    """Ask the job to stop; one that waits ends at once, one that runs when its watcher sees it. Idempotent."""
+    rows = type(job)._default_manager.filter(pk=job.pk)
+    with events.atomic():
+        asked = rows.filter(state__in=[JobState.QUEUED, JobState.RUNNING], cancel_requested_at=None).update(
+            cancel_requested_at=Now()
+        )
+        job.refresh_from_db()
+        if not asked and job.state in (JobState.SUCCEEDED, JobState.FAILED):
+            raise Conflict(f"{job} cannot be cancelled because it has {job.state}", code="already_ended")
+        if asked:
+            events.record(f"{job.kind}.cancel_requested", actor=actor, subject=job.subject, team=team)
+            _end(rows.filter(state=JobState.QUEUED), job, JobState.CANCELLED, "cancelled")
+    job.refresh_from_db()
+    return job
+
+
+def due() -> list[Job]:
+    """Rows that somebody should claim or end now: the sweep rings the bell for each."""
+    return [job for kind in kinds() for job in kind._default_manager.filter(_claimable()).order_by("created_at")[:100]]
+
+
+def _mine(job: Job) -> Any:
+    return type(job)._default_manager.filter(pk=job.pk, attempt=job.attempt, state=JobState.RUNNING)
+
+
+def _end(rows: Any, job: Job, state: str, error: str, **fields: Any) -> bool:
+    with events.atomic():
+        ended = rows.update(state=state, error=error, finished_at=Now(), lease_until=None, **fields)
+        if ended:
+            data = {"error": error[:500], "attempt": job.attempt}
+            events.record(f"{job.kind}.{state}", actor=Actor.system("jobs"), subject=job.subject, team=job.team_name, data=data)
+    return bool(ended)

@@ -1,0 +1,39 @@
+"""manage.py execute_run ID --attempt N: does one attempt of a job, in the process that the worker watches."""
+
+import logging
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.module_loading import import_string
+
+from mlops_site.core import child, jobs
+from mlops_site.core.choices import JobState
+from mlops_site.core.errors import StewardError
+
+log = logging.getLogger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Do one attempt of a claimed job. The worker calls this; by hand it does nothing unless the lease is held."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("id")
+        parser.add_argument("--attempt", type=int, required=True)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        child.die_with_parent()
+        job = jobs.find(options["id"])
+        if job is None:
+            raise CommandError(f"no job {options['id']}")
+        if job.state != JobState.RUNNING or job.attempt != options["attempt"]:
+            sys.exit(child.LOST)
+        try:
+            import_string(job.executor)(job)
+        except jobs.LeaseLost:
+            sys.exit(child.LOST)
+        except StewardError as error:
+            jobs.finish(job, JobState.FAILED, error=error.detail)
+        except Exception as error:
+            log.exception("%s failed", job)
+            jobs.finish(job, JobState.FAILED, error=f"{type(error).__name__}: {error}"[:2000])

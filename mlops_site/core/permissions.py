@@ -1,0 +1,139 @@
+"""The one table: which role may do which action in its team. Nothing else in the project grants anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeVar
+
+from django.db import models
+
+from mlops_site.core.choices import Role
+from mlops_site.core.errors import Forbidden, Invalid, FieldError
+from mlops_site.core.models import Membership, Team, Token, User
+
+
+class Action(StrEnum):
+    VIEW = "view"  # models, versions, runs, data sets, requests
+    SCHEMA_VIEW = "schema.view"
+    MODEL_CREATE = "model.create"
+    MODEL_EDIT = "model.edit"
+    POLICY_SET = "policy.set"  # let candidates go to production without a person
+    VERSION_REGISTER = "version.register"
+    STAGE_MOVE = "stage.move"  # the moves that need no approval
+    PROMOTION_REQUEST = "promotion.request"
+    PROMOTION_REVIEW = "promotion.review"
+    PROMOTION_DECIDE = "promotion.decide"
+    ROLLBACK = "rollback"
+    DATASET_CREATE = "dataset.create"
+    RUN_REQUEST = "run.request"
+    PREDICT = "predict"
+    PREDICTION_LOG = "prediction.log"
+    LABEL_LOG = "label.log"
+    AUDIT_VIEW = "audit.view"
+    PEOPLE_MANAGE = "people.manage"
+
+
+A = Action
+_READ = frozenset({A.VIEW, A.SCHEMA_VIEW})
+_SCIENCE = _READ | {A.VERSION_REGISTER, A.DATASET_CREATE, A.RUN_REQUEST, A.PROMOTION_REQUEST}
+ROLE_ACTIONS: dict[str, frozenset[Action]] = {
+    Role.VIEWER: _READ,
+    Role.DATA_SCIENTIST: _SCIENCE,
+    Role.ML_ENGINEER: _SCIENCE
+    | {A.MODEL_CREATE, A.MODEL_EDIT, A.STAGE_MOVE, A.PREDICT, A.PREDICTION_LOG, A.LABEL_LOG},
+    Role.VALIDATOR: _READ | {A.PROMOTION_REVIEW},
+    Role.APPROVER: _READ | {A.PROMOTION_REVIEW, A.PROMOTION_DECIDE, A.ROLLBACK, A.POLICY_SET},
+    Role.AUDITOR: _READ | {A.AUDIT_VIEW},
+    Role.ADMIN: _READ | {A.PEOPLE_MANAGE},
+    Role.SERVICE: frozenset({A.SCHEMA_VIEW, A.PREDICT, A.PREDICTION_LOG, A.LABEL_LOG}),
+}
+
+M = TypeVar("M", bound=models.Model)
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts, with the role in each team. A token narrows it to its team and scopes; the system has no roles
+    and acts only where a service says so."""
+
+    name: str
+    user: User | None = None
+    roles: dict[int, str] = field(default_factory=dict)
+    scopes: frozenset[str] | None = None  # None: all that the role allows
+
+    @classmethod
+    def of(cls, user: User) -> Actor:
+        roles = dict(Membership.objects.filter(user=user).values_list("team_id", "role")) if user.is_active else {}
+        return cls(name=user.get_username(), user=user, roles=roles)
+
+    @classmethod
+    def bearing(cls, token: Token, role: str) -> Actor:
+        return cls(
+            name=token.user.get_username(),
+            user=token.user,
+            roles={token.team_id: role},
+            scopes=frozenset(token.scopes),
+        )
+
+    @classmethod
+    def system(cls, part: str) -> Actor:
+        return cls(name=f"system:{part}")
+
+    def may(self, action: Action, team_id: int) -> bool:
+        role = self.roles.get(team_id)
+        if role is None or (self.scopes is not None and action not in self.scopes):
+            return False
+        return action in ROLE_ACTIONS[role]
+
+    def teams(self, action: Action) -> list[int]:
+        return [team_id for team_id in self.roles if self.may(action, team_id)]
+
+
+def visible(actor: Actor, rows: models.QuerySet[M], *, team: str = "team", action: Action = Action.VIEW) -> models.QuerySet[M]:
+    """The rows of the teams where the actor may do `action`; everyone else's do not exist."""
+    return rows.filter(**{f"{team}__in": actor.teams(action)})
+
+
+def require(actor: Actor, action: Action, team: Team, *, subject: str = "") -> None:
+    """Raise Forbidden, with all that the audit needs to record the refusal."""
+    if actor.may(action, team.pk):
+        return
+    role = actor.roles.get(team.pk, "no role")
+    raise refused(
+        actor,
+        f"{action} in team {team.name} is not allowed to {role} {actor.name}"
+        + ("" if actor.scopes is None or action in actor.scopes else " (the token's scopes leave it out)"),
+        action=action,
+        subject=subject or f"team:{team.name}",
+        team=team,
+    )
+
+
+def refused(
+    actor: Actor, detail: str, *, action: str, subject: str, team: Team, code: str = "forbidden"
+) -> Forbidden:
+    """A Forbidden that events.atomic records after the rollback."""
+    error = Forbidden(detail, code=code)
+    error.refusal = {"actor": actor, "action": f"{action}.refused", "subject": subject, "team": team.name, "code": code}
+    return error
+
+
+def team_for(actor: Actor, name: str | None, action: Action) -> Team:
+    """The team named, or the only one the actor is in. Another's team is answered like one that does not exist."""
+    teams = list(Team.objects.filter(pk__in=actor.roles))
+    chosen = [t for t in teams if t.name == name] if name else teams
+    if len(chosen) != 1:
+        names = ", ".join(sorted(t.name for t in teams)) or "none"
+        message = f"no team {name!r} of yours; yours: {names}" if name else f"team must be given; yours: {names}"
+        raise Invalid(message, code="unknown_team", errors=[FieldError("team", "unknown_team", message)])
+    require(actor, action, chosen[0])
+    return chosen[0]
+
+
+def person(actor: Actor) -> User:
+    """The user behind an actor, where a service needs a person or a machine rather than the system."""
+    if actor.user is None:
+        raise Forbidden(f"{actor.name} has no user; a person or a machine with a token must do this")
+    return actor.user
+

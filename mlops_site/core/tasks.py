@@ -1,0 +1,42 @@
+"""Doorbells and system jobs."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import timedelta
+
+from celery import shared_task
+from django.db import close_old_connections
+from django.utils import timezone
+
+from mlops_site.core import audit, child, jobs
+from mlops_site.core.models import IdempotencyKey
+
+
+@shared_task(name="core.execute_job")
+def execute_job(job_id: str) -> None:
+    """Claim the job and watch it to its end; a bell rung twice finds nothing to claim."""
+    close_old_connections()
+    job = jobs.find(job_id)
+    claimed = jobs.claim(job, worker=f"{socket.gethostname()}:{os.getpid()}") if job else None
+    if claimed:
+        child.watch(claimed)
+
+
+@shared_task(name="core.sweep_jobs")
+def sweep_jobs() -> None:
+    """The guarantee behind the doorbell: ring for every row that waits or whose lease ran out."""
+    for job in jobs.due():
+        execute_job.delay(str(job.pk))
+
+
+@shared_task(name="core.write_checkpoint")
+def write_checkpoint() -> None:
+    audit.write_checkpoint()
+
+
+@shared_task(name="core.delete_old_answers")
+def delete_old_answers() -> None:
+    """Idempotency keys are kept for a day."""
+    IdempotencyKey.objects.filter(created_at__lt=timezone.now() - timedelta(days=1)).delete()

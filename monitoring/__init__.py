@@ -1,0 +1,1 @@
+"""Monitoring: what happens in production."""

@@ -1,0 +1,71 @@
+"""The fixed words of the registry and the one table of stage moves."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class TaskType(models.TextChoices):
+    CLASSIFICATION = "classification", "classification"
+    REGRESSION = "regression", "regression"
+
+
+class RiskTier(models.TextChoices):
+    LOW = "low", "low"
+    MEDIUM = "medium", "medium"
+    HIGH = "high", "high"
+
+
+class Stage(models.TextChoices):
+    DEVELOPMENT = "development", "development"
+    STAGING = "staging", "staging"
+    PRODUCTION = "production", "production"
+    ARCHIVED = "archived", "archived"
+
+
+class AutoDeploy(models.TextChoices):
+    NONE = "none", "stays in development"
+    STAGING = "staging", "to staging"
+    PRODUCTION = "production", "to production"
+
+
+class Cause(models.TextChoices):
+    """Why a stage interval was opened."""
+
+    REGISTERED = "registered", "registered"
+    MOVED = "moved", "moved"
+    APPROVED = "approved", "approved request"
+    POLICY = "policy", "standing policy"
+    REPLACED = "replaced", "replaced by a promotion"
+    ROLLED_BACK = "rolled_back", "brought back by a rollback"
+    WITHDRAWN = "withdrawn", "taken out by a rollback"
+
+
+class ArtifactFormat(models.TextChoices):
+    SKOPS = "skops", "skops"
+    ONNX = "onnx", "ONNX"
+    PARQUET = "parquet", "Parquet"
+
+
+class RequestStatus(models.TextChoices):
+    PENDING = "pending", "pending"
+    APPROVED = "approved", "approved"
+    CHANGES_REQUESTED = "changes_requested", "changes requested"
+    REJECTED = "rejected", "rejected"
+    WITHDRAWN = "withdrawn", "withdrawn"
+    VOID = "void", "void"
+
+
+class Decision(models.TextChoices):
+    APPROVE = "approve", "approve"
+    REQUEST_CHANGES = "request_changes", "request changes"
+    REJECT = "reject", "reject"
+
+
+# from -> to, the moves that a person may ask for; a promotion's replacement is archived, a rollback's goes to staging
+MOVES: dict[str, tuple[str, ...]] = {
+    Stage.DEVELOPMENT: (Stage.STAGING, Stage.ARCHIVED),
+    Stage.STAGING: (Stage.PRODUCTION, Stage.DEVELOPMENT, Stage.ARCHIVED),
+    Stage.PRODUCTION: (),
+    Stage.ARCHIVED: (),
+}

@@ -1,0 +1,108 @@
+"""The law of the registry, held by the database on both engines (see core.laws)."""
+
+from __future__ import annotations
+
+from mlops_site.core.laws import Law, append_only
+
+_APPROVALS = """(SELECT COUNT(*) FROM registry_review v WHERE v.request_id = r.id AND v.decision = 'approve'
+    AND v.evidence_digest = r.evidence_digest AND v.artifact_digest = r.artifact_digest
+    AND v.reviewer_id <> r.requester_id AND (m.risk_tier = 'low' OR (v.reviewer_id <> r.author_id AND v.reviewer_id <> r.trainer_id))
+    {more})"""
+_BY_APPROVER = _APPROVALS.format(more="AND v.role = 'approver'")
+_BY_VALIDATOR = _APPROVALS.format(more="AND v.role = 'validator'")
+
+# the quorum by risk tier: low and medium one approver; high two people, an approver and a validator among them
+QUORUM = f"""({_BY_APPROVER} >= 1 AND (m.risk_tier <> 'high' OR {_BY_VALIDATOR} >= 1))"""
+
+_APPROVED = f"""EXISTS (SELECT 1 FROM registry_promotionrequest r
+    JOIN registry_version w ON w.id = r.version_id JOIN registry_registeredmodel m ON m.id = w.model_id
+    WHERE r.id = NEW.request_id AND r.version_id = NEW.version_id AND r.status = 'approved'
+    AND r.artifact_digest = w.artifact_id AND {QUORUM}
+    AND NOT EXISTS (SELECT 1 FROM registry_stageinterval u WHERE u.request_id = r.id))"""
+
+_BY_POLICY = """EXISTS (SELECT 1 FROM registry_deploypolicy p
+    JOIN registry_registeredmodel m ON m.id = p.model_id
+    JOIN core_membership s ON s.user_id = p.set_by_id AND s.team_id = m.team_id AND s.role = 'approver'
+    WHERE p.id = NEW.policy_id AND p.model_id = NEW.model_id AND p.reach = 'production'
+    AND p.id = (SELECT MAX(q.id) FROM registry_deploypolicy q WHERE q.model_id = NEW.model_id))"""
+
+_SERVED_BEFORE = """EXISTS (SELECT 1 FROM registry_stageinterval i WHERE i.version_id = NEW.version_id
+    AND i.stage = 'production' AND i.ended_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM registry_stageinterval t
+    WHERE t.version_id = i.version_id AND t.cause = 'withdrawn' AND t.id > i.id))"""
+
+_LAWFUL_PRODUCTION = f"""(
+    (NEW.cause = 'approved' AND {_APPROVED})
+    OR (NEW.cause = 'policy' AND {_BY_POLICY})
+    OR (NEW.cause = 'rolled_back' AND {_SERVED_BEFORE}))"""
+
+_TRUE_COPIES = """EXISTS (SELECT 1 FROM registry_promotionrequest r JOIN registry_registeredmodel m ON m.id = r.model_id
+    WHERE r.id = NEW.request_id AND r.status = 'pending' AND r.requester_id = NEW.requester_id AND r.author_id = NEW.author_id
+    AND r.trainer_id = NEW.trainer_id AND r.evidence_digest = NEW.evidence_digest
+    AND r.artifact_digest = NEW.artifact_digest AND m.risk_tier = NEW.risk_tier)"""
+
+_HOLDS_ROLE = """EXISTS (SELECT 1 FROM registry_promotionrequest r JOIN registry_registeredmodel m ON m.id = r.model_id
+    JOIN core_membership s ON s.team_id = m.team_id AND s.user_id = NEW.reviewer_id AND s.role = NEW.role
+    WHERE r.id = NEW.request_id)"""
+
+_TRUE_REQUEST = """EXISTS (SELECT 1 FROM registry_version w WHERE w.id = NEW.version_id AND w.model_id = NEW.model_id
+    AND w.created_by_id = NEW.author_id AND w.trained_by_id = NEW.trainer_id AND w.artifact_id = NEW.artifact_digest)"""
+
+
+def _changed(*columns: str) -> str:
+    """True when one of the columns would change."""
+    return " OR ".join(f"NEW.{c} <> OLD.{c}" for c in columns)
+
+
+LAWS: list[Law] = [
+    *append_only("registry_version"),
+    *append_only("registry_artifact"),
+    *append_only("registry_deploypolicy"),
+    *append_only("registry_review"),
+    Law(
+        "interval_of_its_model", "registry_stageinterval", "INSERT",
+        "NOT EXISTS (SELECT 1 FROM registry_version w WHERE w.id = NEW.version_id AND w.model_id = NEW.model_id)",
+        "a stage interval names the model of its version",
+    ),
+    Law(
+        "production_needs_quorum", "registry_stageinterval", "INSERT",
+        f"NEW.stage = 'production' AND NOT {_LAWFUL_PRODUCTION}",
+        "production needs an approved request with quorum, a standing policy or a rollback",
+    ),
+    Law(
+        "interval_only_closes", "registry_stageinterval", "UPDATE",
+        "OLD.ended_at IS NOT NULL OR NEW.ended_at IS NULL OR "
+        + _changed("id", "version_id", "model_id", "stage", "cause", "started_at", "reason")
+        + " OR COALESCE(NEW.request_id, 0) <> COALESCE(OLD.request_id, 0)"
+        + " OR COALESCE(NEW.policy_id, 0) <> COALESCE(OLD.policy_id, 0) OR COALESCE(NEW.by_id, 0) <> COALESCE(OLD.by_id, 0)",
+        "a stage interval is closed once and never changed otherwise",
+    ),
+    Law("interval_no_delete", "registry_stageinterval", "DELETE", "1 = 1", "stage history is kept"),
+    Law("interval_no_truncate", "registry_stageinterval", "TRUNCATE", "1 = 1", "stage history is kept"),
+    Law(
+        "request_is_true", "registry_promotionrequest", "INSERT",
+        f"NEW.status <> 'pending' OR NOT {_TRUE_REQUEST}",
+        "a request starts pending and names its version as it is",
+    ),
+    Law(
+        "request_only_decided", "registry_promotionrequest", "UPDATE",
+        "OLD.status IN ('rejected', 'withdrawn', 'void', 'changes_requested') OR (OLD.status = 'approved' AND NEW.status <> 'void') OR "
+        + _changed(
+            "id", "version_id", "model_id", "requester_id", "author_id", "trainer_id", "reason", "evidence", "evidence_digest",
+            "artifact_digest", "created_at",
+        ),
+        "a request is decided once; what it asks never changes",
+    ),
+    Law(
+        "approved_needs_quorum", "registry_promotionrequest", "UPDATE",
+        "NEW.status = 'approved' AND NOT EXISTS (SELECT 1 FROM registry_promotionrequest r"
+        f" JOIN registry_registeredmodel m ON m.id = r.model_id WHERE r.id = NEW.id AND {QUORUM})",
+        "a request is approved by its quorum",
+    ),
+    Law("request_no_delete", "registry_promotionrequest", "DELETE", "1 = 1", "requests are kept"),
+    Law("request_no_truncate", "registry_promotionrequest", "TRUNCATE", "1 = 1", "requests are kept"),
+    Law(
+        "review_copies_are_true", "registry_review", "INSERT", f"NOT {_TRUE_COPIES}",
+        "a review belongs to a pending request and copies it truly",
+    ),
+    Law("review_by_its_role", "registry_review", "INSERT", f"NOT {_HOLDS_ROLE}", "a reviewer holds the role in the team of the model"),
+]

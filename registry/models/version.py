@@ -1,0 +1,90 @@
+"""Immutable versions and the content-addressed artifacts that they name."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from mlops_site.core.models import User
+from registry.choices import ArtifactFormat, Stage
+from registry.models.model import RegisteredModel
+
+
+class Artifact(models.Model):
+    digest = models.CharField(max_length=64, primary_key=True)  # sha256 of the bytes, in hex
+    format = models.CharField(max_length=10, choices=ArtifactFormat.choices)
+    size = models.PositiveBigIntegerField()  # bytes
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.format} {self.digest[:12]}…"
+
+
+class VersionQuerySet(models.QuerySet["Version"]):
+    def with_stage(self) -> VersionQuerySet:
+        """Each version with `stage`, that of its one open interval."""
+        from registry.models.stage import StageInterval
+
+        current = StageInterval.objects.filter(version=models.OuterRef("pk"), ended_at=None)
+        return self.annotate(stage=models.Subquery(current.values("stage")[:1]))
+
+    def newest_first(self) -> VersionQuerySet:
+        return self.order_by("-major", "-minor", "-patch")
+
+
+class Version(models.Model):
+    """Everything a version is was decided when it was registered; triggers refuse UPDATE and DELETE."""
+
+    stage: str  # by with_stage()
+
+    model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="versions")
+    major = models.PositiveIntegerField()
+    minor = models.PositiveIntegerField()
+    patch = models.PositiveIntegerField()
+    artifact = models.ForeignKey(Artifact, on_delete=models.PROTECT, related_name="+")
+    serving = models.ForeignKey(  # the ONNX form, where it is exact on the golden rows
+        Artifact, on_delete=models.PROTECT, related_name="+", null=True, blank=True
+    )
+    holdout = models.ForeignKey(  # Parquet of (row_key, label, score or prediction), for paired comparisons
+        Artifact, on_delete=models.PROTECT, related_name="+", null=True, blank=True
+    )
+    signature = models.JSONField()
+    metrics = models.JSONField(default=dict)  # name -> {"value", "ci95": [low, high] or null}
+    params = models.JSONField(default=dict)
+    threshold = models.FloatField(default=0.5)  # the decision is 1 at a score of at least this
+    config_digest = models.CharField(max_length=64)  # of what makes a minor version
+    signature_digest = models.CharField(max_length=64)  # of what makes a major version
+    data_digest = models.CharField(max_length=64, blank=True)
+    content_digest = models.CharField(max_length=64)  # of all that is here: the same content is the same version
+    golden = models.JSONField(default=list)  # rows and what they must answer: [{"features", "prediction", "score"}]
+    reference = models.BinaryField(null=True, blank=True)  # profile of the training data, stats.profile bytes
+    importance = models.JSONField(default=dict)  # feature -> share, sums to 1
+    lineage = models.JSONField(default=dict)  # {"run", "dataset", "code", "parent", ...}: plain identifiers
+    mlflow = models.JSONField(default=dict)  # {"run_id", "url"}
+    tags = models.JSONField(default=dict)
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    trained_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = VersionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["model", "major", "minor", "patch"], name="one_version_per_number"),
+            models.UniqueConstraint(fields=["model", "content_digest"], name="one_version_per_content"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model.name} {self.number}"
+
+    @property
+    def number(self) -> str:
+        return f"{self.major}.{self.minor}.{self.patch}"
+
+    @property
+    def subject(self) -> str:
+        return f"version:{self.model.name}@{self.number}"
+
+    @property
+    def is_in_production(self) -> bool:
+        return self.stage == Stage.PRODUCTION

@@ -1,0 +1,1 @@
+"""Training: data sets, runs and how versions come to be."""
