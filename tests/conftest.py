@@ -1,0 +1,117 @@
+"""What every test has: a database that child processes share, an empty artifact store, a network guard."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.db.backends.base.operations import BaseDatabaseOperations
+from hypothesis import settings as hypothesis_settings
+
+from tests import programs
+from tests.network import Loopback
+from tests.processes import Process, start_process
+from tests.selection import uses_database
+
+FLUSH = BaseDatabaseOperations.execute_sql_flush
+
+hypothesis_settings.register_profile("steward", deadline=None, print_blob=True)
+hypothesis_settings.load_profile("steward")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Outside `python -m tests.run`, skip what this set-up cannot run, and say why."""
+    if config.getoption("--phase", None):
+        return
+    for item in items:
+        if reason := _obstacle(item, slow_asked="slow" in config.getoption("-m")):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _obstacle(item: pytest.Item, *, slow_asked: bool) -> str:
+    if item.get_closest_marker("postgres") and connection.vendor != "postgresql":
+        return "needs PostgreSQL: python -m tests.run --only postgres, or set TEST_DATABASE_URL"
+    if item.get_closest_marker("broker") and not settings.REDIS_URL:
+        return "needs Redis: python -m tests.run --only postgres, or set TEST_REDIS_URL"
+    if item.get_closest_marker("slow") and not slow_asked:
+        return "long form: make drill"
+    return ""
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings_parallel_suffix() -> None:
+    """Nothing: tests.settings has already named a database for this worker alone."""
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """The test database, with a flush that append-only tables let pass (in tests only)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseDatabaseOperations, "execute_sql_flush", _flush_past_triggers)
+        yield
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            # A connection that a test's thread or child left open would keep the database from being dropped.
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+
+def _flush_past_triggers(operations: BaseDatabaseOperations, statements: Sequence[str]) -> None:
+    """Empty the tables between transactional tests although triggers refuse DELETE and TRUNCATE.
+
+    It adds statements of its own to the flush's transaction: a superuser's switch on PostgreSQL, triggers
+    taken away and put back as they were on SQLite. The site has neither.
+    """
+    if connection.vendor == "postgresql":
+        before, after = ["SET LOCAL session_replication_role = replica"], []
+    else:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+            triggers = cursor.fetchall()
+        before = [f"DROP TRIGGER {operations.quote_name(name)}" for name, _ in triggers]
+        after = [sql for _, sql in triggers]
+    FLUSH(operations, [*before, *statements, *after])
+
+
+@pytest.fixture(autouse=True)
+def clean_artifacts(request: pytest.FixtureRequest) -> None:
+    """An empty artifact store beside a fresh database; in its usual place, where child processes look."""
+    if uses_database(request.node):
+        shutil.rmtree(settings.STORAGES["artifacts"]["OPTIONS"]["location"], ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
+    """Fail a test that reaches for another machine, even where the code under test swallows the refusal."""
+    guard = Loopback(allowed=[settings.REDIS_URL] if settings.REDIS_URL else [])
+    guard.install(monkeypatch)
+    yield guard
+    assert not guard.refused, f"a test must stay on this machine but it reached for {guard.refused}"
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """`start_process` with a log file per process; what it started is stopped after the test, last first."""
+    started: list[Process] = []
+
+    def start(command: Sequence[str | Path], **options: Any) -> Process:
+        log = options.pop("log", tmp_path / f"process-{len(started)}.log")
+        started.append(start_process(command, log=log, **options))
+        return started[-1]
+
+    yield start
+    for process in reversed(started):
+        process.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """The Chromium to drive, with `tests.programs.CHROMIUM_FLAGS`."""
+    return programs.chromium()

@@ -1,0 +1,42 @@
+"""Which test runs in which phase of `python -m tests.run`: a pytest plugin that adds --phase."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import TransactionTestCase
+
+DATABASE_FIXTURES = {"db", "transactional_db", "live_server"}
+EXTRAS = {"postgres", "broker", "browser", "slow"}
+PHASES = ("pure", "sqlite", "postgres", "browser", "drill")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --phase."""
+    parser.addoption("--phase", choices=PHASES, help="run only the tests of this phase")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests of other phases."""
+    if phase := config.getoption("--phase"):
+        kept = [item for item in items if phase in phases_of(item)]
+        config.hook.pytest_deselected(items=[item for item in items if phase not in phases_of(item)])
+        items[:] = kept
+
+
+def phases_of(item: pytest.Item) -> set[str]:
+    """Each test runs once, but for those that use the database: these run on both engines."""
+    marks = EXTRAS & {mark.name for mark in item.iter_markers()}
+    if "slow" in marks:
+        return {"drill"}
+    if "browser" in marks:
+        return {"browser"}
+    if marks:
+        return {"postgres"}
+    return {"sqlite", "postgres"} if uses_database(item) else {"pure"}
+
+
+def uses_database(item: pytest.Item) -> bool:
+    """Whether pytest-django gives `item` a database."""
+    fixtures = DATABASE_FIXTURES & set(getattr(item, "fixturenames", ()))
+    is_case = issubclass(getattr(item, "cls", None) or object, TransactionTestCase)
+    return bool(fixtures or is_case or item.get_closest_marker("django_db"))

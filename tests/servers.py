@@ -1,0 +1,157 @@
+"""Private PostgreSQL and Redis servers for one test run.
+
+Nothing is shared with servers that may already run here: each has a port, a folder and a password of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg2
+import redis as redis_client
+
+from tests.processes import Process, free_port, start_process
+from tests.programs import program
+
+PORT_TRIES = 5
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """A fresh PostgreSQL; yields `postgresql://...` of a superuser. Not durable: fsync is off."""
+    binaries = program("initdb", package="postgresql").resolve().parent
+    owner = _unprivileged_user()
+    password = secrets.token_hex(16)
+    with _folder("steward-pg-", owner) as folder:
+        _initdb(binaries / "initdb", folder, owner, password)
+
+        def start(port: int) -> Process:
+            return start_process(
+                [binaries / "postgres", "-D", folder / "data", *_postgres_options(port, folder)],
+                log=folder / "log",
+                cwd=folder,
+                user=owner,
+                ready=lambda: _answers_sql(f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"),
+            )
+
+        process, port = _on_a_free_port(start)
+        with process:
+            try:
+                yield f"postgresql://postgres:{password}@127.0.0.1:{port}/steward"
+            finally:
+                # SIGTERM would wait for clients that a failed test left; SIGKILL would leak shared memory.
+                process.stop(first=signal.SIGQUIT)
+
+
+def _initdb(initdb: Path, folder: Path, owner: str | None, password: str) -> None:
+    secret = folder / "password"
+    secret.write_text(password)
+    who = ["--username=postgres", "--auth=scram-sha-256", f"--pwfile={secret}"]
+    done = subprocess.run(
+        [initdb, "-D", folder / "data", *who, "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"],
+        cwd=folder,
+        user=owner,
+        group=owner,
+        extra_groups=[] if owner else None,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"initdb failed with status {done.returncode}:\n{done.stderr}")
+
+
+def _postgres_options(port: int, folder: Path) -> list[str]:
+    settings = {
+        "port": port,
+        "listen_addresses": "127.0.0.1",
+        "unix_socket_directories": folder,
+        "fsync": "off",
+        "synchronous_commit": "off",
+        "full_page_writes": "off",
+        "max_connections": 200,
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+    }
+    return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+
+
+def _answers_sql(url: str) -> bool:
+    try:
+        psycopg2.connect(url, connect_timeout=2).close()
+    except psycopg2.OperationalError:
+        return False
+    return True
+
+
+@contextmanager
+def redis() -> Iterator[str]:
+    """A fresh Redis that keeps nothing on disk; yields `redis://...` of its database 0 (of 64)."""
+    binary = program("redis-server", package="redis-server")
+    password = secrets.token_hex(16)
+    with _folder("steward-redis-", None) as folder:
+
+        def start(port: int) -> Process:
+            client = redis_client.Redis(port=port, password=password, socket_timeout=2)
+            conf = folder / "redis.conf"
+            conf.write_text(
+                f'port {port}\nbind 127.0.0.1\nrequirepass {password}\nsave ""\nappendonly no\n'
+                f"databases 64\ndir {folder}\n"
+            )
+            return start_process(
+                [binary, conf], log=folder / "log", cwd=folder, ready=lambda: _answers_ping(client)
+            )
+
+        process, port = _on_a_free_port(start)
+        with process:
+            yield f"redis://:{password}@127.0.0.1:{port}/0"
+
+
+def _answers_ping(client: redis_client.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis_client.RedisError:
+        return False
+    finally:
+        client.close()
+
+
+def _on_a_free_port(start: Callable[[int], Process]) -> tuple[Process, int]:
+    """Start on a port that looked free; take another one when somebody was quicker."""
+    for _ in range(PORT_TRIES - 1):
+        port = free_port()
+        try:
+            return start(port), port
+        except RuntimeError as error:
+            if "Address already in use" not in str(error):
+                raise
+    port = free_port()
+    return start(port), port
+
+
+@contextmanager
+def _folder(prefix: str, owner: str | None) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    try:
+        if owner:
+            shutil.chown(folder, owner)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unprivileged_user() -> str | None:
+    """Whom PostgreSQL must run as when we are root (it refuses root itself); None: as ourselves."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in known else "nobody"
