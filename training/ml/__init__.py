@@ -1,0 +1,1 @@
+"""Pure: tables, data quality, estimators, folds, search and the gate. No Django."""

@@ -1,0 +1,91 @@
+"""Settle one Arrow column as int64, float64 (null = missing) or text, or refuse it."""
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from training.ml.refusals import refusal
+
+MISSING_NUMBERS = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None")
+
+_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+_INFINITE = r"(?i)^\s*[+-]?inf(inity)?\s*$"
+_CODE = r"^\s*[+-]?(0\d|\d{19})"
+_TRUTH = r"(?i)^\s*(true|false)\s*$"
+
+
+def from_text(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Settle a column of csv text: numbers if every present cell is one, true and false as 1 and 0, or text.
+
+    The spellings of MISSING_NUMBERS are missing among numbers only: in a text column "None" is a level.
+    """
+    missing = pc.is_in(column, value_set=pa.array(MISSING_NUMBERS))
+    present = column.filter(pc.and_not(pc.is_valid(column), missing))
+    if not len(present):
+        return pa.chunked_array([pa.nulls(len(column), pa.float64())])
+    cells = pc.if_else(missing, None, column)
+    if _every(present, _TRUTH):
+        return from_typed(name, pc.equal(pc.utf8_lower(pc.utf8_trim_whitespace(cells)), "true"))
+    if not _is_numeric(present):
+        return column
+    return _spelled_out(name, pc.utf8_trim_whitespace(cells))
+
+
+def from_typed(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Settle a typed column: numbers and booleans as numbers, times as ISO text, nothing nested."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return from_typed(name, column.cast(kind.value_type))
+    if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
+        return _integers(name, column)
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
+        return _finite(name, column.cast(pa.float64()), column)
+    if pa.types.is_temporal(kind) and not pa.types.is_duration(kind):
+        return column.cast(pa.string())
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        text = column.cast(pa.string())
+        return pc.if_else(pc.equal(text, ""), None, text)
+    message = f"column {name!r} must hold numbers, text, booleans or times but holds {kind}"
+    raise refusal("unsupported_type", message, field=name)
+
+
+def _every(column: pa.ChunkedArray, pattern: str) -> bool:
+    return bool(pc.all(pc.match_substring_regex(column, pattern)).as_py())
+
+
+def _any(column: pa.ChunkedArray, pattern: str) -> bool:
+    return bool(pc.any(pc.match_substring_regex(column, pattern)).as_py())
+
+
+def _is_numeric(present: pa.ChunkedArray) -> bool:
+    """Tell whether all cells are numbers or infinities, and none a code such as 00123 or a 19-digit id."""
+    number, infinite = (pc.match_substring_regex(present, pattern) for pattern in (_NUMBER, _INFINITE))
+    return bool(pc.all(pc.or_(number, infinite)).as_py()) and not _any(present, _CODE)
+
+
+def _spelled_out(name: str, cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    # Arrow's parser knows no leading plus sign in integers.
+    plain = pc.replace_substring_regex(cells, r"^\+", "")
+    try:
+        return _integers(name, plain.cast(pa.int64()))
+    except pa.ArrowInvalid:
+        return _finite(name, plain.cast(pa.float64()), cells)
+
+
+def _integers(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    try:
+        whole = column.cast(pa.int64())
+    except pa.ArrowInvalid as problem:
+        message = f"column {name!r} must fit in 64-bit integers but does not: {problem}"
+        raise refusal("out_of_range", message, field=name) from problem
+    # A column with gaps is a float column, as in pandas, so that csv and parquet agree on its type.
+    return whole.cast(pa.float64(), safe=False) if whole.null_count else whole
+
+
+def _finite(name: str, numbers: pa.ChunkedArray, cells: Any) -> pa.ChunkedArray:
+    at = pc.index(pc.is_inf(numbers), True).as_py()
+    if at >= 0:
+        message = f"column {name!r} must be finite but row {at + 1} holds {str(cells[at].as_py())[:40]}"
+        raise refusal("not_finite", message, field=name)
+    return pc.if_else(pc.is_nan(numbers), None, numbers)
