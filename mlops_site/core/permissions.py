@@ -9,7 +9,7 @@ from typing import TypeVar
 from django.db import models
 
 from mlops_site.core.choices import Role
-from mlops_site.core.errors import Forbidden, Invalid, FieldError
+from mlops_site.core.errors import FieldError, Forbidden, Invalid
 from mlops_site.core.models import Membership, Team, Token, User
 
 

@@ -36,7 +36,9 @@ class PromotionRequest(models.Model):
         ordering = ["-created_at"]
         constraints = [
             models.UniqueConstraint(
-                fields=["version"], condition=models.Q(status=RequestStatus.PENDING), name="one_pending_request_per_version"
+                fields=["version"],
+                condition=models.Q(status=RequestStatus.PENDING),
+                name="one_pending_request_per_version",
             ),
             models.CheckConstraint(condition=models.Q(status__in=RequestStatus.values), name="request_status_known"),
         ]

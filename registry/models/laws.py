@@ -6,7 +6,8 @@ from mlops_site.core.laws import Law, append_only
 
 _APPROVALS = """(SELECT COUNT(*) FROM registry_review v WHERE v.request_id = r.id AND v.decision = 'approve'
     AND v.evidence_digest = r.evidence_digest AND v.artifact_digest = r.artifact_digest
-    AND v.reviewer_id <> r.requester_id AND (m.risk_tier = 'low' OR (v.reviewer_id <> r.author_id AND v.reviewer_id <> r.trainer_id))
+    AND v.reviewer_id <> r.requester_id
+    AND (m.risk_tier = 'low' OR (v.reviewer_id <> r.author_id AND v.reviewer_id <> r.trainer_id))
     {more})"""
 _BY_APPROVER = _APPROVALS.format(more="AND v.role = 'approver'")
 _BY_VALIDATOR = _APPROVALS.format(more="AND v.role = 'validator'")
@@ -36,8 +37,8 @@ _LAWFUL_PRODUCTION = f"""(
     OR (NEW.cause = 'rolled_back' AND {_SERVED_BEFORE}))"""
 
 _TRUE_COPIES = """EXISTS (SELECT 1 FROM registry_promotionrequest r JOIN registry_registeredmodel m ON m.id = r.model_id
-    WHERE r.id = NEW.request_id AND r.status = 'pending' AND r.requester_id = NEW.requester_id AND r.author_id = NEW.author_id
-    AND r.trainer_id = NEW.trainer_id AND r.evidence_digest = NEW.evidence_digest
+    WHERE r.id = NEW.request_id AND r.status = 'pending' AND r.requester_id = NEW.requester_id
+    AND r.author_id = NEW.author_id AND r.trainer_id = NEW.trainer_id AND r.evidence_digest = NEW.evidence_digest
     AND r.artifact_digest = NEW.artifact_digest AND m.risk_tier = NEW.risk_tier)"""
 
 _HOLDS_ROLE = """EXISTS (SELECT 1 FROM registry_promotionrequest r JOIN registry_registeredmodel m ON m.id = r.model_id
@@ -59,17 +60,23 @@ LAWS: list[Law] = [
     *append_only("registry_deploypolicy"),
     *append_only("registry_review"),
     Law(
-        "interval_of_its_model", "registry_stageinterval", "INSERT",
+        "interval_of_its_model",
+        "registry_stageinterval",
+        "INSERT",
         "NOT EXISTS (SELECT 1 FROM registry_version w WHERE w.id = NEW.version_id AND w.model_id = NEW.model_id)",
         "a stage interval names the model of its version",
     ),
     Law(
-        "production_needs_quorum", "registry_stageinterval", "INSERT",
+        "production_needs_quorum",
+        "registry_stageinterval",
+        "INSERT",
         f"NEW.stage = 'production' AND NOT {_LAWFUL_PRODUCTION}",
         "production needs an approved request with quorum, a standing policy or a rollback",
     ),
     Law(
-        "interval_only_closes", "registry_stageinterval", "UPDATE",
+        "interval_only_closes",
+        "registry_stageinterval",
+        "UPDATE",
         "OLD.ended_at IS NOT NULL OR NEW.ended_at IS NULL OR "
         + _changed("id", "version_id", "model_id", "stage", "cause", "started_at", "reason")
         + " OR COALESCE(NEW.request_id, 0) <> COALESCE(OLD.request_id, 0)"
@@ -79,21 +86,36 @@ LAWS: list[Law] = [
     Law("interval_no_delete", "registry_stageinterval", "DELETE", "1 = 1", "stage history is kept"),
     Law("interval_no_truncate", "registry_stageinterval", "TRUNCATE", "1 = 1", "stage history is kept"),
     Law(
-        "request_is_true", "registry_promotionrequest", "INSERT",
+        "request_is_true",
+        "registry_promotionrequest",
+        "INSERT",
         f"NEW.status <> 'pending' OR NOT {_TRUE_REQUEST}",
         "a request starts pending and names its version as it is",
     ),
     Law(
-        "request_only_decided", "registry_promotionrequest", "UPDATE",
+        "request_only_decided",
+        "registry_promotionrequest",
+        "UPDATE",
         "OLD.status IN ('rejected', 'withdrawn', 'void', 'changes_requested') OR (OLD.status = 'approved' AND NEW.status <> 'void') OR "
         + _changed(
-            "id", "version_id", "model_id", "requester_id", "author_id", "trainer_id", "reason", "evidence", "evidence_digest",
-            "artifact_digest", "created_at",
+            "id",
+            "version_id",
+            "model_id",
+            "requester_id",
+            "author_id",
+            "trainer_id",
+            "reason",
+            "evidence",
+            "evidence_digest",
+            "artifact_digest",
+            "created_at",
         ),
         "a request is decided once; what it asks never changes",
     ),
     Law(
-        "approved_needs_quorum", "registry_promotionrequest", "UPDATE",
+        "approved_needs_quorum",
+        "registry_promotionrequest",
+        "UPDATE",
         "NEW.status = 'approved' AND NOT EXISTS (SELECT 1 FROM registry_promotionrequest r"
         f" JOIN registry_registeredmodel m ON m.id = r.model_id WHERE r.id = NEW.id AND {QUORUM})",
         "a request is approved by its quorum",
@@ -101,8 +123,17 @@ LAWS: list[Law] = [
     Law("request_no_delete", "registry_promotionrequest", "DELETE", "1 = 1", "requests are kept"),
     Law("request_no_truncate", "registry_promotionrequest", "TRUNCATE", "1 = 1", "requests are kept"),
     Law(
-        "review_copies_are_true", "registry_review", "INSERT", f"NOT {_TRUE_COPIES}",
+        "review_copies_are_true",
+        "registry_review",
+        "INSERT",
+        f"NOT {_TRUE_COPIES}",
         "a review belongs to a pending request and copies it truly",
     ),
-    Law("review_by_its_role", "registry_review", "INSERT", f"NOT {_HOLDS_ROLE}", "a reviewer holds the role in the team of the model"),
+    Law(
+        "review_by_its_role",
+        "registry_review",
+        "INSERT",
+        f"NOT {_HOLDS_ROLE}",
+        "a reviewer holds the role in the team of the model",
+    ),
 ]

@@ -33,9 +33,7 @@ class StageInterval(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
     by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", null=True, blank=True)
     reason = models.TextField(blank=True)
-    request = models.ForeignKey(
-        PromotionRequest, on_delete=models.PROTECT, related_name="+", null=True, blank=True
-    )
+    request = models.ForeignKey(PromotionRequest, on_delete=models.PROTECT, related_name="+", null=True, blank=True)
     policy = models.ForeignKey(DeployPolicy, on_delete=models.PROTECT, related_name="+", null=True, blank=True)
 
     objects = StageIntervalQuerySet.as_manager()

@@ -11,7 +11,15 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 
 from mlops_site.core.errors import (
-    FieldError, Forbidden, Invalid, Malformed, NotFound, StewardError, TooLarge, TooManyRequests, Unauthenticated,
+    FieldError,
+    Forbidden,
+    Invalid,
+    Malformed,
+    NotFound,
+    StewardError,
+    TooLarge,
+    TooManyRequests,
+    Unauthenticated,
 )
 
 MEDIA_TYPE = "application/problem+json"

@@ -15,7 +15,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name")
         parser.add_argument("--team", help="needed only for somebody in several teams")
-        parser.add_argument("--scope", action="append", default=[], help="an action; all that the role allows if left out")
+        parser.add_argument(
+            "--scope", action="append", default=[], help="an action; all that the role allows if left out"
+        )
         parser.add_argument("--days", type=int, default=90)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -29,5 +31,7 @@ class Command(BaseCommand):
             token, text = tokens.create_token(user, team=team, scopes=options["scope"], days=options["days"])
         except StewardError as error:
             raise CommandError(error.detail) from error
-        self.stdout.write(f"Token of {user.username} in {token.team.name} until {token.expires_at:%Y-%m-%d} (not shown again):")
+        self.stdout.write(
+            f"Token of {user.username} in {token.team.name} until {token.expires_at:%Y-%m-%d} (not shown again):"
+        )
         self.stdout.write(text)
