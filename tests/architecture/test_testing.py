@@ -1,0 +1,110 @@
+"""The tests' own tools do what the other tests rely on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg2
+import pytest
+from django.conf import settings
+from django.db import Error
+
+from mlops_site.core.models import AuditRecord, ChainHead, User
+from tests.network import Loopback
+from tests.processes import Process, free_port, listens, start_process
+from tests.run import Result, read_result, report
+from tests.servers import postgres, redis
+
+
+@pytest.mark.parametrize("host", ["203.0.113.7", "2001:db8::7", "steward.example"])
+def test_another_machine_is_refused_and_remembered(host: str, loopback: Loopback) -> None:
+    with pytest.raises(OSError, match="must stay on this machine"):
+        socket.create_connection((host, 80), timeout=1)
+    assert loopback.refused.pop() == host
+
+
+def test_this_machine_is_not_refused() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        socket.create_connection(("localhost", server.getsockname()[1]), timeout=1).close()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("turn", [1, 2])
+def test_the_flush_empties_tables_and_leaves_their_triggers(turn: int) -> None:
+    assert not User.objects.exists(), "the other turn's row is still here"
+    User.objects.create_user(f"turn-{turn}")
+    fact = {"actor": "a", "action": "b", "subject": "c", "body": "{}"}
+    AuditRecord.objects.create(seq=1, at=datetime(2026, 1, 1, tzinfo=UTC), **fact)
+    with pytest.raises(Error, match="append-only"):
+        AuditRecord.objects.all().delete()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_child_process_works_on_the_test_database() -> None:
+    ChainHead.objects.update_or_create(id=1, defaults={"seq": 41})
+    code = "from mlops_site.core.models import ChainHead; print(ChainHead.objects.get().seq)"
+    done = subprocess.run(
+        [sys.executable, "manage.py", "shell", "--verbosity", "0", "--command", code],
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "mlops_site.settings"},
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "41"
+
+
+def test_a_stopped_process_takes_its_children_with_it(processes: Callable[..., Process], tmp_path: Path) -> None:
+    script = "sleep 300 & echo $! > child; trap '' TERM; echo ready; wait"
+    child = tmp_path / "child"
+    process = processes(["sh", "-c", script], cwd=tmp_path, ready=child.exists)
+    process.stop(within_secs=0.5)
+    assert not process.is_alive
+    assert not _runs(int(child.read_text()))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, signal.SIGCONT)
+    except ProcessLookupError:
+        return False
+    return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+
+
+def test_a_process_that_ends_too_soon_is_reported_with_what_it_wrote(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"exit status 3 before it was ready(?s:.*)no luck"):
+        start_process(["sh", "-c", "echo no luck; exit 3"], log=tmp_path / "log", ready=lambda: False)
+
+
+def test_servers_start_answer_and_are_gone_afterwards() -> None:
+    with postgres() as database_url, redis() as redis_url:
+        ports = [int(url.rpartition(":")[2].partition("/")[0]) for url in (database_url, redis_url)]
+        with closing(psycopg2.connect(database_url.removesuffix("steward") + "postgres")) as opened:
+            assert opened.get_parameter_status("server_encoding") == "UTF8"
+        assert all(map(listens, ports))
+    assert not any(map(listens, ports))
+
+
+def test_a_phase_without_tests_fails_unless_the_caller_chose_the_tests(tmp_path: Path) -> None:
+    counts = tmp_path / "counts.xml"
+    counts.write_text('<testsuites><testsuite tests="0" failures="0" errors="0" skipped="0"/></testsuites>')
+    assert read_result("pure", counts, 5, secs=1, is_filtered=False).problem == "no test was found"
+    assert read_result("pure", counts, 5, secs=1, is_filtered=True).problem == ""
+    assert "status 3" in read_result("pure", tmp_path / "none.xml", 3, secs=1, is_filtered=True).problem
+
+
+def test_the_last_line_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    report([Result("pure", 5, 1, 2, 1.0, "", []), Result("sqlite", 7, 0, 0, 1.0, "no test was found", [])])
+    assert capsys.readouterr().out.splitlines()[-1] == "12 passed, 2 failed, 2 skipped"
+
+
+def test_a_free_port_is_free() -> None:
+    assert not listens(free_port())
