@@ -1,0 +1,167 @@
+"""Content-addressed store: a file is named by its sha256, and the name is checked again at every read.
+
+Two people who store the same bytes get the same digest and one file. A digest is the only thing that ever
+becomes a path here, and only after its syntax was checked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, ClassVar, NamedTuple
+
+from django.core.files import File
+from django.core.files.storage import FileSystemStorage, Storage, storages
+
+from mlops_site.core.errors import FieldError, Invalid, NotFound, StewardError, TooLarge
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_CHUNK_BYTES = 1 << 20
+_IN_MEMORY_BYTES = 8 << 20
+
+
+class ArtifactDamaged(StewardError):
+    """The stored bytes are not the ones that were stored under this digest; nothing of them may be used."""
+
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Artifact damaged"
+    default_code: ClassVar[str] = "artifact_damaged"
+
+
+class Stored(NamedTuple):
+    """What was stored: lower-case hexadecimal sha256, and the size in bytes."""
+
+    digest: str
+    size: int
+
+
+def put(content: IO[bytes] | bytes, *, max_bytes: int) -> Stored:
+    """Store the bytes and return their digest. Storing the same bytes again changes nothing.
+
+    The file appears under its digest only when it is complete. More than `max_bytes` -> TooLarge, and nothing
+    is kept.
+    """
+    stream = io.BytesIO(content) if isinstance(content, bytes) else content
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as spool:
+        stored = _spool(stream, spool, max_bytes=max_bytes)
+        # A damaged file under this digest is replaced: whoever puts the right bytes again repairs the store.
+        if not _is_intact(stored.digest):
+            spool.seek(0)
+            _publish(spool, stored.digest)
+    return stored
+
+
+def read(digest: str) -> bytes:
+    """All bytes stored under the digest, checked against it. NotFound, or ArtifactDamaged if they differ."""
+    with _open(digest) as file:
+        content = file.read()
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != digest:
+        raise _damaged(digest, actual)
+    return content
+
+
+@contextlib.contextmanager
+def open_verified(digest: str) -> Iterator[IO[bytes]]:
+    """A readable file, at its start, of bytes that were checked against the digest.
+
+    It is a private copy: what is read is what was checked, even if the stored file changes meanwhile.
+    """
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as spool:
+        with _open(digest) as file:
+            actual = _spool(file, spool, max_bytes=None).digest
+        if actual != digest:
+            raise _damaged(digest, actual)
+        spool.seek(0)
+        yield spool
+
+
+def exists(digest: str) -> bool:
+    """Whether something is stored under the digest; `read` tells whether it is intact."""
+    return _storage().exists(_name(digest))
+
+
+def _storage() -> Storage:
+    return storages["artifacts"]
+
+
+def _name(digest: str) -> str:
+    if not _DIGEST.fullmatch(digest):
+        message = f"digest must be 64 lower-case hexadecimal digits but got {digest[:80]!r}"
+        raise Invalid(message, code="bad_digest", errors=[FieldError("digest", "bad_digest", message)])
+    return f"{digest[:2]}/{digest}"
+
+
+def _spool(source: IO[bytes], target: IO[bytes], *, max_bytes: int | None) -> Stored:
+    sha, size = hashlib.sha256(), 0
+    while chunk := source.read(_CHUNK_BYTES):
+        size += len(chunk)
+        if max_bytes is not None and size > max_bytes:
+            message = f"artifact must be at most {max_bytes} bytes but got more"
+            raise TooLarge(message, errors=[FieldError("artifact", "too_large", message)])
+        sha.update(chunk)
+        target.write(chunk)
+    return Stored(sha.hexdigest(), size)
+
+
+def _open(digest: str) -> IO[bytes]:
+    try:
+        return _storage().open(_name(digest), "rb")
+    except FileNotFoundError:
+        raise NotFound(f"no artifact is stored under digest {digest}", code="artifact_not_found") from None
+
+
+def _damaged(digest: str, actual: str) -> ArtifactDamaged:
+    return ArtifactDamaged(
+        f"artifact {digest} is damaged: its bytes now have sha256 {actual}; "
+        "restore the file from a backup, or upload the original again"
+    )
+
+
+def _is_intact(digest: str) -> bool:
+    try:
+        with open_verified(digest):
+            return True
+    except (NotFound, ArtifactDamaged):
+        return False
+
+
+def _publish(content: IO[bytes], digest: str) -> None:
+    storage, name = _storage(), _name(digest)
+    if isinstance(storage, FileSystemStorage):
+        _publish_file(content, Path(storage.path(name)), mode=storage.file_permissions_mode or 0o600)
+    else:
+        # An object store shows an object only when it is whole, but Django would rename the second of two.
+        storage.delete(name)
+        storage.save(name, File(content))
+
+
+def _publish_file(content: IO[bytes], path: Path, *, mode: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=".part-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            while chunk := content.read(_CHUNK_BYTES):
+                file.write(chunk)
+            os.fchmod(file.fileno(), mode)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)  # without it the rename itself may be lost with the power
+    finally:
+        os.close(handle)

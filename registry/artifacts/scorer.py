@@ -1,0 +1,121 @@
+"""Scorers of stored artifacts: loaded by digest, kept in memory, proven before they go to production."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Protocol
+
+from django.conf import settings
+
+from mlops_site.core import store
+from mlops_site.core.errors import StewardError
+from registry.artifacts.archive import Format, refused
+from registry.artifacts.cache import BoundedCache
+from registry.artifacts.engines import Scorer, Scores, open_scorer
+from registry.artifacts.signature import Signature
+
+__all__ = ["Scorer", "Scores", "cached", "golden", "load", "preflight"]
+
+TOLERANCE = 1e-5
+"""More than `graphs.exact` allows, for a golden row may be answered by another processor than it was made on."""
+
+_COST_FACTOR = {
+    "onnx": 6,
+    "skops": 20,
+}  # memory per byte of artifact, measured
+
+
+class ArtifactLike(Protocol):
+    """A stored file: its sha256 and its format."""
+
+    @property
+    def digest(self) -> str: ...
+    @property
+    def format(self) -> str: ...
+
+
+class VersionLike(Protocol):
+    """What `preflight` needs of a version; `serving` is its ONNX form, if it has one."""
+
+    @property
+    def artifact(self) -> ArtifactLike: ...
+    @property
+    def serving(self) -> ArtifactLike | None: ...
+    @property
+    def signature(self) -> Mapping[str, Any]: ...
+    @property
+    def golden(self) -> Sequence[Mapping[str, Any]]: ...
+
+
+def load(digest: str, form: str, signature: Mapping[str, Any] | Signature) -> Scorer:
+    """The scorer of a stored artifact; NotFound, ArtifactDamaged, or Invalid if it does not fit."""
+    return _load(digest, form, signature)[0]
+
+
+def cached(digest: str, form: str, signature: Mapping[str, Any] | Signature, *, key: Hashable = None) -> Scorer:
+    """The same, from this process's memory if it is there; see `settings.MODEL_CACHE_MB`.
+
+    `key` (a version's id) tells apart versions that share an artifact; without it the signature's digest does.
+    """
+    if key is None:
+        key = _signature(signature).digest
+    return _cache().get((digest, key), lambda: _load(digest, form, signature))
+
+
+def golden(scorer: Scorer, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What the scorer answers to each row: `{"features", "prediction", "score"}`, kept with the version."""
+    answer = scorer.score(scorer.check_rows(rows))
+    scores = [None] * len(rows) if answer.score is None else answer.score.tolist()
+    triples = zip(rows, answer.prediction.tolist(), scores, strict=True)
+    return [{"features": dict(row), "prediction": value, "score": score} for row, value, score in triples]
+
+
+def preflight(version: VersionLike, *, tolerance: float = TOLERANCE) -> list[str]:
+    """Why the version cannot serve: digest, load and golden rows of each artifact; nothing if it can."""
+    artifacts = [version.artifact] + ([version.serving] if version.serving is not None else [])
+    return [failure for artifact in artifacts for failure in _failures(artifact, version, tolerance)]
+
+
+def _failures(artifact: ArtifactLike, version: VersionLike, tolerance: float) -> list[str]:
+    place = f"{artifact.format} artifact {artifact.digest[:12]}"
+    try:
+        scorer = load(artifact.digest, artifact.format, version.signature)
+        answers = golden(scorer, [row["features"] for row in version.golden]) if version.golden else []
+    except StewardError as error:
+        return [f"{place}: {error.detail}"]
+    pairs = enumerate(zip(version.golden, answers, strict=True))
+    wrong = [i for i, (row, answer) in pairs if not _agrees(row, answer, tolerance)]
+    if not wrong:
+        return []
+    row, answer = version.golden[wrong[0]], answers[wrong[0]]
+    example = f"row {wrong[0]} answers {answer['prediction']!r} ({answer['score']})"
+    expected = f"must answer {row['prediction']!r} ({row['score']})"
+    return [f"{place}: {len(wrong)} of {len(answers)} golden rows differ, e.g. {example} but {expected}"]
+
+
+def _agrees(row: Mapping[str, Any], answer: Mapping[str, Any], tolerance: float) -> bool:
+    if row["score"] is None:
+        expected = float(row["prediction"])
+        return abs(float(answer["prediction"]) - expected) <= tolerance * max(1.0, abs(expected))
+    score = float(answer["score"])
+    # At a score of one half the two classes of a binary model are equally likely: either label is right.
+    same = answer["prediction"] == row["prediction"] or abs(score - 0.5) <= tolerance
+    return same and abs(score - float(row["score"])) <= tolerance
+
+
+def _load(digest: str, form: str, signature: Mapping[str, Any] | Signature) -> tuple[Scorer, int]:
+    formats: dict[str, Format] = {"onnx": "onnx", "skops": "skops"}
+    if form not in formats:
+        raise refused("unknown_format", f"format must be one of {sorted(formats)} but got {form!r:.80}")
+    data = store.read(digest)
+    return open_scorer(data, formats[form], _signature(signature)), len(data) * _COST_FACTOR[form]
+
+
+def _signature(signature: Mapping[str, Any] | Signature) -> Signature:
+    return signature if isinstance(signature, Signature) else Signature.from_json(signature)
+
+
+@functools.cache
+def _cache() -> BoundedCache[Scorer]:
+    return BoundedCache(max_bytes=settings.MODEL_CACHE_MB << 20)
