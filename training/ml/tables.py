@@ -56,9 +56,7 @@ def read_table(
     return _canonical(table, typed=kind == ".parquet")
 
 
-def from_frame(
-    frame: pd.DataFrame, *, max_rows: int = MAX_ROWS, max_columns: int = MAX_COLUMNS
-) -> pd.DataFrame:
+def from_frame(frame: pd.DataFrame, *, max_rows: int = MAX_ROWS, max_columns: int = MAX_COLUMNS) -> pd.DataFrame:
     """Return the canonical frame of a pandas frame, under the same rules and messages as a file."""
     _check_names([str(name) for name in frame.columns], max_columns)
     _check_size(len(frame), frame.shape[1], max_rows)
