@@ -16,7 +16,7 @@ import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,7 +101,8 @@ def _pytest(options: list[str], env: Mapping[str, str]) -> int:
             try:
                 pytest.wait(30)
             finally:
-                os.killpg(pytest.pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.killpg(pytest.pid, signal.SIGKILL)
             raise
 
 
