@@ -17,9 +17,10 @@ FUNCTION_LINES = 50
 
 
 def tracked(*patterns: str) -> list[str]:
-    """Files that git tracks or would take; a source archive without git has every file."""
+    """The repository's files by git's patterns, with those that are not yet added and without ignored ones."""
+    options = ["ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate", "--", *patterns]
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--deduplicate", "--", *patterns],
+        ["git", "-c", "safe.directory=*", *options],  # a checkout may belong to another user than its tests
         cwd=ROOT,
         capture_output=True,
         text=True,
