@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.processes import ROOT, Process, free_port, listens
 
-SUPERVISORCTL = [sys.executable, "-m", "supervisor.supervisorctl", "-c", ROOT / "supervisord.conf"]
+SUPERVISORCTL: list[str | Path] = [sys.executable, "-m", "supervisor.supervisorctl", "-c", ROOT / "supervisord.conf"]
 
 
 def pid_of(program: str, env: dict[str, str]) -> int:
