@@ -85,7 +85,8 @@ def _failures(artifact: ArtifactLike, version: VersionLike, tolerance: float) ->
     except StewardError as error:
         return [f"{place}: {error.detail}"]
     pairs = enumerate(zip(version.golden, answers, strict=True))
-    wrong = [i for i, (row, answer) in pairs if not _agrees(row, answer, tolerance)]
+    values = [abs(float(row["prediction"])) for row in version.golden if row["score"] is None]
+    wrong = [i for i, (row, answer) in pairs if not _agrees(row, answer, tolerance, max([1.0, *values]))]
     if not wrong:
         return []
     row, answer = version.golden[wrong[0]], answers[wrong[0]]
@@ -94,10 +95,9 @@ def _failures(artifact: ArtifactLike, version: VersionLike, tolerance: float) ->
     return [f"{place}: {len(wrong)} of {len(answers)} golden rows differ, e.g. {example} but {expected}"]
 
 
-def _agrees(row: Mapping[str, Any], answer: Mapping[str, Any], tolerance: float) -> bool:
+def _agrees(row: Mapping[str, Any], answer: Mapping[str, Any], tolerance: float, scale: float) -> bool:
     if row["score"] is None:
-        expected = float(row["prediction"])
-        return abs(float(answer["prediction"]) - expected) <= tolerance * max(1.0, abs(expected))
+        return abs(float(answer["prediction"]) - float(row["prediction"])) <= tolerance * scale
     score = float(answer["score"])
     # At a score of one half the two classes of a binary model are equally likely: either label is right.
     same = answer["prediction"] == row["prediction"] or abs(score - 0.5) <= tolerance

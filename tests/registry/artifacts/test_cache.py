@@ -1,0 +1,84 @@
+"""The bounded cache: least recently used first, one load at a time, hits never wait."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from registry.artifacts.cache import BoundedCache
+
+
+def test_the_least_recently_used_goes_first() -> None:
+    cache = BoundedCache[str](max_bytes=10)
+    for key in ("a", "b", "a", "c"):
+        cache.get(key, lambda key=key: (key, 4))  # type: ignore[misc]
+    loads: list[str] = []
+    for key in ("a", "c", "b"):
+        cache.get(key, lambda key=key: (loads.append(key) or key, 4))  # type: ignore[misc, func-returns-value]
+    assert loads == ["b"]
+    assert cache.total_bytes == 8
+
+
+def test_memory_stays_bounded_but_the_newest_stays() -> None:
+    cache = BoundedCache[int](max_bytes=100)
+    for key in range(50):
+        cache.get(key, lambda key=key: (key, 30))  # type: ignore[misc]
+        assert cache.total_bytes <= 100
+    assert len(cache) == 3
+    cache.get("huge", lambda: (0, 1000))
+    assert (len(cache), cache.total_bytes) == (1, 1000)
+    cache.clear()
+    assert (len(cache), cache.total_bytes) == (0, 0)
+
+
+def test_a_load_that_fails_leaves_nothing() -> None:
+    cache = BoundedCache[str](max_bytes=10)
+
+    def fail() -> tuple[str, int]:
+        raise ValueError("damaged")
+
+    with pytest.raises(ValueError, match="damaged"):
+        cache.get("a", fail)
+    assert len(cache) == 0
+    assert cache.get("a", lambda: ("good", 1)) == "good"
+
+
+def test_one_load_at_a_time_and_each_once() -> None:
+    cache = BoundedCache[str](max_bytes=1000)
+    running, most, loads = 0, 0, list[str]()
+
+    def load(key: str) -> tuple[str, int]:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        time.sleep(0.01)
+        loads.append(key)
+        running -= 1
+        return key, 1
+
+    threads = [threading.Thread(target=cache.get, args=(key, lambda key=key: load(key))) for key in "abcabcabc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (most, sorted(loads)) == (1, ["a", "b", "c"])
+
+
+def test_a_hit_does_not_wait_for_a_load() -> None:
+    cache = BoundedCache[str](max_bytes=1000)
+    cache.get("warm", lambda: ("warm", 1))
+    release, started = threading.Event(), threading.Event()
+
+    def slow() -> tuple[str, int]:
+        started.set()
+        assert release.wait(10)
+        return "slow", 1
+
+    thread = threading.Thread(target=cache.get, args=("slow", slow))
+    thread.start()
+    assert started.wait(10)
+    assert cache.get("warm", slow) == "warm"
+    release.set()
+    thread.join()

@@ -1,0 +1,145 @@
+"""Uploads are first loaded in a limited process: it may crash, starve or spin, and only it."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import Pipeline
+
+from mlops_site.core.errors import Invalid
+from registry.artifacts import inspection
+from registry.artifacts.formats import dump_skops
+from registry.artifacts.graphs import to_onnx
+from registry.artifacts.inspection import Inspection, Limits, inspect_here, inspect_upload
+from registry.artifacts.signature import Signature
+from registry.artifacts.trust import TRUSTED
+
+Fitted = Callable[[str, str], Pipeline]
+
+
+def code_of(data: bytes, **options: Any) -> str:
+    with pytest.raises(Invalid) as raised:
+        inspect_upload(data, **options)
+    assert raised.value.errors
+    return raised.value.code
+
+
+def test_a_good_pipeline_is_accepted_with_its_signature(fitted: Fitted, signatures: dict[str, Signature]) -> None:
+    found = inspect_upload(dump_skops(fitted("random_forest", "binary")), signature=signatures["binary"])
+    assert found == Inspection("skops", list(signatures["binary"].names), [0, 1], signatures["binary"])
+
+
+def test_a_good_graph_says_its_own_signature(fitted: Fitted, signatures: dict[str, Signature]) -> None:
+    graph = to_onnx(fitted("logistic_regression", "many"), signatures["many"].kinds).graph
+    assert graph is not None
+    found = inspect_upload(graph)
+    assert (found.format, found.features) == ("onnx", list(signatures["many"].names))
+    assert found.classes == ["low", "mid", "top"]
+    assert found.signature.kinds == signatures["many"].kinds
+
+
+def test_numbers_only_need_no_signature(frame: Any, targets: dict[str, Any]) -> None:
+    model = LinearRegression().fit(frame[["n0", "n1"]], targets["value"])
+    found = inspect_here(dump_skops(model), None, TRUSTED)
+    assert found["features"] == ["n0", "n1"]
+    assert found["signature"]["task_type"] == "regression"
+    unnamed = inspect_here(dump_skops(model.fit(frame[["n0"]].to_numpy(), targets["value"])), None, TRUSTED)
+    assert unnamed["features"] == ["x0"]
+
+
+def test_texts_need_a_signature(fitted: Fitted) -> None:
+    with pytest.raises(Invalid) as raised:
+        inspect_here(dump_skops(fitted("random_forest", "binary")), None, TRUSTED)
+    assert (raised.value.code, raised.value.errors[0].field) == ("signature_needed", "metadata.signature")
+
+
+def test_a_file_that_is_no_model_is_refused(fitted: Fitted) -> None:
+    with pytest.raises(Invalid, match="classifier or a regressor"):
+        inspect_here(dump_skops(fitted("random_forest", "binary")["prepare"]), None, TRUSTED)
+    with pytest.raises(Invalid, match="fitted model"):
+        inspect_here(dump_skops({"just": ["data"]}), None, TRUSTED)
+
+
+def test_a_pickle_is_refused_without_starting_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspection.subprocess, "run", None)
+    assert code_of(pickle.dumps([1])) == "pickle_refused"
+
+
+@pytest.mark.parametrize("name", ["../escape.npy", "1.npy"])
+def test_a_bad_archive_is_refused_in_the_child(name: str) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        file.writestr("schema.json", json.dumps({"protocol": 2, "__loader__": "ObjectNode", "__module__": "os"}))
+        file.writestr(name, b"x")
+    assert code_of(out.getvalue()) == ("unsafe_member" if name.startswith("..") else "untrusted_type")
+
+
+def test_the_child_has_no_secrets_and_cannot_write(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SECRET_KEY", "hush")
+    said = in_child(
+        f"import os, resource\n"
+        f"try: open({str(tmp_path / 'written')!r}, 'w').write('x' * 10000); wrote = True\n"
+        "except OSError: wrote = False\n"
+        "print(json.dumps([dict(os.environ), wrote, os.getcwd(), resource.getrlimit(resource.RLIMIT_AS)[1]]))"
+    )
+    environment, wrote, folder, memory = json.loads(said.stdout)
+    assert "hush" not in environment.values()
+    assert not {"SECRET_KEY", "DATABASE_URL", "STEWARD_HOME", "PYTHONPATH"} & environment.keys()
+    assert (wrote, folder, memory) == (False, "/", Limits().memory_bytes)
+
+
+@pytest.mark.parametrize(
+    ("work", "code"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "crashed"),
+        ("while True: pass", "too_slow"),
+        ("import time; time.sleep(60)", "too_slow"),
+    ],
+)
+def test_a_child_that_crashes_or_never_ends_is_a_refusal(monkeypatch: pytest.MonkeyPatch, work: str, code: str) -> None:
+    limits = Limits(cpu_secs=1, timeout_secs=3.0)
+    monkeypatch.setattr(inspection, "_CHILD", planted(work))
+    assert code_of(b"\x08\x09", limits=limits) == code
+
+
+def test_a_child_that_wants_all_memory_is_a_refusal(fitted: Fitted, signatures: dict[str, Signature]) -> None:
+    data = dump_skops(fitted("logistic_regression", "binary"))
+    assert code_of(array_of(data, 1 << 40), signature=signatures["binary"]) in {"damaged_archive", "too_large_unpacked"}
+
+
+def array_of(data: bytes, count: int) -> bytes:
+    """The archive with arrays that claim `count` numbers and hold none."""
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({count},), }}".ljust(117) + "\n"
+    array = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w") as new:
+        for member in old.infolist():
+            new.writestr(member.filename, array if member.filename.endswith(".npy") else old.read(member))
+    return out.getvalue()
+
+
+def planted(work: str) -> str:
+    """The child's program with other work in the place of loading the file."""
+    return inspection._CHILD.split("sys.path.insert")[0] + work
+
+
+def in_child(work: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-I", "-B", "-c", planted(work), "", json.dumps(inspection._rlimits(Limits()))],
+        env=inspection._ENVIRONMENT,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
