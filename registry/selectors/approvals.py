@@ -1,0 +1,102 @@
+"""Promotion requests, and who may decide them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from django.db.models import Q, QuerySet
+
+from mlops_site.core.choices import Role
+from mlops_site.core.errors import Invalid, NotFound
+from mlops_site.core.permissions import Action, Actor, visible
+from registry.choices import Decision, RequestStatus, RiskTier
+from registry.models import PromotionRequest, RegisteredModel, Review
+
+# the same quorum as the database's (models.laws.QUORUM): the roles that must each have approved
+QUORUM: dict[str, tuple[Role, ...]] = {
+    RiskTier.LOW: (Role.APPROVER,),
+    RiskTier.MEDIUM: (Role.APPROVER,),
+    RiskTier.HIGH: (Role.APPROVER, Role.VALIDATOR),
+}
+
+
+class Decidable(NamedTuple):
+    """Whether a person may decide a request, with a stable code and the sentence that tells them why."""
+
+    may: bool
+    code: str
+    why: str
+
+
+def requests(
+    actor: Actor, *, status: str = "", model: RegisteredModel | None = None, waiting_for_me: bool = False
+) -> QuerySet[PromotionRequest]:
+    """Requests the actor sees, latest first, with their reviews: two queries, however many rows."""
+    rows = visible(actor, PromotionRequest.objects.all(), team="model__team")
+    if status:
+        if status not in RequestStatus.values:
+            message = f"status must be one of {', '.join(RequestStatus.values)} but got {status[:80]!r}"
+            raise Invalid.on("status", message, code="unknown_status")
+        rows = rows.filter(status=status)
+    if model is not None:
+        rows = rows.filter(model=model)
+    if waiting_for_me:
+        reviewed = Review.objects.filter(reviewer=actor.user).values("request")
+        mine = {"status": RequestStatus.PENDING, "model__team__in": actor.teams(Action.PROMOTION_REVIEW)}
+        rows = rows.filter(**mine).exclude(requester=actor.user).exclude(pk__in=reviewed)
+        rows = rows.exclude(~Q(model__risk_tier=RiskTier.LOW) & (Q(author=actor.user) | Q(trainer=actor.user)))
+    return _complete(rows)
+
+
+def _complete(rows: QuerySet[PromotionRequest]) -> QuerySet[PromotionRequest]:
+    people = ("requester", "author", "trainer", "closed_by")
+    chosen = rows.select_related("model__team", "version__model", *people).prefetch_related("reviews__reviewer")
+    return chosen.defer("version__reference", "version__golden").order_by("-created_at", "-pk")
+
+
+def request_numbered(actor: Actor, pk: int) -> PromotionRequest:
+    """One request; NotFound if it is absent or another team's."""
+    found = _complete(visible(actor, PromotionRequest.objects.filter(pk=pk), team="model__team")).first()
+    if found is None:
+        raise NotFound(f"no approval {pk} here, or it belongs to another team", code="unknown_request")
+    return found
+
+
+def missing_roles(risk_tier: str, reviews: Iterable[Review]) -> list[str]:
+    """The roles whose approval a request still needs."""
+    given = {review.role for review in reviews if review.decision == Decision.APPROVE}
+    return [str(role) for role in QUORUM[risk_tier] if role not in given]
+
+
+def decidable(request: PromotionRequest, actor: Actor) -> Decidable:
+    """Whether the actor may decide, as the page says it and as the service enforces it."""
+    user, others = actor.user, "another person must decide"
+    if parts := _own_parts(request, actor):
+        return Decidable(False, "four_eyes", f"You may not decide: you {' and '.join(parts)} this version; {others}.")
+    if user is None or not actor.may(Action.PROMOTION_REVIEW, request.model.team_id):
+        role = actor.roles.get(request.model.team_id, "no role")
+        return Decidable(False, "forbidden", f"You may not decide: {role} reviews no promotions; {others}.")
+    if request.status != RequestStatus.PENDING:
+        return Decidable(
+            False, "request_closed", f"There is nothing to decide: the request is {request.get_status_display()}."
+        )
+    if any(review.reviewer_id == user.pk for review in request.reviews.all()):
+        return Decidable(False, "reviewed_already", f"You have reviewed this request already; {others} too.")
+    return Decidable(True, "", f"You may decide: you did not author, train or request this version. {needs(request)}")
+
+
+def _own_parts(request: PromotionRequest, actor: Actor) -> list[str]:
+    """What the actor did to bring the request about; registering and training count from medium risk on."""
+    parts = {"requested": request.requester_id}
+    if request.model.risk_tier != RiskTier.LOW:
+        parts |= {"registered": request.author_id, "trained": request.trainer_id}
+    return [part for part, pk in parts.items() if actor.user is not None and pk == actor.user.pk]
+
+
+def needs(request: PromotionRequest) -> str:
+    """What the quorum is and what is missing of it, in a sentence."""
+    wanted, missing = QUORUM[request.model.risk_tier], missing_roles(request.model.risk_tier, request.reviews.all())
+    people = " and ".join(f"one {role}" for role in wanted)
+    given = len(wanted) - len(missing)
+    return f"It needs {people} because its risk tier is {request.model.risk_tier}; {given} of {len(wanted)} given."

@@ -1,0 +1,78 @@
+"""Models, with the stages of their versions."""
+
+from __future__ import annotations
+
+from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+
+from mlops_site.core.errors import Invalid, NotFound
+from mlops_site.core.permissions import Action, Actor, visible
+from registry.choices import Stage
+from registry.models import DeployPolicy, RegisteredModel, StageInterval, Version
+
+ORDERINGS = ("name", "-name", "updated_at", "-updated_at", "version_count", "-version_count")
+
+
+def models(
+    actor: Actor, *, search: str = "", stage: str = "", team: str = "", ordering: str = "name"
+) -> QuerySet[RegisteredModel]:
+    """The models the actor sees, each with `version_count` and, in `open_intervals`, the newest version per stage.
+
+    `stage` keeps the models that have a version there. Two queries, however many rows.
+    """
+    rows = visible(actor, RegisteredModel.objects.all()).select_related("team", "owner")
+    if search:
+        rows = rows.filter(Q(name__icontains=search) | Q(description__icontains=search))
+    if team:
+        rows = rows.filter(team__name=team)
+    if stage:
+        _check("stage", stage, tuple(Stage.values))
+        rows = rows.filter(pk__in=StageInterval.objects.open().filter(stage=stage).values("model"))
+    _check("ordering", ordering, ORDERINGS)
+    return _with_counts(rows).prefetch_related(_stages()).order_by(ordering, "pk")
+
+
+def _with_counts(rows: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
+    counted = (
+        Version.objects.filter(model=OuterRef("pk")).order_by().values("model").annotate(n=Count("pk")).values("n")
+    )
+    return rows.annotate(version_count=Coalesce(Subquery(counted), 0))
+
+
+def _stages() -> Prefetch[str]:
+    """The newest version of each stage of each model, without the heavy columns of a version."""
+    same = StageInterval.objects.open().filter(model=OuterRef("model"), stage=OuterRef("stage"))
+    newest = same.order_by("-version__major", "-version__minor", "-version__patch").values("pk")[:1]
+    rows = (
+        StageInterval.objects.open()
+        .filter(pk=Subquery(newest))
+        .select_related("version")
+        .only("model", "stage", "version__major", "version__minor", "version__patch", "version__model")
+    )
+    return Prefetch("intervals", queryset=rows, to_attr="open_intervals")
+
+
+def _check(field: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        message = f"{field} must be one of {', '.join(known)} but got {value[:80]!r}"
+        raise Invalid.on(field, message, code=f"unknown_{field}")
+
+
+def stages_of(model: RegisteredModel) -> dict[str, str]:
+    """Stage -> number of its newest version, of a model from `models`; in the order of a version's life."""
+    found = {interval.stage: interval.version.number for interval in getattr(model, "open_intervals")}  # noqa: B009
+    return {stage: found[stage] for stage in Stage.values if stage in found}
+
+
+def model_named(actor: Actor, name: str, *, action: Action = Action.VIEW) -> RegisteredModel:
+    """One model as in `models`; NotFound if it is absent or not the actor's to see."""
+    rows = visible(actor, RegisteredModel.objects.filter(name=name), action=action).select_related("team", "owner")
+    found = _with_counts(rows).prefetch_related(_stages()).first()
+    if found is None:
+        raise NotFound(f"no model {name[:80]!r} here, or it belongs to another team", code="unknown_model")
+    return found
+
+
+def policy(model: RegisteredModel) -> DeployPolicy | None:
+    """The deploy policy in force: the newest."""
+    return model.policies.order_by("-pk").select_related("set_by").first()

@@ -1,0 +1,49 @@
+"""Which version is in which stage, now and then."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from registry.choices import Cause, Stage
+from registry.models import RegisteredModel, StageInterval, Version
+
+
+def in_production(model: RegisteredModel) -> Version | None:
+    """The version that serves now, by one statement: readers see exactly one, once there has been one."""
+    found = (
+        StageInterval.objects.open()
+        .filter(model=model, stage=Stage.PRODUCTION)
+        .select_related("version__model")
+        .first()
+    )
+    return None if found is None else found.version
+
+
+def served_at(model: RegisteredModel, moment: datetime) -> Version | None:
+    """The version that served the model at a moment."""
+    rows = StageInterval.objects.in_production_at(moment).filter(model=model)
+    found = rows.select_related("version__model").first()
+    return None if found is None else found.version
+
+
+def intervals(version: Version) -> QuerySet[StageInterval]:
+    """A version's stages, oldest first."""
+    return version.intervals.select_related("by", "policy", "request").order_by("started_at", "pk")
+
+
+def history(model: RegisteredModel) -> QuerySet[StageInterval]:
+    """Every stage of every version of a model, latest first."""
+    rows = model.intervals.select_related("by", "version__model", "policy", "request")
+    return rows.order_by("-started_at", "-pk")
+
+
+def rollback_target(model: RegisteredModel) -> Version | None:
+    """What a rollback goes back to: the latest earlier production version that was not itself rolled back."""
+    withdrawn = StageInterval.objects.filter(version=OuterRef("version"), cause=Cause.WITHDRAWN, pk__gt=OuterRef("pk"))
+    served = StageInterval.objects.filter(model=model, stage=Stage.PRODUCTION, ended_at__isnull=False)
+    current = StageInterval.objects.open().filter(model=model, stage=Stage.PRODUCTION).values("version")
+    left = served.exclude(version__in=current).filter(~Exists(withdrawn)).order_by("-started_at", "-pk")
+    found = left.select_related("version__model", "version__artifact", "version__serving").first()
+    return None if found is None else found.version

@@ -1,0 +1,22 @@
+"""Writes of the registry: models, versions, stages, approvals, rollback."""
+
+from registry.services.approvals import request_promotion, review_request, withdraw_request
+from registry.services.catalog import create_model, edit_model, set_deploy_policy
+from registry.services.stages import Promotion, Rollback, deploy_by_policy, move_stage, rollback
+from registry.services.versions import Candidate, register_version
+
+__all__ = [
+    "Candidate",
+    "Promotion",
+    "Rollback",
+    "create_model",
+    "deploy_by_policy",
+    "edit_model",
+    "move_stage",
+    "register_version",
+    "request_promotion",
+    "review_request",
+    "rollback",
+    "set_deploy_policy",
+    "withdraw_request",
+]

@@ -1,0 +1,211 @@
+"""Promotion requests: filed with evidence, decided by other people, carried out when the quorum is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils import timezone
+
+from mlops_site.core import events
+from mlops_site.core.errors import Conflict, Forbidden
+from mlops_site.core.models import User
+from mlops_site.core.permissions import Action, Actor, person, refused, require
+from registry import selectors
+from registry.artifacts.scorer import preflight
+from registry.choices import Cause, Decision, RequestStatus, Stage
+from registry.models import PromotionRequest, Review, Version
+from registry.services.evidence import bound, gather, outdated
+from registry.services.guards import locked, one_of, reason_given, touch
+from registry.services.intervals import check_move, swap
+from registry.signals import request_decided, request_filed
+
+_CLOSES = {Decision.REJECT: RequestStatus.REJECTED, Decision.REQUEST_CHANGES: RequestStatus.CHANGES_REQUESTED}
+
+
+def request_promotion(
+    version: Version, *, actor: Actor, reason: str, evidence: Mapping[str, Any] | None = None
+) -> PromotionRequest:
+    """Ask for a version in staging to go into production. Conflict `illegal_move`, `already_requested`,
+    `evidence_outdated` (production changed while the evidence was gathered)."""
+    with events.atomic():
+        require(actor, Action.PROMOTION_REQUEST, version.model.team, subject=version.subject)
+        check_move(version, Stage.PRODUCTION)
+    why, facts = reason_given(reason), gather(version, evidence)
+    with locked(version.model) as model:
+        require(actor, Action.PROMOTION_REQUEST, model.team, subject=version.subject)
+        check_move(version, Stage.PRODUCTION)
+        return file_request(version, actor=actor, reason=why, evidence=facts)
+
+
+def file_request(version: Version, *, actor: Actor, reason: str, evidence: dict[str, Any]) -> PromotionRequest:
+    """The row, under the model's lock."""
+    if waiting := pending(version):
+        raise Conflict(
+            f"request {waiting.pk} asks for {version} already and waits for a decision", code="already_requested"
+        )
+    if why := outdated(evidence, version):
+        raise Conflict(why, code="evidence_outdated")
+    request = PromotionRequest.objects.create(
+        version=version,
+        model=version.model,
+        requester=person(actor),
+        author=version.created_by,
+        trainer=version.trained_by,
+        reason=reason,
+        evidence=evidence,
+        evidence_digest=events.digest_of(evidence),
+        artifact_digest=version.artifact_id,
+    )
+    data = {
+        "version": version.number,
+        "reason": reason,
+        "evidence": request.evidence_digest,
+        "artifact": request.artifact_digest,
+    }
+    events.record("promotion.requested", actor=actor, subject=request.subject, team=version.model.team.name, data=data)
+    request_filed.send(sender=PromotionRequest, request=request)
+    return request
+
+
+def pending(version: Version) -> PromotionRequest | None:
+    return version.requests.filter(status=RequestStatus.PENDING).first()
+
+
+def review_request(request: PromotionRequest, *, actor: Actor, decision: str, comment: str = "") -> PromotionRequest:
+    """One person's decision. A rejection closes the request; the approval that completes the quorum puts the version
+    into production in the same transaction, after its pre-flight.
+
+    Forbidden `four_eyes` or `forbidden`; Conflict `request_closed`, `reviewed_already`, `illegal_move`,
+    `digest_changed`, `preflight_failed`, or `evidence_outdated`, which also voids the request.
+    """
+    chosen = Decision(one_of("decision", decision, list(Decision.values)))
+    said = reason_given(comment, field="comment", needed=chosen != Decision.APPROVE)
+    with events.atomic():  # refuse before anything is loaded for someone who may not decide
+        _guard(request, actor)
+    if chosen == Decision.APPROVE:
+        check_preflight(request.version)
+    with locked(request.model):
+        row = _row(request)
+        _guard(row, actor)
+        why = outdated(row.evidence, row.version) if chosen == Decision.APPROVE else ""
+        if why:
+            close_request(row, actor=actor, status=RequestStatus.VOID, comment=why)
+        else:
+            _decide(row, actor, chosen, said)
+    if why:  # raised after the commit, so that the request stays void
+        raise Conflict(why, code="evidence_outdated")
+    return row
+
+
+def _row(request: PromotionRequest) -> PromotionRequest:
+    """The request as it is now, locked after its model."""
+    rows = PromotionRequest.objects.select_for_update(no_key=True, of=("self",))
+    return rows.select_related("model__team", "version__model__team").get(pk=request.pk)
+
+
+def _guard(request: PromotionRequest, actor: Actor) -> None:
+    answer = selectors.decidable(request, actor)
+    if answer.code in ("four_eyes", "forbidden"):
+        raise _refusal(request, actor, answer)
+    if not answer.may:
+        raise Conflict(answer.why, code=answer.code)
+
+
+def _refusal(request: PromotionRequest, actor: Actor, answer: selectors.Decidable) -> Forbidden:
+    action, team = Action.PROMOTION_REVIEW, request.model.team
+    return refused(actor, answer.why, action=action, subject=request.subject, team=team, code=answer.code)
+
+
+def _decide(request: PromotionRequest, actor: Actor, decision: Decision, comment: str) -> None:
+    if decision == Decision.APPROVE:
+        check_move(request.version, Stage.PRODUCTION)
+        if not bound(request, request.version):
+            message = f"request {request.pk} is no longer about what {request.version} is; request the promotion again"
+            raise Conflict(message, code="digest_changed")
+    review = _review(request, actor, decision, comment)
+    data = {"decision": str(decision), "comment": comment, "role": review.role, "evidence": request.evidence_digest}
+    team = request.model.team.name
+    events.record("promotion.reviewed", actor=actor, subject=request.subject, team=team, data=data)
+    if decision != Decision.APPROVE:
+        close_request(request, actor=actor, status=_CLOSES[decision], comment=comment)
+    elif not selectors.missing_roles(request.model.risk_tier, request.reviews.all()):
+        _promote(request, actor)
+
+
+def _review(request: PromotionRequest, actor: Actor, decision: Decision, comment: str) -> Review:
+    return Review.objects.create(
+        request=request,
+        reviewer=person(actor),
+        role=actor.roles[request.model.team_id],
+        decision=decision,
+        comment=comment,
+        requester_id=request.requester_id,
+        author_id=request.author_id,
+        trainer_id=request.trainer_id,
+        risk_tier=request.model.risk_tier,
+        evidence_digest=request.evidence_digest,
+        artifact_digest=request.artifact_digest,
+    )
+
+
+def _promote(request: PromotionRequest, actor: Actor) -> None:
+    by, replaced = person(actor), selectors.in_production(request.model)
+    close_request(request, actor=actor, status=RequestStatus.APPROVED)
+    swap(request.version, replaced, cause=Cause.APPROVED, by=by, reason=request.reason, request=request)
+    say_promoted(request.version, replaced, actor=actor, cause=Cause.APPROVED, reason=request.reason)
+
+
+def say_promoted(version: Version, replaced: Version | None, *, actor: Actor, cause: str, reason: str) -> None:
+    touch(version.model)
+    data = {
+        "stage": str(Stage.PRODUCTION),
+        "cause": str(cause),
+        "replaced": replaced and replaced.number,
+        "reason": reason,
+        "artifact": version.artifact_id,
+    }
+    team = version.model.team.name
+    events.record("version.stage_changed", actor=actor, subject=version.subject, team=team, data=data)
+
+
+def close_request(request: PromotionRequest, *, actor: Actor, status: RequestStatus, comment: str = "") -> None:
+    request.status, request.closed_at, request.closed_by = status, timezone.now(), actor.user
+    request.save(update_fields=["status", "closed_at", "closed_by"])
+    data, team = {"version": request.version.number, "comment": comment}, request.model.team.name
+    events.record(f"promotion.{status.value}", actor=actor, subject=request.subject, team=team, data=data)
+    request_decided.send(sender=PromotionRequest, request=request)
+
+
+def void_pending(version: Version, *, actor: Actor, why: str) -> None:
+    """A request whose version has left staging by another way asks for nothing any more."""
+    if waiting := pending(version):
+        close_request(waiting, actor=actor, status=RequestStatus.VOID, comment=why)
+
+
+def withdraw_request(request: PromotionRequest, *, actor: Actor, comment: str = "") -> PromotionRequest:
+    """Taken back by the one who asked."""
+    said = reason_given(comment, field="comment", needed=False)
+    with locked(request.model):
+        row = _row(request)
+        if actor.user is None or row.requester_id != actor.user.pk:
+            asked: User = row.requester
+            detail = f"only {asked.username}, who requested it, may withdraw request {row.pk}; reviewers reject it"
+            team = row.model.team
+            raise refused(
+                actor, detail, action="promotion.withdraw", subject=row.subject, team=team, code="not_requester"
+            )
+        if row.status != RequestStatus.PENDING:
+            raise Conflict(
+                f"request {row.pk} is {row.get_status_display()}; only a pending one is withdrawn",
+                code="request_closed",
+            )
+        close_request(row, actor=actor, status=RequestStatus.WITHDRAWN, comment=said)
+    return row
+
+
+def check_preflight(version: Version) -> None:
+    """Conflict with every reason why the version could not serve: its digests, its load, its golden rows."""
+    if failures := preflight(version):
+        message = f"{version} did not pass its pre-flight: {'; '.join(failures)}"
+        raise Conflict(message[:2000], code="preflight_failed")

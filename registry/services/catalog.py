@@ -1,0 +1,132 @@
+"""Models themselves: made, edited, and how far their candidates may go without a person."""
+
+from __future__ import annotations
+
+import re
+
+from django.db import IntegrityError
+
+from mlops_site.core import events
+from mlops_site.core.errors import Conflict, FieldError, Invalid
+from mlops_site.core.models import Membership, User
+from mlops_site.core.permissions import Action, Actor, person, require, team_for
+from registry.choices import AutoDeploy, RiskTier, TaskType
+from registry.models import DeployPolicy, RegisteredModel
+from registry.models.model import MODEL_NAME
+from registry.services.guards import locked, one_of, reason_given, touch
+
+_TIERS = list(RiskTier.values)
+
+
+def create_model(
+    *,
+    actor: Actor,
+    name: str,
+    task_type: str,
+    description: str = "",
+    risk_tier: str = RiskTier.MEDIUM,
+    team: str | None = None,
+    auto_deploy: str = AutoDeploy.STAGING,
+) -> RegisteredModel:
+    """A model without versions, owned by its maker. Conflict `name_taken`; Invalid names the field."""
+    _check_words(name, task_type, risk_tier, auto_deploy)
+    about = reason_given(description, field="description", needed=False)
+    try:
+        with events.atomic():
+            owning, by = team_for(actor, team, Action.MODEL_CREATE), person(actor)
+            model = RegisteredModel.objects.create(
+                name=name,
+                team=owning,
+                task_type=task_type,
+                description=about,
+                risk_tier=risk_tier,
+                owner=by,
+                created_by=by,
+            )
+            DeployPolicy.objects.create(model=model, reach=auto_deploy, set_by=by, reason="set when the model was made")
+            data = {"task_type": task_type, "risk_tier": risk_tier, "auto_deploy": auto_deploy}
+            events.record("model.created", actor=actor, subject=model.subject, team=owning.name, data=data)
+    except IntegrityError as error:
+        message = f"the name {name!r} is taken; choose another"
+        raise Conflict(message, code="name_taken", errors=[FieldError("name", "name_taken", message)]) from error
+    return model
+
+
+def _check_words(name: str, task_type: str, risk_tier: str, auto_deploy: str) -> None:
+    if not re.fullmatch(MODEL_NAME, name):
+        raise Invalid.on("name", f"name must match {MODEL_NAME} but got {name[:80]!r}", code="bad_name")
+    one_of("task_type", task_type, list(TaskType.values))
+    one_of("risk_tier", risk_tier, _TIERS)
+    # Production without a person is for an approver to allow, later and with a reason.
+    one_of("auto_deploy", auto_deploy, [AutoDeploy.NONE, AutoDeploy.STAGING])
+
+
+def edit_model(
+    model: RegisteredModel,
+    *,
+    actor: Actor,
+    description: str | None = None,
+    owner: str | None = None,
+    risk_tier: str | None = None,
+) -> RegisteredModel:
+    """Change what is given. Lowering the risk tier weakens the quorum, so it takes an approver."""
+    with locked(model) as row:
+        changes: dict[str, str] = {}
+        if description is not None or owner is not None:
+            require(actor, Action.MODEL_EDIT, row.team, subject=row.subject)
+        if description is not None:
+            row.description = reason_given(description, field="description", needed=False)
+            changes["description"] = row.description
+        if owner is not None:
+            row.owner = _member(row, owner)
+            changes["owner"] = owner
+        if risk_tier is not None and one_of("risk_tier", risk_tier, _TIERS) != row.risk_tier:
+            _set_tier(row, risk_tier, actor)
+            changes["risk_tier"] = risk_tier
+        if changes:
+            row.save(update_fields=["description", "owner", "risk_tier"])
+            touch(row)
+            events.record("model.edited", actor=actor, subject=row.subject, team=row.team.name, data=changes)
+    return row
+
+
+def _set_tier(row: RegisteredModel, risk_tier: str, actor: Actor) -> None:
+    is_lower = _TIERS.index(risk_tier) < _TIERS.index(row.risk_tier)
+    is_approver = actor.may(Action.POLICY_SET, row.team_id)
+    require(actor, Action.POLICY_SET if is_lower or is_approver else Action.MODEL_EDIT, row.team, subject=row.subject)
+    waiting = row.requests.filter(status="pending").count()
+    if waiting:
+        message = (
+            f"the risk tier of {row} must stay {row.risk_tier} while {waiting} promotion requests wait for a decision"
+        )
+        raise Conflict(message, code="requests_pending")
+    row.risk_tier = risk_tier
+
+
+def _member(row: RegisteredModel, owner: str) -> User:
+    found = Membership.objects.filter(team=row.team, user__username=owner).select_related("user").first()
+    if found is None:
+        raise Invalid.on("owner", f"owner must be in team {row.team.name} but got {owner[:80]!r}", code="unknown_owner")
+    return found.user
+
+
+def set_deploy_policy(model: RegisteredModel, *, actor: Actor, reach: str, reason: str) -> DeployPolicy:
+    """How far candidates that pass their gate go by themselves from now on; `production` is for an approver."""
+    one_of("reach", reach, list(AutoDeploy.values))
+    with locked(model) as row:
+        to_production = reach == AutoDeploy.PRODUCTION
+        is_approver = actor.may(Action.POLICY_SET, row.team_id)
+        needed = Action.POLICY_SET if to_production or is_approver else Action.MODEL_EDIT
+        require(actor, needed, row.team, subject=row.subject)
+        if to_production and row.risk_tier == RiskTier.HIGH:
+            message = (
+                f"{row} is of high risk: two people decide on each version, so no policy may; lower its risk tier first"
+            )
+            raise Conflict(message, code="high_risk")
+        policy = DeployPolicy.objects.create(
+            model=row, reach=reach, set_by=person(actor), reason=reason_given(reason, needed=to_production)
+        )
+        touch(row)
+        data = {"reach": reach, "reason": policy.reason}
+        events.record("model.policy_set", actor=actor, subject=row.subject, team=row.team.name, data=data)
+    return policy

@@ -1,0 +1,158 @@
+"""Stage moves: by a person, by a standing policy, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from mlops_site.core import events
+from mlops_site.core.choices import Role
+from mlops_site.core.errors import Conflict
+from mlops_site.core.models import Membership
+from mlops_site.core.permissions import Action, Actor, person, require
+from registry import selectors
+from registry.artifacts.scorer import preflight
+from registry.choices import AutoDeploy, Cause, RiskTier, Stage
+from registry.models import DeployPolicy, PromotionRequest, RegisteredModel, Version
+from registry.services.approvals import (
+    check_preflight,
+    file_request,
+    request_promotion,
+    say_promoted,
+    void_pending,
+)
+from registry.services.evidence import gather
+from registry.services.guards import locked, one_of, reason_given, touch
+from registry.services.intervals import check_move, current_stage, move, swap
+
+
+class Promotion(NamedTuple):
+    """What a move came to: done (`promoted`), or waiting for people (`pending_approval`, with the request)."""
+
+    status: str
+    version: Version
+    stage: str
+    request: PromotionRequest | None = None
+
+
+class Rollback(NamedTuple):
+    """The version that serves again, and the one that it replaced."""
+
+    version: Version
+    replaced: Version
+
+
+def move_stage(
+    version: Version, *, actor: Actor, target_stage: str, reason: str, evidence: Mapping[str, Any] | None = None
+) -> Promotion:
+    """Move a version by the table of moves. Production is never set here: a request for it is filed instead.
+
+    Conflict `illegal_move` names the current stage.
+    """
+    one_of("target_stage", target_stage, list(Stage.values))
+    if target_stage == Stage.PRODUCTION:
+        request = request_promotion(version, actor=actor, reason=reason, evidence=evidence)
+        return Promotion("pending_approval", version, str(Stage.STAGING), request)
+    why = reason_given(reason)
+    with locked(version.model) as model:
+        require(actor, Action.STAGE_MOVE, model.team, subject=version.subject)
+        check_move(version, target_stage)
+        if current_stage(version) == Stage.STAGING:
+            void_pending(version, actor=actor, why=f"moved to {target_stage}: {why}")
+        move(version, to=target_stage, cause=Cause.MOVED, by=person(actor), reason=why)
+        touch(model)
+        data = {"stage": target_stage, "cause": str(Cause.MOVED), "reason": why}
+        events.record("version.stage_changed", actor=actor, subject=version.subject, team=model.team.name, data=data)
+    return Promotion("promoted", version, target_stage)
+
+
+def deploy_by_policy(version: Version, *, actor: Actor, gate: Mapping[str, Any]) -> Promotion | None:
+    """Take a candidate as far as its gate and the newest policy allow; None when it stays in development.
+
+    `gate` holds `passed` and is kept as evidence. Reach `staging` files a promotion request in the actor's name;
+    reach `production` needs no person, unless a law or the pre-flight stands against it.
+    """
+    reason = f"gate passed for run {version.lineage['run']}" if "run" in version.lineage else "gate passed"
+    failures = preflight(version) if gate["passed"] else []
+    evidence = gather(version, {"gate": dict(gate)})
+    with locked(version.model) as model:
+        policy = selectors.policy(model)
+        if held := _held_back(policy, gate, failures):
+            events.record(
+                "version.held_back", actor=actor, subject=version.subject, team=model.team.name, data={"reason": held}
+            )
+            return None
+        assert policy is not None
+        check_move(version, Stage.STAGING)
+        move(version, to=Stage.STAGING, cause=Cause.POLICY, by=policy.set_by, reason=reason, policy=policy)
+        data = {"stage": str(Stage.STAGING), "cause": str(Cause.POLICY), "policy": policy.pk, "reason": reason}
+        events.record("version.stage_changed", actor=actor, subject=version.subject, team=model.team.name, data=data)
+        if _may_decide(policy, version, model):
+            return _deploy(version, policy, actor, reason)
+        require(actor, Action.PROMOTION_REQUEST, model.team, subject=version.subject)
+        request = file_request(version, actor=actor, reason=reason, evidence=evidence)
+        touch(model)
+        return Promotion("pending_approval", version, str(Stage.STAGING), request)
+
+
+def _held_back(policy: DeployPolicy | None, gate: Mapping[str, Any], failures: list[str]) -> str:
+    if not gate["passed"]:
+        return "the gate did not pass"
+    if policy is None or policy.reach == AutoDeploy.NONE:
+        return "the deploy policy keeps candidates in development"
+    return f"the pre-flight failed: {'; '.join(failures)}"[:1000] if failures else ""
+
+
+def _may_decide(policy: DeployPolicy, version: Version, model: RegisteredModel) -> bool:
+    """What the law asks of a policy that decides: set by an approver of today who neither made nor trained it."""
+    if policy.reach != AutoDeploy.PRODUCTION or model.risk_tier == RiskTier.HIGH:
+        return False
+    if model.risk_tier != RiskTier.LOW and policy.set_by_id in (version.created_by_id, version.trained_by_id):
+        return False
+    return Membership.objects.filter(user=policy.set_by_id, team=model.team_id, role=Role.APPROVER).exists()
+
+
+def _deploy(version: Version, policy: DeployPolicy, actor: Actor, reason: str) -> Promotion:
+    replaced = selectors.in_production(version.model)
+    swap(version, replaced, cause=Cause.POLICY, by=policy.set_by, reason=reason, policy=policy)
+    say_promoted(version, replaced, actor=actor, cause=Cause.POLICY, reason=f"{reason}; policy {policy.pk}")
+    return Promotion("promoted", version, str(Stage.PRODUCTION))
+
+
+def rollback(model: RegisteredModel, *, actor: Actor, reason: str) -> Rollback:
+    """Put the last good production version back in place of the present one, which returns to staging.
+
+    Conflict `nothing_to_roll_back_to`, `preflight_failed`, or `production_changed` when someone was faster.
+    """
+    why = reason_given(reason)
+    with events.atomic():
+        require(actor, Action.ROLLBACK, model.team, subject=model.subject)
+    seen = _ends(model)
+    check_preflight(seen.version)  # it may load a large model, so before the lock; what it checked cannot change
+    with locked(model) as row:
+        require(actor, Action.ROLLBACK, row.team, subject=row.subject)
+        target, replaced = _ends(row)
+        if (target.pk, replaced.pk) != (seen.version.pk, seen.replaced.pk):
+            message = (
+                f"production of {row} changed while the rollback was checked: {replaced.number} serves now; look again"
+            )
+            raise Conflict(message, code="production_changed")
+        swap(target, replaced, cause=Cause.ROLLED_BACK, by=person(actor), reason=why)
+        touch(row)
+        data = {
+            "stage": str(Stage.PRODUCTION),
+            "cause": str(Cause.ROLLED_BACK),
+            "replaced": replaced.number,
+            "reason": why,
+        }
+        events.record("version.rolled_back", actor=actor, subject=target.subject, team=row.team.name, data=data)
+    return Rollback(target, replaced)
+
+
+def _ends(model: RegisteredModel) -> Rollback:
+    """Where a rollback would go and what it would replace, as of now."""
+    target, replaced = selectors.rollback_target(model), selectors.in_production(model)
+    if target is None or replaced is None:
+        state = "nothing is in production" if replaced is None else f"{replaced.number} is the only version that served"
+        raise Conflict(f"{model} has nothing to go back to: {state}", code="nothing_to_roll_back_to")
+    return Rollback(target, replaced)

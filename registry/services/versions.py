@@ -1,0 +1,187 @@
+"""Registering a version: bytes into the store first, then the row and its first stage in one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeGuard
+
+from django.conf import settings
+
+from mlops_site.core import events, store
+from mlops_site.core.errors import Conflict, FieldError, Invalid
+from mlops_site.core.models import User
+from mlops_site.core.permissions import Action, Actor, person, require
+from registry.artifacts.signature import Signature
+from registry.choices import ArtifactFormat, Cause, Stage
+from registry.models import Artifact, RegisteredModel, Version
+from registry.services.guards import locked, one_of, plain_json, touch
+from registry.services.intervals import moment_after, open_interval
+from registry.services.numbering import Number, explicit, following
+from registry.signals import version_registered
+
+MAX_METRIC = 1e300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """All that a version will be. `artifact_bytes` were inspected (an upload) or made by this system (a run)."""
+
+    artifact_bytes: bytes
+    format: str  # skops or onnx
+    signature: Mapping[str, Any]
+    onnx_bytes: bytes | None = None  # the serving form, exact on the golden rows
+    holdout_bytes: bytes | None = None  # Parquet of row_key, label, score or prediction
+    metrics: Mapping[str, Any] = field(default_factory=dict)  # name -> number or {"value", "ci95"}
+    params: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] | None = None  # what makes a minor version; an upload's is its params
+    data_digest: str = ""
+    golden: list[dict[str, Any]] = field(default_factory=list)
+    reference: bytes | None = None
+    importance: Mapping[str, float] = field(default_factory=dict)
+    threshold: float = 0.5
+    lineage: Mapping[str, Any] = field(default_factory=dict)
+    mlflow: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def register_version(
+    model: RegisteredModel,
+    *,
+    actor: Actor,
+    candidate: Candidate,
+    trained_by: User | None = None,
+    number: str | None = None,
+) -> Version:
+    """The version, in development; the existing one if the model has this content already.
+
+    `number` may be any above the highest. Raises Invalid for what does not fit, Conflict for a number taken.
+    """
+    with events.atomic():  # refused before anything is stored
+        require(actor, Action.VERSION_REGISTER, model.team, subject=model.subject)
+    fields = _fields(model, candidate)
+    files = _store(candidate)
+    fields["content_digest"] = _content_digest(fields, files, candidate)
+    with locked(model) as row:
+        require(actor, Action.VERSION_REGISTER, row.team, subject=row.subject)
+        found = row.versions.filter(content_digest=fields["content_digest"]).select_related("model").first()
+        if found is not None:
+            return _existing(found, number)
+        highest = row.versions.newest_first().first()
+        chosen = _number(highest, fields, number)
+        by = person(actor)
+        version = Version.objects.create(
+            model=row, **chosen._asdict(), **fields, **_rows(files), created_by=by, trained_by=trained_by or by
+        )
+        open_interval(version, stage=Stage.DEVELOPMENT, cause=Cause.REGISTERED, at=moment_after(row), by=by)
+        touch(row)
+        _say(version, actor)
+    return version
+
+
+def _say(version: Version, actor: Actor) -> None:
+    data = {
+        "artifact": version.artifact_id,
+        "content": version.content_digest,
+        "trained_by": version.trained_by.username,
+    }
+    team = version.model.team.name
+    events.record("version.registered", actor=actor, subject=version.subject, team=team, data=data)
+    version_registered.send(sender=Version, version=version)
+
+
+def _existing(found: Version, number: str | None) -> Version:
+    if number is not None and number != found.number:
+        message = f"this content is registered already, as {found.number}; it cannot also be {number[:40]}"
+        raise Conflict(
+            message, code="already_registered", errors=[FieldError("version", "already_registered", message)]
+        )
+    return found
+
+
+def _number(highest: Version | None, fields: Mapping[str, Any], number: str | None) -> Number:
+    if number is not None:
+        return explicit(number, highest)
+    return following(highest, signature_digest=fields["signature_digest"], config_digest=fields["config_digest"])
+
+
+def _fields(model: RegisteredModel, candidate: Candidate) -> dict[str, Any]:
+    one_of("format", candidate.format, [ArtifactFormat.SKOPS, ArtifactFormat.ONNX])
+    signature = Signature.from_json(dict(candidate.signature))
+    if signature.task_type != model.task_type:
+        message = f"signature.task_type must be {model.task_type}, as {model} is, but got {signature.task_type}"
+        raise Invalid.on("signature.task_type", message, code="wrong_task_type")
+    if not 0 <= candidate.threshold <= 1:
+        message = f"threshold must be between 0 and 1 but got {candidate.threshold}"
+        raise Invalid.on("threshold", message, code="out_of_range")
+    config = candidate.params if candidate.config is None else candidate.config
+    return {
+        "signature": signature.to_json(),
+        "signature_digest": signature.interface_digest,
+        "config_digest": events.digest_of(plain_json("config", config)),
+        "metrics": plain_json("metrics", normal_metrics(candidate.metrics)),
+        "params": plain_json("params", candidate.params),
+        "threshold": float(candidate.threshold),
+        "data_digest": candidate.data_digest,
+        "golden": candidate.golden,
+        "reference": candidate.reference,
+        "importance": plain_json("importance", candidate.importance),
+        "lineage": plain_json("lineage", candidate.lineage),
+        "mlflow": plain_json("mlflow", candidate.mlflow),
+        "tags": plain_json("tags", candidate.tags),
+    }
+
+
+def normal_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Every metric as {"value", "ci95"}; Invalid names one that is not finite.
+
+    >>> normal_metrics({"roc_auc": 0.75})
+    {'roc_auc': {'value': 0.75, 'ci95': None}}
+    """
+    found = {}
+    for name, given in metrics.items():
+        parts = given if isinstance(given, Mapping) else {"value": given, "ci95": None}
+        value, interval = parts.get("value"), parts.get("ci95")
+        ends = interval if isinstance(interval, list | tuple) else [] if interval is None else [interval]
+        if not _is_number(value) or len(ends) not in (0, 2) or not all(map(_is_number, ends)):
+            message = f'must be a finite number, or {{"value", "ci95": [low, high]}}, but got {given!r:.80}'
+            raise Invalid.on(f"metrics.{name[:80]}", message, code="bad_metric")
+        found[name] = {"value": float(value), "ci95": [float(end) for end in ends] or None}
+    return found
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and -MAX_METRIC <= value <= MAX_METRIC
+
+
+def _store(candidate: Candidate) -> dict[str, Artifact]:
+    """Everything that is a file, under its digest; a crash after this leaves files that no row names, no more."""
+    contents = {
+        "artifact": (candidate.artifact_bytes, candidate.format),
+        "serving": (candidate.onnx_bytes, ArtifactFormat.ONNX),
+        "holdout": (candidate.holdout_bytes, ArtifactFormat.PARQUET),
+    }
+    limit = settings.ARTIFACT_MAX_MB << 20
+    found = {}
+    for role, (content, form) in contents.items():
+        if content is not None:
+            stored = store.put(content, max_bytes=limit)
+            found[role] = Artifact(digest=stored.digest, format=str(form), size=stored.size)
+    return found
+
+
+def _rows(files: Mapping[str, Artifact]) -> dict[str, Artifact]:
+    """The artifact rows; one that exists stays as it is."""
+    Artifact.objects.bulk_create(files.values(), ignore_conflicts=True)
+    return dict(files)
+
+
+def _content_digest(fields: Mapping[str, Any], files: Mapping[str, Artifact], candidate: Candidate) -> str:
+    """Of the artifact and what describes it. Left out: where it came from (the same content made twice is one
+    version) and the serving form, which follows from the artifact."""
+    left_out = {"lineage", "mlflow", "reference"}
+    described = {name: value for name, value in fields.items() if name not in left_out}
+    reference = None if candidate.reference is None else hashlib.sha256(candidate.reference).hexdigest()
+    digests = {role: files[role].digest for role in ("artifact", "holdout") if role in files}
+    return events.digest_of(plain_json("metadata", {**described, **digests, "reference": reference}))
