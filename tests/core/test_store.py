@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from django.conf import LazySettings
 from django.core.files.base import ContentFile
-from django.core.files.storage import FileSystemStorage, InMemoryStorage
+from django.core.files.storage import FileSystemStorage, InMemoryStorage, storages
 
 from mlops_site.core import store
 from mlops_site.core.errors import Invalid, NotFound, TooLarge
@@ -111,7 +112,7 @@ def test_a_failed_rename_leaves_no_temporary_file(files: Path, monkeypatch: pyte
         raise OSError("no space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(store.os, "replace", refuse)
+        patch.setattr(os, "replace", refuse)
         with pytest.raises(OSError, match="no space"):
             store.put(CONTENT, max_bytes=10_000)
     assert not [path for path in files.rglob("*") if path.is_file()]
@@ -177,7 +178,7 @@ def opened(digest: str) -> Iterator[bytes]:
 
 def damage(folder: Path | None, content: bytes) -> None:
     """Change what is stored under DIGEST behind the store's back."""
-    storage = store.storages["artifacts"]
+    storage = storages["artifacts"]
     name = f"{DIGEST[:2]}/{DIGEST}"
     if isinstance(storage, FileSystemStorage):
         Path(storage.path(name)).write_bytes(content)

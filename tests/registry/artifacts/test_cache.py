@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -12,19 +13,25 @@ from registry.artifacts.cache import BoundedCache
 
 def test_the_least_recently_used_goes_first() -> None:
     cache = BoundedCache[str](max_bytes=10)
-    for key in ("a", "b", "a", "c"):
-        cache.get(key, lambda key=key: (key, 4))  # type: ignore[misc]
     loads: list[str] = []
+
+    def load(key: str) -> tuple[str, int]:
+        loads.append(key)
+        return key, 4
+
+    for key in ("a", "b", "a", "c"):
+        cache.get(key, partial(load, key))
+    assert loads == ["a", "b", "c"]
     for key in ("a", "c", "b"):
-        cache.get(key, lambda key=key: (loads.append(key) or key, 4))  # type: ignore[misc, func-returns-value]
-    assert loads == ["b"]
+        cache.get(key, partial(load, key))
+    assert loads == ["a", "b", "c", "b"]
     assert cache.total_bytes == 8
 
 
 def test_memory_stays_bounded_but_the_newest_stays() -> None:
     cache = BoundedCache[int](max_bytes=100)
     for key in range(50):
-        cache.get(key, lambda key=key: (key, 30))  # type: ignore[misc]
+        cache.get(key, lambda: (0, 30))
         assert cache.total_bytes <= 100
     assert len(cache) == 3
     cache.get("huge", lambda: (0, 1000))
@@ -58,7 +65,7 @@ def test_one_load_at_a_time_and_each_once() -> None:
         running -= 1
         return key, 1
 
-    threads = [threading.Thread(target=cache.get, args=(key, lambda key=key: load(key))) for key in "abcabcabc"]
+    threads = [threading.Thread(target=cache.get, args=(key, partial(load, key))) for key in "abcabcabc"]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -86,8 +86,9 @@ def test_every_estimator_of_training_comes_back_equal(
     for name, target in cases:
         pipeline = fitted(name, target)
         loaded = load_skops(dump_skops(pipeline))
-        answers = [m.predict(frame) if target == "value" else m.predict_proba(frame) for m in (pipeline, loaded)]
-        np.testing.assert_array_equal(*answers, err_msg=f"{name}, {target}")
+        method = "predict" if target == "value" else "predict_proba"
+        answer, expected = getattr(loaded, method)(frame), getattr(pipeline, method)(frame)
+        np.testing.assert_array_equal(answer, expected, err_msg=f"{name}, {target}")
 
 
 def test_the_trust_list_is_literal_and_short_of_whatever_opens_files() -> None:
@@ -134,6 +135,16 @@ def test_an_array_of_pickled_objects_inside_is_refused(good: bytes, canary: Path
             new.writestr(member.filename, array.getvalue() if is_array else old.read(member))
     assert code_of(out.getvalue()) == "damaged_archive"
     assert not canary.exists()
+
+
+def test_an_array_that_claims_more_than_there_is_memory_is_refused(good: bytes) -> None:
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({1 << 50},), }}".ljust(117) + "\n"
+    array = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(good)) as old, zipfile.ZipFile(out, "w") as new:
+        for member in old.infolist():
+            new.writestr(member.filename, array if member.filename.endswith(".npy") else old.read(member))
+    assert code_of(out.getvalue()) == "damaged_archive"
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_the_score_is_of_the_positive_class(
 ) -> None:
     zero = Signature(signatures["binary"].inputs, "classification", (0, 1), 0)
     for form in ("onnx", "skops"):
-        scores = open_scorer(packed(fitted, signatures, "binary", form), form, zero).score(frame)  # type: ignore[arg-type]
+        scores = open_scorer(packed(fitted, signatures, "binary", form), form, zero).score(frame)
         assert scores.score is not None
         expected = fitted("random_forest", "binary").predict_proba(frame)[:, 0]
         np.testing.assert_allclose(scores.score, expected, atol=1e-6)
@@ -139,7 +139,7 @@ def test_a_signature_that_does_not_fit_is_refused(
 ) -> None:
     for form in ("onnx", "skops"):
         with pytest.raises(Invalid) as raised:
-            open_scorer(packed(fitted, signatures, "binary", form), form, change(signatures["binary"]))  # type: ignore[arg-type]
+            open_scorer(packed(fitted, signatures, "binary", form), form, change(signatures["binary"]))
         assert raised.value.code == "signature_mismatch"
 
 
