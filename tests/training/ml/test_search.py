@@ -1,0 +1,221 @@
+"""The search: seeds, resume after SIGKILL, stops, shared studies. Studies live in real SQLite files."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+from optuna.trial import TrialState
+
+from training.ml import search as searching
+from training.ml.estimators import Recipe, default_params
+from training.ml.search import FINISHED, Objective, Stopped, rdb_url, search
+from training.ml.splits import folds
+
+ROOT = Path(__file__).parents[3]
+
+
+def made(metric: str = "roc_auc", n: int = 150) -> Objective:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(random.normal(size=(n, 3)), columns=["a", "b", "c"])
+    y = (frame["a"] + random.normal(size=n) > 0).astype(int).to_numpy()
+    recipe = Recipe("logistic_regression", "classification", dict.fromkeys("abc", "number"), {}, seed=0)
+    splits = folds("stratified", y, task_type="classification", n_folds=3, seed=0)
+    return Objective(recipe, frame, y, splits, metric, (0, 1))
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/studies.sqlite3"
+
+
+def trials(url: str, name: str = "s") -> list[optuna.trial.FrozenTrial]:
+    storage = searching.open_storage(url)
+    try:
+        return optuna.load_study(study_name=name, storage=storage).get_trials()
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def run(url: str, n: int = 4, **changes: Any) -> searching.Best:
+    return search(made(), storage_url=url, study_name="s", n_trials=n, seed=1, **changes)
+
+
+def test_tries_the_defaults_first_and_keeps_the_best(url: str) -> None:
+    heard: list[searching.Trial] = []
+    best = run(url, on_trial=heard.append)
+    assert [trial.done for trial in heard] == [1, 2, 3, 4]
+    assert heard[0].params == default_params("logistic_regression", "classification")
+    values = [trial.value for trial in heard if trial.value is not None]
+    assert best.mean == pytest.approx(max(values)) == pytest.approx(float(np.mean(best.values)))
+    assert heard[-1].best == best.mean
+    assert best.threshold is not None
+    assert 0 < best.threshold < 1
+    assert best.se == pytest.approx(np.std(best.values, ddof=1) / 3**0.5)
+
+
+def test_without_tuning_runs_the_defaults_once(url: str) -> None:
+    best = run(url, n=9, tune=False)
+    assert best.trials == len(trials(url)) == 1
+    assert best.recipe.params == default_params("logistic_regression", "classification")
+
+
+def test_same_seed_proposes_the_same_trials(tmp_path: Path) -> None:
+    found = []
+    for name in "ab":
+        address = f"sqlite:///{tmp_path}/{name}.sqlite3"
+        run(address)
+        found.append([trial.params for trial in trials(address)])
+    assert found[0] == found[1]
+
+
+def test_minimises_a_loss(url: str) -> None:
+    heard: list[searching.Trial] = []
+    best = search(made("log_loss"), storage_url=url, study_name="s", n_trials=4, seed=1, on_trial=heard.append)
+    assert best.mean == min(trial.value for trial in heard if trial.value is not None)
+
+
+def test_a_finished_study_gains_no_trial(url: str) -> None:
+    first, again = run(url), run(url)
+    assert first == again
+    assert len(trials(url)) == 4
+
+
+def test_a_longer_resume_proposes_new_trials(url: str) -> None:
+    run(url, n=3)
+    run(url, n=8)
+    found = [tuple(sorted(trial.params.items(), key=str)) for trial in trials(url)]
+    assert len(set(found)) == len(found) == 8
+
+
+def test_stop_keeps_what_is_finished(url: str) -> None:
+    heard: list[searching.Trial] = []
+    with pytest.raises(Stopped):
+        run(url, n=6, on_trial=heard.append, should_stop=lambda: len(heard) >= 2)
+    assert sum(trial.state in FINISHED for trial in trials(url)) == 2
+    run(url, n=6)
+    assert sum(trial.state in FINISHED for trial in trials(url)) == 6
+
+
+def test_pruned_trials_count_and_never_win(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(optuna.pruners.MedianPruner, "prune", lambda *of: of[-1].number % 2 == 1)
+    heard: list[searching.Trial] = []
+    best = run(url, n=5, on_trial=heard.append)
+    assert [trial.state for trial in heard].count("pruned") == 2
+    assert best.trials == 5
+    assert best.number % 2 == 0
+
+
+def test_an_error_in_a_fold_ends_the_search_with_its_reason(url: str) -> None:
+    broken = made()
+    broken.frame.iloc[0, 0] = np.inf
+    with pytest.raises(ValueError, match="infinity"):
+        search(broken, storage_url=url, study_name="s", n_trials=3, seed=1)
+
+
+def test_bad_arguments_start_nothing(url: str) -> None:
+    with pytest.raises(ValueError, match="n_trials must be at least 1 but got 0"):
+        run(url, n=0)
+    with pytest.raises(ValueError, match=r"C, class_weight but got gamma"):
+        run(url, overrides={"gamma": 1})
+
+
+def test_two_workers_share_a_study_and_end_with_exactly_n(url: str) -> None:
+    run(url, n=1)  # creates the tables before the race
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            run(url, n=7, alone=False)
+        except BaseException as problem:
+            failures.append(problem)
+
+    workers = [threading.Thread(target=work) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not failures
+    assert sum(trial.state in FINISHED for trial in trials(url)) == 7
+
+
+CHILD = """
+    import importlib.util, sys, time
+    spec = importlib.util.spec_from_file_location("made", {file!r})
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    fold = module.Objective.scores
+    def slow(self, params, on_fold):
+        def later(number, value):
+            time.sleep(0.05)
+            on_fold(number, value)
+        return fold(self, params, later)
+    module.Objective.scores = slow
+    print("ready", flush=True)
+    module.run({url!r}, n=8)
+"""
+
+
+def killed_when(url: str, ready: Callable[[], bool]) -> None:
+    """Start the search in a process of its own and SIGKILL it as soon as `ready`."""
+    code = textwrap.dedent(CHILD.format(file=__file__, url=url))
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        until = time.monotonic() + 30
+        while not ready() and time.monotonic() < until:
+            assert child.poll() is None
+            time.sleep(0.01)
+        child.send_signal(signal.SIGKILL)
+
+
+def running(url: str, finished: int) -> bool:
+    """Tell whether a trial with drawn parameters is under way after `finished` others."""
+    try:
+        found = trials(url)
+    except KeyError:
+        return False
+    under_way = [trial for trial in found if trial.state == TrialState.RUNNING and trial.intermediate_values]
+    return bool(under_way) and sum(trial.state in FINISHED for trial in found) >= finished
+
+
+def test_resumes_after_sigkill_with_exactly_n_and_retries_the_killed_trial(url: str) -> None:
+    with pytest.raises(Stopped):
+        run(url, n=8, should_stop=lambda: True)  # creates the tables
+    kills = (1, 3)
+    for finished in kills:
+        killed_when(url, lambda finished=finished: running(url, finished))
+    left = [trial for trial in trials(url) if trial.state == TrialState.RUNNING]
+    assert len(left) == 1
+    best = run(url, n=8)
+    found = trials(url)
+    assert best.trials == sum(trial.state in FINISHED for trial in found) == 8
+    assert not [trial for trial in found if trial.state in (TrialState.RUNNING, TrialState.WAITING)]
+    again = [trial for trial in found if trial.system_attrs.get("retry_history", [None])[-1] == left[0].number]
+    assert [trial.params for trial in again] == [left[0].params]
+    assert again[0].state in FINISHED
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("postgresql://u:p@h:5/d?sslmode=require", "postgresql+psycopg2://u:p@h:5/d?sslmode=require"),
+        ("postgres://h/d", "postgresql+psycopg2://h/d"),
+        ("postgresql+psycopg2://h/d", "postgresql+psycopg2://h/d"),
+        ("sqlite:////var/o.sqlite3", "sqlite:////var/o.sqlite3"),
+    ],
+)
+def test_rdb_url_names_the_driver_of_postgresql_only(given: str, expected: str) -> None:
+    assert rdb_url(given) == expected
