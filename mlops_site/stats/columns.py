@@ -17,7 +17,7 @@ Kind = Literal["number", "category"]
 _NUMERIC = {"integer", "floating", "mixed-integer-float", "boolean", "decimal", "empty"}
 _TIMES = {"datetime", "datetime64", "date", "time", "timedelta", "timedelta64", "period", "interval"}
 
-_STR = pd.StringDtype(na_value=np.nan)
+TEXT = pd.StringDtype(na_value=np.nan)
 
 
 def infer_kinds(frame: pd.DataFrame) -> dict[str, Kind]:
@@ -43,7 +43,7 @@ def infer_kind(name: str, column: pd.Series[Any]) -> Kind:
     if isinstance(dtype, pd.CategoricalDtype | pd.StringDtype):
         return "category"
     is_object = types.is_object_dtype(dtype)
-    if (types.is_bool_dtype(dtype) and not is_object) or _is_real(dtype):
+    if (types.is_bool_dtype(dtype) and not is_object) or is_real(dtype):
         return "number"
     content = types.infer_dtype(column, skipna=True) if is_object else str(dtype)
     if content in _TIMES or not is_object:
@@ -54,7 +54,8 @@ def infer_kind(name: str, column: pd.Series[Any]) -> Kind:
     return "number" if content in _NUMERIC - {"empty"} else "category"
 
 
-def _is_real(dtype: Any) -> bool:
+def is_real(dtype: Any) -> bool:
+    """Whether a column of that type holds real numbers (or booleans, for the nullable types)."""
     return types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype)
 
 
@@ -89,7 +90,7 @@ def _numbers(name: str, column: pd.Series[Any]) -> NDArray[np.float64]:
     dtype = column.dtype
     if isinstance(dtype, np.dtype) and dtype.kind in "biuf":
         values = column.to_numpy(dtype=np.float64)
-    elif _is_real(dtype):
+    elif is_real(dtype):
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     else:
         values = _numbers_from_objects(name, column)
@@ -118,23 +119,23 @@ def _numbers_from_objects(name: str, column: pd.Series[Any]) -> NDArray[np.float
 def _texts(name: str, column: pd.Series[Any]) -> Any:
     dtype = column.dtype
     if isinstance(dtype, pd.StringDtype):
-        texts = column if dtype == _STR else column.astype(_STR)
+        texts = column if dtype == TEXT else column.astype(TEXT)
         return texts.array.fillna("") if texts.hasnans else texts.array
     if isinstance(dtype, pd.CategoricalDtype):
-        levels = [*(_text(name, -1, level) for level in dtype.categories), ""]
-        return pd.array(np.array(levels, dtype=object)[column.cat.codes.to_numpy()], dtype=_STR)
+        levels = [*(text_of(name, -1, level) for level in dtype.categories), ""]
+        return pd.array(np.array(levels, dtype=object)[column.cat.codes.to_numpy()], dtype=TEXT)
     objects = column.to_numpy(dtype=object)
     if types.infer_dtype(objects, skipna=False) == "string":
-        return pd.array(objects, dtype=_STR)
+        return pd.array(objects, dtype=TEXT)
     missing = np.asarray(pd.isna(objects), dtype=bool)
     written = [
-        "" if absent else _text(name, row, value)
+        "" if absent else text_of(name, row, value)
         for row, (value, absent) in enumerate(zip(objects, missing, strict=True))
     ]
-    return pd.array(written, dtype=_STR)
+    return pd.array(written, dtype=TEXT)
 
 
-def _text(name: str, row: int, value: object) -> str:
+def text_of(name: str, row: int, value: object) -> str:
     """How a level is written; `row` only serves the message."""
     if isinstance(value, str):
         return str(value)

@@ -1,0 +1,159 @@
+"""A window of rows as counts on the reference's bins: small, frozen, and it adds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlops_site.stats import codec
+from mlops_site.stats.bins import Bins, CategoryBins, Counts, NumericBins
+from mlops_site.stats.cells import read_cells
+from mlops_site.stats.exact import Moments
+from mlops_site.stats.reference import reference_bins
+
+__all__ = ["Bins", "CategoryBins", "Moments", "NumericBins", "Profile", "profile", "reference_bins"]
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """`rows` rows counted on `bins`: one int64 array of all features' counts, and moments of the numbers.
+
+    Profiles on the same bins form a group: `+` is associative and commutative, `-` undoes it, and both
+    are exact, so that a correction is the profile of the new rows minus that of the old ones (counts may
+    then be negative) and folded profiles equal a recomputation. Each feature's counts sum to `rows`.
+    """
+
+    bins: Bins
+    rows: int
+    counts: Counts
+    moments: Mapping[str, Moments]
+
+    @classmethod
+    def empty(cls, bins: Bins) -> Profile:
+        """No rows: the neutral element of `+`."""
+        numbers = [name for name, feature in bins.features.items() if feature.kind == "number"]
+        return cls(bins, 0, np.zeros(bins.width, dtype=np.int64), {name: Moments() for name in numbers})
+
+    def counts_of(self, name: str) -> Counts:
+        """Counts of one feature, in the layout of its bins."""
+        return self.counts[self.bins.slices[name]]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Profile):
+            return NotImplemented
+        return (
+            self.bins.digest == other.bins.digest
+            and self.rows == other.rows
+            and np.array_equal(self.counts, other.counts)
+            and self.moments == other.moments
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __add__(self, other: Profile) -> Profile:
+        check_same_bins(self.bins, other.bins)
+        moments = {name: own + other.moments[name] for name, own in self.moments.items()}
+        return Profile(self.bins, self.rows + other.rows, self.counts + other.counts, moments)
+
+    def __sub__(self, other: Profile) -> Profile:
+        check_same_bins(self.bins, other.bins)
+        moments = {name: own - other.moments[name] for name, own in self.moments.items()}
+        return Profile(self.bins, self.rows - other.rows, self.counts - other.counts, moments)
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the content, in hexadecimal; does not depend on the compression."""
+        return hashlib.sha256(codec.payload(self._header(with_bins=False), self.counts)).hexdigest()
+
+    def to_bytes(self, *, with_bins: bool = True) -> bytes:
+        """Compact bytes without pickle. Without the bins only their digest travels (for many windows)."""
+        return codec.pack(self._header(with_bins=with_bins), self.counts)
+
+    def _header(self, *, with_bins: bool) -> dict[str, Any]:
+        header = {
+            "rows": self.rows,
+            "digest": self.bins.digest,
+            "moments": {name: _write_moments(moments) for name, moments in self.moments.items()},
+        }
+        return header | {"bins": self.bins.as_json()} if with_bins else header
+
+    @classmethod
+    def from_bytes(cls, data: bytes, bins: Bins | None = None) -> Profile:
+        """The reverse of `to_bytes`. `bins` must be given for bytes that were written without them.
+
+        Raises ValueError for bytes that are cut, altered or too large, and for other bins than theirs.
+        """
+        header, counts = codec.unpack(data)
+        try:
+            own = Bins.from_json(header["bins"]) if "bins" in header else bins
+            rows, digest = int(header["rows"]), str(header["digest"])
+            moments = {str(name): _read_moments(fields) for name, fields in header["moments"].items()}
+        except (AttributeError, KeyError, OverflowError, TypeError, ZeroDivisionError) as error:
+            raise ValueError(f"profile must have a complete header but got {error!r}") from error
+        if own is None:
+            raise ValueError(f"bins must be given for a profile without them, of digest {digest}")
+        if own.digest != digest or (bins is not None and bins.digest != digest):
+            raise ValueError(f"bins must have the digest {digest} but got {(bins or own).digest}")
+        found = cls(own, rows, counts, moments)
+        found._check()
+        return found
+
+    def _check(self) -> None:
+        if len(self.counts) != self.bins.width or self.moments.keys() != Profile.empty(self.bins).moments.keys():
+            raise ValueError(f"profile must hold {self.bins.width} counts but got {len(self.counts)}")
+        for name in self.bins.features:
+            if int(self.counts_of(name).sum()) != self.rows:
+                raise ValueError(f'counts of "{name}" must sum to {self.rows} but got {self.counts_of(name).sum()}')
+
+
+def profile(frame: pd.DataFrame, bins: Bins) -> Profile:
+    """Count the rows of a raw or canonical frame on `bins`; raises nothing.
+
+    Cells that cannot be read (text in a number, an infinite value, an absent column) are counted as
+    unreadable in their own column and leave the others alone.
+
+    >>> bins = reference_bins(pd.DataFrame({"age": [20, 30, 40]}), {"age": "number"}, salt="m")
+    >>> profile(pd.DataFrame({"age": [25, 70, None]}), bins).counts_of("age").tolist()
+    [0, 0, 1, 0, 1, 1, 0]
+    """
+    counts = np.zeros(bins.width, dtype=np.int64)
+    moments: dict[str, Moments] = {}
+    for name, feature in bins.features.items():
+        cells = read_cells(name, frame.get(name), feature.kind, rows=len(frame))
+        counts[bins.slices[name]] = feature.count(cells.values, cells.unreadable)
+        if feature.kind == "number":
+            moments[name] = Moments.of(cells.values[~np.isnan(cells.values)])
+    return Profile(bins, len(frame), counts, moments)
+
+
+def check_same_bins(first: Bins, second: Bins) -> None:
+    """ValueError that names the first feature whose bins differ."""
+    if first is second or first.digest == second.digest:
+        return
+    for name in [*first.features, *second.features]:
+        if first.features.get(name) != second.features.get(name):
+            raise ValueError(f'profiles must have the same bins but those of "{name}" differ')
+    raise ValueError(f"profiles must have their features in one order but got {[*second.features]}")
+
+
+def _write_moments(moments: Moments) -> list[Any]:
+    extremes = [moments.low, moments.high] if moments.low <= moments.high else []
+    return [moments.count, str(moments.total), str(moments.squares), *extremes]
+
+
+def _read_moments(fields: list[Any]) -> Moments:
+    count, total, squares, *extremes = fields
+    low, high = extremes or (np.inf, -np.inf)
+    return Moments(int(count), _read_fraction(total), _read_fraction(squares), float(low), float(high))
+
+
+def _read_fraction(text: str) -> Fraction:
+    # Not Fraction(text): it would work out "1e999999999", for hours.
+    top, _, bottom = text.partition("/")
+    return Fraction(int(top), int(bottom or 1))
