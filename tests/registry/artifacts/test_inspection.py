@@ -7,7 +7,6 @@ import io
 import json
 import pickle
 import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -87,13 +86,17 @@ def test_a_bad_archive_is_refused_in_the_child(name: str) -> None:
 
 def test_the_child_has_no_secrets_and_cannot_write(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SECRET_KEY", "hush")
-    said = in_child(
-        f"import os, resource\n"
+    work = (
+        "import os\n"
         f"try: open({str(tmp_path / 'written')!r}, 'w').write('x' * 10000); wrote = True\n"
         "except OSError: wrote = False\n"
-        "print(json.dumps([dict(os.environ), wrote, os.getcwd(), resource.getrlimit(resource.RLIMIT_AS)[1]]))"
+        "seen = [dict(os.environ), wrote, os.getcwd(), resource.getrlimit(resource.RLIMIT_AS)[1]]\n"
+        "print(json.dumps({'code': 'seen', 'detail': json.dumps(seen), 'errors': []}))"
     )
-    environment, wrote, folder, memory = json.loads(said.stdout)
+    monkeypatch.setattr(inspection, "_CHILD", planted(work))
+    with pytest.raises(Invalid) as raised:
+        inspect_upload(b"\x08\x09")
+    environment, wrote, folder, memory = json.loads(raised.value.detail)
     assert "hush" not in environment.values()
     assert not {"SECRET_KEY", "DATABASE_URL", "STEWARD_HOME", "PYTHONPATH"} & environment.keys()
     assert (wrote, folder, memory) == (False, "/", Limits().memory_bytes)
@@ -125,15 +128,3 @@ def test_a_tampered_tree_is_refused_in_the_child(fitted: Fitted, signatures: dic
 def planted(work: str) -> str:
     """The child's program with other work in the place of loading the file."""
     return inspection._CHILD.split("sys.path.insert")[0] + work
-
-
-def in_child(work: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-I", "-B", "-c", planted(work), "", json.dumps(inspection._rlimits(Limits()))],
-        env=inspection._ENVIRONMENT,
-        cwd="/",
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
