@@ -49,16 +49,16 @@ def test_a_killed_web_process_comes_back_and_the_site_stops_as_one(
     port, mlflow_port = free_port(), free_port()
     env = {"STEWARD_HOME": str(tmp_path / "home"), "PORT": str(port), "MLFLOW_PORT": str(mlflow_port)}
     env |= {"DATABASE_URL": "", "REDIS_URL": "", "RUN_AS": str(os.getuid())}
-    site = processes([ROOT / "deploy/start", "site"], env=env, ready=lambda: answers(port), within_secs=120)
+    site = processes([ROOT / "deploy/start", "site"], env=env, ready=lambda: answers(port), within_secs=180)
 
     first = pid_of("web", env)
     os.kill(first, signal.SIGKILL)
-    wait_until(lambda: pid_of("web", env) not in {0, first} and answers(port), within_secs=60)
+    wait_until(lambda: pid_of("web", env) not in {0, first} and answers(port), within_secs=180)
 
     pids = [pid_of(program, env) for program in ("web", "worker", "beat", "mlflow")]
     assert 0 not in pids
-    site.stop(within_secs=60)
+    site.stop(within_secs=180)
     assert site.popen.returncode == 0
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
     # gunicorn's orphans of the killed process end by themselves, once they have loaded the site.
-    wait_until(lambda: not listens(port), within_secs=30)
+    wait_until(lambda: not listens(port), within_secs=60)
