@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
+from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
 from mlops_site.core import env
@@ -136,7 +137,7 @@ CONTENT_SECURITY_POLICY = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 2**20
 MAX_UPLOAD_BYTES = env.integer("MAX_UPLOAD_MB", 100, low=1, high=10_000) * 2**20
 
-REDIS_URL = env.text("REDIS_URL")
+REDIS_URL = env.redis_url("REDIS_URL")
 TASK_APP = "mlops_site.celery.app"
 CELERY_BROKER_URL = REDIS_URL or f"sqla+sqlite:///{STEWARD_HOME / 'broker.sqlite3'}"
 CELERY_TASK_IGNORE_RESULT = True
@@ -149,6 +150,10 @@ DJANGO_CELERY_BEAT_TZ_AWARE = True
 
 JOB_LEASE_SECS = env.number("JOB_LEASE_SECS", 30.0, low=1, high=3600)
 JOB_HEARTBEAT_SECS = env.number("JOB_HEARTBEAT_SECS", 5.0, low=0.1, high=600)
+if JOB_HEARTBEAT_SECS > JOB_LEASE_SECS / 2:
+    raise ImproperlyConfigured(
+        f"JOB_HEARTBEAT_SECS must be at most half of JOB_LEASE_SECS ({JOB_LEASE_SECS}) but got {JOB_HEARTBEAT_SECS}"
+    )
 JOB_SWEEP_SECS = env.number("JOB_SWEEP_SECS", 10.0, low=0.5, high=600)
 JOB_MEMORY_LIMIT_MB = env.integer("JOB_MEMORY_LIMIT_MB", 8192, low=256, high=10_000_000)
 JOB_TIME_LIMIT_SECS = env.integer("JOB_TIME_LIMIT_SECS", 6 * 3600, low=1, high=30 * 86400)
@@ -157,7 +162,9 @@ ARTIFACT_MAX_MB = env.integer("ARTIFACT_MAX_MB", 512, low=1, high=10_000)
 
 MLFLOW_TRACKING_URI = env.text("MLFLOW_TRACKING_URI", f"sqlite:///{STEWARD_HOME / 'mlflow.sqlite3'}")
 MLFLOW_ARTIFACTS = env.text("MLFLOW_ARTIFACTS", str(STEWARD_HOME / "mlflow"))
-OPTUNA_STORAGE = env.text("OPTUNA_STORAGE") or env.text("DATABASE_URL") or f"sqlite:///{STEWARD_HOME / 'optuna.sqlite3'}"
+OPTUNA_STORAGE = (
+    env.text("OPTUNA_STORAGE") or env.text("DATABASE_URL") or f"sqlite:///{STEWARD_HOME / 'optuna.sqlite3'}"
+)
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -189,7 +196,10 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "WARNING")},
+    "root": {
+        "handlers": ["stderr"],
+        "level": env.choice("LOG_LEVEL", "WARNING", ("DEBUG", "INFO", "WARNING", "ERROR")),
+    },
 }
 
 UNFOLD = {

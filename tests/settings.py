@@ -58,8 +58,10 @@ def _prepare() -> None:
 _prepare()
 
 from mlops_site.settings import *  # noqa: E402, F403
-from mlops_site.settings import DATABASES  # noqa: E402
+from mlops_site.settings import DATABASES, INSTALLED_APPS, STATIC_ROOT  # noqa: E402
 
 # The test database is the one that DATABASE_URL (or STEWARD_HOME) names, so that child processes find it.
 DATABASES["default"]["TEST"] = {"NAME": DATABASES["default"]["NAME"]}
 PASSWORD_HASHERS = ["tests.hashing.QuickArgon2"]
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.jobsapp"]  # a kind of job whose rows say what it does
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise warns of a missing one, and warnings are errors

@@ -3,6 +3,7 @@ and can crash alone. The parent keeps the lease; the child dies with its parent.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -10,11 +11,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from typing import NamedTuple
 
 import psutil
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import DatabaseError, close_old_connections
 
 from mlops_site.core import jobs
 from mlops_site.core.choices import JobState
@@ -23,17 +24,24 @@ from mlops_site.core.models import Job
 log = logging.getLogger(__name__)
 POLL_SECS = 0.2
 GRACE_SECS = 3.0
-DONE, LOST = 0, 75  # exit status of a child that wrote its own end, or that found its lease gone
+LOST = 75  # exit status of a child that found its lease gone
+
+
+class Verdict(NamedTuple):
+    """Why a child must be killed, and how its job ends; None leaves the row to whoever holds it now."""
+
+    state: JobState | None
+    reason: str
 
 
 def watch(job: Job) -> None:
     """Run the claimed job's child to its end, whatever that end is."""
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "execute_run", str(job.pk)]
     child = subprocess.Popen(
-        [sys.executable, str(settings.BASE_DIR / "manage.py"), "execute_run", str(job.pk), "--attempt", str(job.attempt)],
+        [*command, "--attempt", str(job.attempt), "--watcher", str(os.getpid())],
         cwd=settings.BASE_DIR,
         start_new_session=True,
     )
-    verdict = ""
     try:
         verdict = _until_it_ends(job, child)
     finally:
@@ -41,29 +49,42 @@ def watch(job: Job) -> None:
     _settle(job, child.returncode, verdict)
 
 
-def _until_it_ends(job: Job, child: subprocess.Popen[bytes]) -> str:
-    """Empty when the child ended by itself, else why it must be killed."""
-    started, next_beat = time.monotonic(), 0.0
+def _until_it_ends(job: Job, child: subprocess.Popen[bytes]) -> Verdict | None:
+    """None when the child ended by itself, else why it must be killed."""
+    started = last_beat = time.monotonic()
+    next_beat = 0.0
     while child.poll() is None:
         now = time.monotonic()
-        if now - started > job.time_limit_secs:
-            return f"time limit of {job.time_limit_secs} s reached"
-        if (used := _memory_mb(child.pid)) > job.memory_limit_mb:
-            return f"memory limit of {job.memory_limit_mb} MB reached ({used:.0f} MB used)"
+        if verdict := _beyond_limits(job, child.pid, now - started):
+            return verdict
         if now >= next_beat:
             next_beat = now + settings.JOB_HEARTBEAT_SECS
-            if verdict := _beat(job):
-                return verdict
+            try:
+                if verdict := _beat(job):
+                    return verdict
+                last_beat = now
+            except DatabaseError:  # a database that restarts costs no run, as long as the lease holds
+                log.warning("no heartbeat for %s", job, exc_info=True)
+                if now - last_beat > settings.JOB_LEASE_SECS:
+                    return Verdict(None, "lease lost")
         time.sleep(POLL_SECS)
-    return ""
+    return None
 
 
-def _beat(job: Job) -> str:
+def _beyond_limits(job: Job, pid: int, secs: float) -> Verdict | None:
+    if secs > job.time_limit_secs:
+        return Verdict(JobState.FAILED, f"time limit of {job.time_limit_secs} s reached")
+    if (used := _memory_mb(pid)) > job.memory_limit_mb:
+        return Verdict(JobState.FAILED, f"memory limit of {job.memory_limit_mb} MB reached ({used:.0f} MB used)")
+    return None
+
+
+def _beat(job: Job) -> Verdict | None:
     close_old_connections()
     if not jobs.beat(job):
-        return "lease lost"
+        return Verdict(None, "lease lost")
     job.refresh_from_db(fields=["cancel_requested_at"])
-    return "cancelled" if job.cancel_requested_at else ""
+    return Verdict(JobState.CANCELLED, "cancelled") if job.cancel_requested_at else None
 
 
 def _memory_mb(pid: int) -> float:
@@ -71,52 +92,62 @@ def _memory_mb(pid: int) -> float:
     try:
         process = psutil.Process(pid)
         family = [process, *process.children(recursive=True)]
-        return sum(p.memory_info().rss for p in family) / 2**20
     except psutil.Error:
         return 0.0
+    return sum(map(_resident_bytes, family)) / 2**20
+
+
+def _resident_bytes(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:  # it ended between the two looks
+        return 0
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:
-    """End the child's whole process group: politely, then not."""
-    for sign, patience in ((signal.SIGTERM, GRACE_SECS), (signal.SIGKILL, None)):
-        if child.poll() is not None and sign == signal.SIGTERM:
-            return
-        try:
-            os.killpg(child.pid, sign)
-        except ProcessLookupError:
-            pass
-        try:
-            child.wait(timeout=patience)
-            return
-        except subprocess.TimeoutExpired:
-            continue
+    """End the child politely, then whatever is left of its process group, which may outlive it."""
+    if child.poll() is None:
+        _signal(child, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=GRACE_SECS)
+    _signal(child, signal.SIGKILL)
+    child.wait()
 
 
-def _settle(job: Job, status: int, verdict: str) -> None:
-    """What the row says after the child is gone. A child that ended well has written its own end."""
+def _signal(child: subprocess.Popen[bytes], sign: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, sign)
+
+
+def _settle(job: Job, status: int, verdict: Verdict | None) -> None:
+    """What the row says after the child is gone. A child that has written its own end finds nothing changed."""
     close_old_connections()
     job.refresh_from_db(fields=["cancel_requested_at"])
-    if verdict == "cancelled" or job.cancel_requested_at:
+    if job.cancel_requested_at:
         jobs.finish(job, JobState.CANCELLED, error="cancelled")
-    elif verdict.endswith("reached") or "limit of" in verdict:
-        jobs.finish(job, JobState.FAILED, error=verdict)
-    elif not verdict and status not in (DONE, LOST):
+    elif verdict is None:
         jobs.release(job, error=_ending(job.attempt, status))
+    elif verdict.state is not None:
+        jobs.finish(job, verdict.state, error=verdict.reason)
 
 
 def _ending(attempt: int, status: int) -> str:
     if status < 0:
         return f"attempt {attempt} was killed by {signal.Signals(-status).name}"
+    if status == 0:
+        return f"attempt {attempt} ended without a result"
     return f"attempt {attempt} ended with exit status {status}"
 
 
-def die_with_parent(leave: Callable[[int], None] = os._exit) -> None:
-    """In the child: end at once when the worker that watches is gone (it cannot be fenced by a signal everywhere)."""
-    parent = os.getppid()
+def die_with(watcher: int) -> None:
+    """In the child: end at once, with its own children, when the worker that watches is gone. Its pid is given,
+    because a child that asks only after its worker died would take the reaper of orphans for its worker."""
 
     def look() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        leave(LOST)
+        while os.getppid() == watcher:
+            time.sleep(POLL_SECS)
+        if os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
+        os._exit(LOST)
 
-    threading.Thread(target=look, daemon=True, name="die-with-parent").start()
+    threading.Thread(target=look, daemon=True, name="die-with-watcher").start()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import tempfile
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,6 +35,29 @@ def text(name: str, default: str = "") -> str:
 
 def words(name: str, default: tuple[str, ...] = ()) -> list[str]:
     return list(_read(name, list(default), lambda raw: [w.strip() for w in raw.split(",") if w.strip()], "words"))
+
+
+def choice(name: str, default: str, known: tuple[str, ...]) -> str:
+    """One of the known words, whatever its case."""
+
+    def parse(raw: str) -> str:
+        if raw.upper() not in known:
+            raise ValueError(raw)
+        return raw.upper()
+
+    return str(_read(name, default, parse, f"one of {', '.join(known)}"))
+
+
+def redis_url(name: str) -> str:
+    """The address of a Redis server, or nothing. Never repeated in an error: it may hold a password."""
+    url = text(name)
+    if url and not url.startswith(("redis://", "rediss://")):
+        raise ImproperlyConfigured(f"{name} must start with redis:// or rediss:// but got {_scheme(url)!r}")
+    return url
+
+
+def _scheme(url: str) -> str:
+    return url.partition("://")[0][:20] if "://" in url else "an address without ://"
 
 
 def flag(name: str, default: bool) -> bool:
@@ -67,7 +92,14 @@ def number(name: str, default: float, *, low: float, high: float) -> float:
 def home() -> Path:
     """Where everything that the site writes lives when embedded; made on first use, for the owner only."""
     path = Path(text("STEWARD_HOME", str(BASE_DIR / "var"))).expanduser().resolve()
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"STEWARD_HOME must be a folder that can be made and written but got {str(path)!r}: {error.strerror}"
+        ) from None
     return path
 
 
@@ -76,26 +108,28 @@ def secret(name: str, *, server: bool) -> str:
     given = text(name)
     if given or server:
         if len(given) < 32:
+            where = " on a server (DATABASE_URL is set)" if server else ""
             raise ImproperlyConfigured(
-                f"{name} must be set to at least 32 characters on a server (DATABASE_URL is set) but got {len(given)}"
+                f"{name} must be set to at least 32 characters{where} but got {len(given)}; "
+                "`python -c 'import secrets; print(secrets.token_urlsafe(48))'` makes one"
             )
         return given
     path = home() / name.lower()
+    return path.read_text() if path.exists() else _make_secret(path)
+
+
+def _make_secret(path: Path) -> str:
+    """Several processes start at once: the key appears whole under its name, and the first one there wins."""
+    handle, draft = tempfile.mkstemp(dir=path.parent)  # mode 600
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(48))
+        os.link(draft, path)
     except FileExistsError:
-        return _settled(path)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_urlsafe(48))
+        pass
+    finally:
+        os.unlink(draft)
     return path.read_text()
-
-
-def _settled(path: Path) -> str:
-    """The key that another process may be writing this very moment."""
-    for _ in range(1000):
-        if value := path.read_text():
-            return value
-    raise ImproperlyConfigured(f"{path} is empty; delete it and start again")
 
 
 def database(sqlite: Path) -> dict[str, Any]:
@@ -108,9 +142,19 @@ def database(sqlite: Path) -> dict[str, Any]:
             "OPTIONS": {
                 "timeout": 20,
                 "transaction_mode": "IMMEDIATE",
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+                # without recursive triggers INSERT OR REPLACE would slip past the triggers that refuse DELETE
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; "
+                "PRAGMA recursive_triggers=ON;",
             },
         }
     if not url.startswith(("postgres://", "postgresql://")):
-        raise ImproperlyConfigured(f"DATABASE_URL must start with postgresql:// but got {url.split('://')[0]!r}")
-    return {**dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True)}
+        raise ImproperlyConfigured(f"DATABASE_URL must start with postgresql:// but got {_scheme(url)!r}")
+    try:
+        parsed = {**dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True)}
+    except ValueError:  # its text may repeat a part of the password
+        raise ImproperlyConfigured(
+            "DATABASE_URL must be postgresql://user:password@host:port/name but is not"
+        ) from None
+    if not parsed.get("NAME"):
+        raise ImproperlyConfigured("DATABASE_URL must name a database after the last / but names none")
+    return parsed

@@ -22,7 +22,12 @@ class StewardError(Exception):
     default_code: ClassVar[str] = "error"
 
     def __init__(
-        self, detail: str, *, code: str | None = None, errors: Iterable[FieldError] = (), retry_after_secs: int | None = None
+        self,
+        detail: str,
+        *,
+        code: str | None = None,
+        errors: Iterable[FieldError] = (),
+        retry_after_secs: int | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
@@ -49,6 +54,7 @@ class Forbidden(StewardError):
 
     status, title, default_code = 403, "Not allowed", "forbidden"
     refusal: dict[str, Any] | None = None  # what the audit chain records of it
+    is_recorded = False
 
 
 class NotFound(StewardError):

@@ -61,9 +61,7 @@ def atomic() -> Iterator[None]:
         _open.depth -= 1
 
 
-def record(
-    action: str, *, actor: Actor, subject: str, team: str = "", data: dict[str, Any] | None = None
-) -> None:
+def record(action: str, *, actor: Actor, subject: str, team: str = "", data: dict[str, Any] | None = None) -> None:
     """Say a fact inside a service. Predictions, labels and heartbeats are never said here."""
     if _open.depth == 0 or _open.facts is None:
         raise RuntimeError(f"{action} must be recorded inside events.atomic()")
@@ -75,7 +73,14 @@ def record_refusal(error: Forbidden) -> None:
     said = error.refusal
     if said is None:
         return
-    fact = Fact(said["actor"].name, said["team"], said["action"], said["subject"], {"code": said["code"], "detail": error.detail})
+    error.is_recorded = True
+    fact = Fact(
+        said["actor"].name,
+        said["team"],
+        said["action"],
+        said["subject"],
+        {"code": said["code"], "detail": error.detail},
+    )
     with transaction.atomic():
         _chain([fact])
 
@@ -110,8 +115,15 @@ def _chain(facts: list[Fact]) -> None:
         digest = link(previous, body)
         rows.append(
             AuditRecord(
-                seq=seq, at=at, actor=fact.actor[:200], team=fact.team, action=fact.action,
-                subject=fact.subject[:200], body=body, previous=previous, digest=digest,
+                seq=seq,
+                at=at,
+                actor=fact.actor[:200],
+                team=fact.team,
+                action=fact.action,
+                subject=fact.subject[:200],
+                body=body,
+                previous=previous,
+                digest=digest,
             )
         )
         previous = digest

@@ -68,12 +68,12 @@ def call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     except RuntimeError:
         migrate()
         return function(*args, **kwargs)
-    return _thread.submit(_migrated, function, *args, **kwargs).result()
+    return _thread.submit(lambda: _migrated(function, *args, **kwargs)).result()
 
 
 async def call_async(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """The same, without blocking the loop meanwhile: long work stays interruptible."""
-    return await asyncio.wrap_future(_thread.submit(_migrated, function, *args, **kwargs))
+    return await asyncio.wrap_future(_thread.submit(lambda: _migrated(function, *args, **kwargs)))
 
 
 def _migrated(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

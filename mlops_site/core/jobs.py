@@ -10,8 +10,9 @@ from uuid import UUID
 
 from django.apps import apps
 from django.conf import settings
-from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db import transaction
+from django.db.models import Case, F, IntegerField, Q, Value, When
+from django.db.models.functions import Coalesce, Greatest, Now
 
 from mlops_site.core import events
 from mlops_site.core.choices import JobState
@@ -33,7 +34,11 @@ def kinds() -> list[type[Job]]:
 
 
 def find(job_id: UUID | str) -> Job | None:
-    """The job of any kind with this id."""
+    """The job of any kind with this id; text that is no id is no job's."""
+    try:
+        job_id = UUID(str(job_id))
+    except ValueError:
+        return None
     return next((job for kind in kinds() if (job := kind._default_manager.filter(pk=job_id).first())), None)
 
 
@@ -51,15 +56,18 @@ def claim(job: J, *, worker: str) -> J | None:
     rows = type(job)._default_manager.filter(_claimable(), pk=job.pk)
     if _end_unclaimable(rows, job):
         return None
-    taken = rows.filter(stalled__lt=MAX_STALLED, cancel_requested_at=None).update(
-        state=JobState.RUNNING, attempt=F("attempt") + 1, stalled=F("stalled") + 1, worker=worker[:200], lease_until=_lease(),
-    )
-    if not taken:
-        return None
-    job.refresh_from_db()
-    if job.started_at is None:
-        type(job)._default_manager.filter(pk=job.pk, started_at=None).update(started_at=Now())
-    return job
+    with transaction.atomic():  # the row stays locked until its attempt is read, so that the number read is ours
+        taken = rows.filter(stalled__lt=MAX_STALLED, cancel_requested_at=None).update(
+            state=JobState.RUNNING,
+            attempt=F("attempt") + 1,
+            stalled=F("stalled") + 1,
+            worker=worker[:200],
+            lease_until=_lease(),
+            started_at=Coalesce("started_at", Now()),
+        )
+        if taken:
+            job.refresh_from_db()
+    return job if taken else None
 
 
 def _end_unclaimable(rows: Any, job: Job) -> bool:
@@ -68,7 +76,8 @@ def _end_unclaimable(rows: Any, job: Job) -> bool:
         return _end(rows.filter(cancel_requested_at__isnull=False), job, JobState.CANCELLED, "cancelled")
     spent = rows.filter(stalled__gte=MAX_STALLED)
     if last := spent.first():
-        reason = f"stopped after {MAX_STALLED} attempts without progress; the last one: {last.error or 'its worker was lost'}"
+        how = last.error or "its worker was lost"
+        reason = f"stopped after {MAX_STALLED} attempts without progress; the last one: {how}"
         return _end(spent, job, JobState.FAILED, reason)
     return False
 
@@ -79,25 +88,34 @@ def beat(job: Job) -> bool:
 
 
 def advance(job: Job, *, step: str | None = None, progress: float | None = None, **fields: Any) -> None:
-    """Write progress of this attempt (a completed trial or step). Raises LeaseLost when it is no longer ours."""
-    changes: dict[str, Any] = {**fields, "stalled": 0}
+    """Write what this attempt does now. Raises LeaseLost when it is no longer ours.
+
+    `progress` (0..1) only grows, over all attempts; growing is what counts as progress and clears `stalled`. So an
+    attempt that repeats the steps of the one before and dies at the same place is not mistaken for one that moves.
+    """
+    changes: dict[str, Any] = dict(fields)
     if step is not None:
         changes["step"] = step[:200]
     if progress is not None:
-        changes["progress"] = min(max(progress, 0.0), 1.0)
-    if not _mine(job).update(**changes):
+        reached = min(max(progress, 0.0), 1.0)
+        grew = When(progress__lt=reached, then=0)
+        changes["stalled"] = Case(grew, default="stalled", output_field=IntegerField())
+        changes["progress"] = Greatest("progress", Value(reached))
+    if not _mine(job).update(**changes or {"attempt": job.attempt}):
         raise LeaseLost(f"attempt {job.attempt} of {job} is no longer current")
-    for name, value in changes.items():
-        setattr(job, name, value)
+    job.refresh_from_db(fields=list(changes))
 
 
 @contextmanager
 def fenced(job: J) -> Iterator[J]:
     """A transaction in which the row is locked and still this attempt's: what is written inside is written once."""
     with events.atomic():
-        row = type(job)._default_manager.select_for_update().filter(
-            pk=job.pk, attempt=job.attempt, state=JobState.RUNNING, cancel_requested_at=None
-        ).first()
+        row = (
+            type(job)
+            ._default_manager.select_for_update()
+            .filter(pk=job.pk, attempt=job.attempt, state=JobState.RUNNING, cancel_requested_at=None)
+            .first()
+        )
         if row is None:
             raise LeaseLost(f"attempt {job.attempt} of {job} is no longer current")
         yield row
@@ -144,5 +162,7 @@ def _end(rows: Any, job: Job, state: str, error: str, **fields: Any) -> bool:
         ended = rows.update(state=state, error=error, finished_at=Now(), lease_until=None, **fields)
         if ended:
             data = {"error": error[:500], "attempt": job.attempt}
-            events.record(f"{job.kind}.{state}", actor=Actor.system("jobs"), subject=job.subject, team=job.team_name, data=data)
+            events.record(
+                f"{job.kind}.{state}", actor=Actor.system("jobs"), subject=job.subject, team=job.team_name, data=data
+            )
     return bool(ended)

@@ -10,6 +10,11 @@ from typing import Any, NamedTuple
 from django.apps import AppConfig, apps
 from django.db import connections
 
+_HELD_BY_SQLITE = "SELECT name, sql, '' FROM sqlite_master WHERE type = 'trigger'"
+# 'O' fires for everybody; 'D' is off and 'R' fires on replicas only
+_HELD_BY_POSTGRESQL = """SELECT t.tgname, pg_get_triggerdef(t.oid, true), p.prosrc FROM pg_trigger t
+    JOIN pg_proc p ON p.oid = t.tgfoid WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')"""
+
 
 class Law(NamedTuple):
     """Refuse `event` on `table` when `condition` (SQL over NEW and OLD that both engines understand) is true."""
@@ -38,21 +43,29 @@ def declared(app: AppConfig) -> list[Law]:
 def sql(law: Law, vendor: str) -> list[str]:
     """The statements that put one law in place, replacing an older form of it."""
     if vendor == "sqlite":
-        if law.event == "TRUNCATE":
-            return []
-        return [
-            f"DROP TRIGGER IF EXISTS {law.name}",
-            f"CREATE TRIGGER {law.name} BEFORE {law.event} ON {law.table} FOR EACH ROW WHEN ({law.condition}) "
-            f"BEGIN SELECT RAISE(ABORT, '{law.message}'); END",
-        ]
-    result = "NULL" if law.event == "TRUNCATE" else "OLD" if law.event == "DELETE" else "NEW"
-    level = "STATEMENT" if law.event == "TRUNCATE" else "ROW"
+        return [] if law.event == "TRUNCATE" else [f"DROP TRIGGER IF EXISTS {law.name}", _trigger(law, vendor)]
     return [
-        f"CREATE OR REPLACE FUNCTION {law.name}() RETURNS trigger LANGUAGE plpgsql AS $law$ BEGIN IF ({law.condition}) "
-        f"THEN RAISE EXCEPTION '{law.message}' USING ERRCODE = 'check_violation'; END IF; RETURN {result}; END $law$",
-        f"CREATE OR REPLACE TRIGGER {law.name} BEFORE {law.event} ON {law.table} FOR EACH {level} "
-        f"EXECUTE FUNCTION {law.name}()",
+        f"CREATE OR REPLACE FUNCTION {law.name}() RETURNS trigger LANGUAGE plpgsql AS $law${_function(law)}$law$",
+        _trigger(law, vendor).replace("CREATE", "CREATE OR REPLACE", 1),
     ]
+
+
+def _trigger(law: Law, vendor: str) -> str:
+    if vendor == "sqlite":
+        return (
+            f"CREATE TRIGGER {law.name} BEFORE {law.event} ON {law.table} FOR EACH ROW WHEN ({law.condition}) "
+            f"BEGIN SELECT RAISE(ABORT, '{law.message}'); END"
+        )
+    level = "STATEMENT" if law.event == "TRUNCATE" else "ROW"
+    return f"CREATE TRIGGER {law.name} BEFORE {law.event} ON {law.table} FOR EACH {level} EXECUTE FUNCTION {law.name}()"
+
+
+def _function(law: Law) -> str:
+    result = {"TRUNCATE": "NULL", "DELETE": "OLD"}.get(law.event, "NEW")
+    return (
+        f" BEGIN IF ({law.condition}) THEN RAISE EXCEPTION '{law.message}' USING ERRCODE = 'check_violation'; END IF; "
+        f"RETURN {result}; END "
+    )
 
 
 def install(sender: AppConfig, using: str = "default", **kwargs: Any) -> None:
@@ -67,15 +80,15 @@ def install(sender: AppConfig, using: str = "default", **kwargs: Any) -> None:
 
 
 def missing(using: str = "default") -> list[str]:
-    """Names of declared laws that the database does not hold (for /readyz and verify_audit)."""
+    """Names of declared laws that the database does not hold as declared: absent, switched off or altered."""
     connection = connections[using]
-    query = (
-        "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-        if connection.vendor == "sqlite"
-        else "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'"
-    )
+    query = _HELD_BY_SQLITE if connection.vendor == "sqlite" else _HELD_BY_POSTGRESQL
     with connection.cursor() as cursor:
         cursor.execute(query)
-        present = {row[0] for row in cursor.fetchall()}
+        held = {name: (trigger, function) for name, trigger, function in cursor.fetchall()}
     laws = [law for app in apps.get_app_configs() for law in declared(app) if sql(law, connection.vendor)]
-    return [law.name for law in laws if law.name not in present]
+    return [law.name for law in laws if held.get(law.name) != _expected(law, connection.vendor)]
+
+
+def _expected(law: Law, vendor: str) -> tuple[str, str]:
+    return _trigger(law, vendor), "" if vendor == "sqlite" else _function(law)

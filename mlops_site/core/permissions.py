@@ -40,8 +40,7 @@ _SCIENCE = _READ | {A.VERSION_REGISTER, A.DATASET_CREATE, A.RUN_REQUEST, A.PROMO
 ROLE_ACTIONS: dict[str, frozenset[Action]] = {
     Role.VIEWER: _READ,
     Role.DATA_SCIENTIST: _SCIENCE,
-    Role.ML_ENGINEER: _SCIENCE
-    | {A.MODEL_CREATE, A.MODEL_EDIT, A.STAGE_MOVE, A.PREDICT, A.PREDICTION_LOG, A.LABEL_LOG},
+    Role.ML_ENGINEER: _SCIENCE | {A.MODEL_CREATE, A.MODEL_EDIT, A.STAGE_MOVE, A.PREDICT, A.PREDICTION_LOG, A.LABEL_LOG},
     Role.VALIDATOR: _READ | {A.PROMOTION_REVIEW},
     Role.APPROVER: _READ | {A.PROMOTION_REVIEW, A.PROMOTION_DECIDE, A.ROLLBACK, A.POLICY_SET},
     Role.AUDITOR: _READ | {A.AUDIT_VIEW},
@@ -90,7 +89,9 @@ class Actor:
         return [team_id for team_id in self.roles if self.may(action, team_id)]
 
 
-def visible(actor: Actor, rows: models.QuerySet[M], *, team: str = "team", action: Action = Action.VIEW) -> models.QuerySet[M]:
+def visible(
+    actor: Actor, rows: models.QuerySet[M], *, team: str = "team", action: Action = Action.VIEW
+) -> models.QuerySet[M]:
     """The rows of the teams where the actor may do `action`; everyone else's do not exist."""
     return rows.filter(**{f"{team}__in": actor.teams(action)})
 
@@ -110,9 +111,7 @@ def require(actor: Actor, action: Action, team: Team, *, subject: str = "") -> N
     )
 
 
-def refused(
-    actor: Actor, detail: str, *, action: str, subject: str, team: Team, code: str = "forbidden"
-) -> Forbidden:
+def refused(actor: Actor, detail: str, *, action: str, subject: str, team: Team, code: str = "forbidden") -> Forbidden:
     """A Forbidden that events.atomic records after the rollback."""
     error = Forbidden(detail, code=code)
     error.refusal = {"actor": actor, "action": f"{action}.refused", "subject": subject, "team": team.name, "code": code}
@@ -136,4 +135,3 @@ def person(actor: Actor) -> User:
     if actor.user is None:
         raise Forbidden(f"{actor.name} has no user; a person or a machine with a token must do this")
     return actor.user
-

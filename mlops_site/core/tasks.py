@@ -7,6 +7,7 @@ import socket
 from datetime import timedelta
 
 from celery import shared_task
+from django.conf import settings
 from django.db import close_old_connections
 from django.utils import timezone
 
@@ -28,7 +29,7 @@ def execute_job(job_id: str) -> None:
 def sweep_jobs() -> None:
     """The guarantee behind the doorbell: ring for every row that waits or whose lease ran out."""
     for job in jobs.due():
-        execute_job.delay(str(job.pk))
+        execute_job.apply_async([str(job.pk)], expires=settings.JOB_SWEEP_SECS)  # the next sweep rings again
 
 
 @shared_task(name="core.write_checkpoint")

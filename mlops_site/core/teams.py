@@ -10,7 +10,7 @@ from mlops_site.core.choices import Role
 from mlops_site.core.errors import FieldError, Invalid
 from mlops_site.core.models import Membership, Team, User
 from mlops_site.core.models.people import TEAM_NAME
-from mlops_site.core.permissions import Action, Actor, require
+from mlops_site.core.permissions import Action, Actor, refused, require
 
 
 def create_user(name: str, *, role: str, team: str, actor: Actor | None = None) -> tuple[User, str]:
@@ -22,7 +22,7 @@ def create_user(name: str, *, role: str, team: str, actor: Actor | None = None) 
     with events.atomic():
         found, is_new_team = Team.objects.get_or_create(name=team)
         if actor is not None:
-            require(actor, Action.PEOPLE_MANAGE, found)
+            _require_other(actor, found, name)
         user, is_new = User.objects.get_or_create(username=name, defaults={"is_staff": role != Role.SERVICE})
         password = "" if not is_new or role == Role.SERVICE else secrets.token_urlsafe(15)
         if is_new:
@@ -40,8 +40,16 @@ def remove_member(user: User, *, team: Team, actor: Actor) -> None:
     """Take a person out of a team: roles and tokens there end at once."""
     with events.atomic():
         require(actor, Action.PEOPLE_MANAGE, team, subject=f"user:{user.username}")
-        Membership.objects.filter(user=user, team=team).delete()
-        events.record("member.removed", actor=actor, subject=f"user:{user.username}", team=team.name)
+        if Membership.objects.filter(user=user, team=team).delete()[0]:
+            events.record("member.removed", actor=actor, subject=f"user:{user.username}", team=team.name)
+
+
+def _require_other(actor: Actor, team: Team, name: str) -> None:
+    """Admins set the roles of others: one who could set their own would approve what admins must not."""
+    require(actor, Action.PEOPLE_MANAGE, team, subject=f"user:{name}")
+    if actor.user is not None and actor.user.username == name:
+        detail = f"{name} cannot set their own role; another admin or the operator can"
+        raise refused(actor, detail, action=Action.PEOPLE_MANAGE, subject=f"user:{name}", team=team, code="four_eyes")
 
 
 def _check(name: str, role: str, team: str) -> None:
@@ -49,7 +57,9 @@ def _check(name: str, role: str, team: str) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,149}", name):
         problems.append(FieldError("name", "bad_name", f"name must be letters, digits and ._@+- but got {name[:80]!r}"))
     if role not in Role.values:
-        problems.append(FieldError("role", "unknown_role", f"role must be one of {', '.join(Role.values)} but got {role[:80]!r}"))
+        problems.append(
+            FieldError("role", "unknown_role", f"role must be one of {', '.join(Role.values)} but got {role[:80]!r}")
+        )
     if not re.fullmatch(TEAM_NAME, team):
         problems.append(FieldError("team", "bad_name", f"team must match {TEAM_NAME} but got {team[:80]!r}"))
     if problems:

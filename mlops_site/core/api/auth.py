@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
@@ -19,8 +21,10 @@ class BearerAuthentication(BaseAuthentication):
         text = bearer_of(request)
         if text is None:
             return None
-        token, actor = tokens.authenticate(text)
-        request._request.actor = actor  # type: ignore[attr-defined]
+        plain: Any = request._request
+        if not hasattr(plain, "bearer"):  # a request with an Idempotency-Key is looked at twice
+            plain.bearer, plain.actor = tokens.authenticate(text)
+        token: Token = plain.bearer
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:
@@ -35,11 +39,11 @@ def bearer_of(request: HttpRequest | Request) -> str | None:
 
 def actor_of(request: Request | HttpRequest) -> Actor:
     """Who acts in this request: the bearer of the token, or the person of the session."""
-    plain = request._request if isinstance(request, Request) else request
+    plain: Any = request._request if isinstance(request, Request) else request
     if not hasattr(plain, "actor"):
         user = request.user
         if not isinstance(user, User):
             raise Unauthenticated("log in or send a bearer token")
-        plain.actor = Actor.of(user)  # type: ignore[union-attr]
-    actor: Actor = plain.actor  # type: ignore[union-attr]
+        plain.actor = Actor.of(user)
+    actor: Actor = plain.actor
     return actor

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import IO, Any, NoReturn
 
+from django.conf import settings
 from rest_framework.parsers import BaseParser
 
-from mlops_site.core.errors import Malformed
+from mlops_site.core.errors import Malformed, TooLarge
 
 MAX_DEPTH = 32
 
@@ -15,11 +16,13 @@ MAX_DEPTH = 32
 def load_json(data: bytes) -> Any:
     """The value of a JSON text. Raises Malformed with the place or the name of what is wrong."""
     try:
-        value = json.loads(data.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_unique, parse_float=_finite)
+        value = _DECODER.decode(data.decode("utf-8"))
+        if b"\\u" in data:  # only an escape can smuggle in what no database stores
+            _check_text(value)
     except UnicodeDecodeError as error:
         raise Malformed(f"the body must be UTF-8 but byte {error.start} is not") from None
     except RecursionError:
-        raise Malformed(f"the body must not be nested deeper than {MAX_DEPTH}", code="too_deep") from None
+        raise _too_deep() from None
     except ValueError as error:
         raise Malformed(f"the body must be JSON: {error}"[:300]) from None
     _check_depth(value)
@@ -30,7 +33,11 @@ class StrictJSONParser(BaseParser):
     media_type = "application/json"
 
     def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> Any:
-        return load_json(stream.read())
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        data = stream.read(limit + 1)
+        if len(data) > limit:
+            raise TooLarge(f"the body must be at most {limit} bytes but got more")
+        return load_json(data)
 
 
 def _refuse(name: str) -> NoReturn:
@@ -44,6 +51,13 @@ def _finite(text: str) -> float:
     return value
 
 
+def _whole(text: str) -> int:
+    """A whole number that a double holds: a longer one would be an OverflowError wherever it is used."""
+    if len(text) > 300:
+        _finite(text)
+    return int(text)
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
@@ -53,12 +67,31 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite, parse_int=_whole, object_pairs_hook=_unique)
+
+
+def _check_text(value: Any) -> None:
+    """Every name and text: no NUL and no half of a surrogate pair."""
+    if isinstance(value, str):
+        if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
+            raise ValueError(f"the text {value[:80]!a} holds a NUL or half a surrogate pair")
+    elif isinstance(value, dict | list):
+        for inner in value:
+            _check_text(inner)
+        if isinstance(value, dict):
+            _check_text(list(value.values()))
+
+
+def _too_deep() -> Malformed:
+    return Malformed(f"the body must not be nested deeper than {MAX_DEPTH}", code="too_deep")
+
+
 def _check_depth(value: Any) -> None:
     level, depth = [value], 0
     while level:
         depth += 1
         if depth > MAX_DEPTH:
-            raise Malformed(f"the body must not be nested deeper than {MAX_DEPTH}", code="too_deep")
+            raise _too_deep()
         level = [
             inner
             for outer in level

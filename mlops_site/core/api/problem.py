@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, JsonResponse
+from django.http.multipartparser import MultiPartParserError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from mlops_site.core import events
 from mlops_site.core.errors import (
     FieldError,
     Forbidden,
@@ -29,7 +32,10 @@ MAX_ERRORS = 100
 def document(error: StewardError) -> dict[str, Any]:
     """The problem document of an error."""
     body: dict[str, Any] = {
-        "type": f"urn:steward:problem:{error.code}", "title": error.title, "status": error.status, "code": error.code,
+        "type": f"urn:steward:problem:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "code": error.code,
         "detail": error.detail,
     }
     if error.errors:
@@ -49,24 +55,30 @@ def json_response(error: StewardError) -> JsonResponse:
 
 def handle(exc: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler. What is not a refusal is left to Django (500, logged)."""
-    error = translate(exc)
+    request = context["request"]
+    error = translate(exc, data=request.data if isinstance(exc, exceptions.ValidationError) else None)
     if error is None:
         return None
-    context["request"]._request.refused_with = error
+    request._request.refused_with = error
+    if isinstance(error, Forbidden) and not error.is_recorded:
+        events.record_refusal(error)
     return Response(document(error), status=error.status, content_type=MEDIA_TYPE, headers=headers(error))
 
 
-def translate(exc: Exception) -> StewardError | None:
-    """DRF's and Django's own exceptions as ours."""
+def translate(exc: Exception, *, data: Any = None) -> StewardError | None:
+    """DRF's and Django's own exceptions as ours; `data` is what was sent, for the actual values."""
     if isinstance(exc, StewardError):
         return exc
     if isinstance(exc, exceptions.ValidationError):
-        errors = list(_fields(exc.detail, ""))
-        return Invalid(errors[0].message if errors else "invalid", errors=errors)
+        errors = list(_fields(exc.detail, "", data))
+        said = f"{errors[0].field}: {errors[0].message}" if errors and errors[0].field else str(errors[0].message)
+        return Invalid(said, errors=errors)
     if isinstance(exc, Http404 | exceptions.NotFound):
         return NotFound("no such thing here, or it belongs to another team")
     if isinstance(exc, RequestDataTooBig):
         return TooLarge("the body is larger than this endpoint takes")
+    if isinstance(exc, SuspiciousOperation | MultiPartParserError):
+        return Malformed(str(exc)[:300] or Malformed.title)
     return _drf(exc)
 
 
@@ -82,23 +94,30 @@ def _drf(exc: Exception) -> StewardError | None:
             return ours(str(exc) or ours.title, code=code)
     if isinstance(exc, exceptions.APIException):
         error = StewardError(str(exc.detail), code=str(exc.default_code))
-        error.status, error.title = exc.status_code, str(exc.default_detail)  # type: ignore[misc]
+        error.status, error.title = exc.status_code, HTTPStatus(exc.status_code).phrase  # type: ignore[misc]
         return error
     return None
 
 
-def _fields(detail: Any, path: str) -> Iterator[FieldError]:
-    """DRF's nested details as flat field errors: `rows[3].features`."""
+def _fields(detail: Any, path: str, data: Any) -> Iterator[FieldError]:
+    """DRF's nested details as flat field errors, `rows[3].features`, each with the value that was sent."""
     if isinstance(detail, dict):
         for name, inner in detail.items():
-            prefix = path if name == "non_field_errors" else f"{path}.{name}" if path else str(name)
-            yield from _fields(inner, prefix)
+            if name == "non_field_errors":
+                yield from _fields(inner, path, data)
+            else:
+                sent = data.get(name) if isinstance(data, dict) else None
+                yield from _fields(inner, f"{path}.{name}" if path else str(name), sent)
     elif isinstance(detail, list):
-        yield from _items(detail, path)
+        for index, inner in enumerate(detail):
+            is_item = isinstance(inner, dict) and isinstance(data, list) and index < len(data)
+            yield from _fields(inner, f"{path}[{index}]" if is_item else path, data[index] if is_item else data)
     else:
-        yield FieldError(path, str(getattr(detail, "code", "invalid")), str(detail))
+        yield FieldError(path, str(getattr(detail, "code", "invalid")), _with_value(str(detail), data))
 
 
-def _items(details: Iterable[Any], path: str) -> Iterator[FieldError]:
-    for index, inner in enumerate(details):
-        yield from _fields(inner, f"{path}[{index}]" if isinstance(inner, dict) else path)
+def _with_value(message: str, value: Any) -> str:
+    """The message, naming a plain value where it does not already."""
+    if value is None or isinstance(value, dict | list) or str(value)[:80] in message:
+        return message
+    return f"{message.rstrip('.')} but got {str(value)[:80]!r}"

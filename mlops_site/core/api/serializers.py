@@ -16,7 +16,9 @@ class StrictSerializer(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict):
             unknown = {
-                str(name)[:80]: [serializers.ErrorDetail(f"unknown field; known: {', '.join(self.fields)}", "unknown_field")]
+                str(name)[:80]: [
+                    serializers.ErrorDetail(f"unknown field; known: {', '.join(self.fields)}", "unknown_field")
+                ]
                 for name in data
                 if name not in self.fields
             }
@@ -42,7 +44,10 @@ class FiniteField(serializers.FloatField):
     """A number that is neither NaN nor infinite; booleans are not numbers here."""
 
     def to_internal_value(self, data: Any) -> float:
-        value = super().to_internal_value(data)
+        try:
+            value = super().to_internal_value(data)
+        except OverflowError:
+            value = math.inf
         if isinstance(data, bool) or not math.isfinite(value):
             raise serializers.ValidationError(f"must be a finite number but got {data!r}"[:200], code="not_finite")
         return value

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import Any
 
+from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -33,57 +34,78 @@ class ApiView(APIView):
         key = request.headers.get(HEADER)
         if request.method != "POST" or key is None:
             return super().dispatch(request, *args, **kwargs)
-        if not 1 <= len(key) <= 128 or not key.isprintable():
-            return problem.json_response(Malformed(f"{HEADER} must be 1 to 128 printable characters but got {len(key)}"))
-        return self._once(request, key, *args, **kwargs)
+        try:
+            return self._once(request, key, *args, **kwargs)
+        except Exception as exc:
+            if (error := problem.translate(exc)) is None:
+                raise
+            return problem.json_response(error)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        typed = [*kwargs.values(), *(text for texts in request.query_params.lists() for text in (texts[0], *texts[1]))]
+        if any("\0" in text for text in typed if isinstance(text, str)):  # PostgreSQL refuses to look for it
+            raise Malformed("the address must not contain the character NUL")
 
     def _once(self, request: HttpRequest, key: str, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """The effect and its answer are committed together; a repeated key gets the first answer. A concurrent
         request with the same key waits in the INSERT until the first one has committed."""
+        if not 1 <= len(key) <= 128 or not key.isprintable():
+            raise Malformed(f"{HEADER} must be 1 to 128 printable characters but got {len(key)}")
         drf_request = self.initialize_request(request, *args, **kwargs)
-        user = getattr(drf_request, "user", None)
-        if user is None or user.pk is None:
+        if drf_request.user is None:
             return super().dispatch(request, *args, **kwargs)
-        digest = _request_digest(request)
+        own = {"user": drf_request.user, "key": key}
+        digest = _request_digest(request, actor_of(drf_request))
         try:
             with transaction.atomic():
-                row = IdempotencyKey.objects.create(user=user, key=key, request_digest=digest)
+                row = IdempotencyKey.objects.create(**own, request_digest=digest)
                 response = super().dispatch(request, *args, **kwargs)
                 self._keep(row, response)
         except IntegrityError:
-            first = IdempotencyKey.objects.filter(user=user, key=key).first()
+            first = IdempotencyKey.objects.filter(**own).first()
             if first is None:
                 raise
             return _replay(first, digest)
         refused = getattr(request, "refused_with", None)
         if isinstance(refused, Forbidden):
-            events.record_refusal(refused)
+            events.record_refusal(refused)  # what was recorded inside has been rolled back with the key
         return response
 
     def _keep(self, row: IdempotencyKey, response: HttpResponseBase) -> None:
-        if response.status_code >= 400 or not isinstance(response, Response):
+        if response.status_code >= 400:
             transaction.set_rollback(True)
             return
+        if not isinstance(response, Response):
+            raise TypeError(f"{type(self).__name__} must answer a Response to be repeatable but got {type(response)}")
         response.render()
         row.status, row.body = response.status_code, response.content.decode()
         row.save(update_fields=["status", "body"])
 
 
-def _request_digest(request: HttpRequest) -> str:
-    """Method, path and body; of an upload only the path, because its boundary changes with each try."""
-    parts = [request.method or "", request.get_full_path()]
-    body = b"" if (request.content_type or "").startswith("multipart/") else request.body
-    return hashlib.sha256("\n".join(parts).encode() + b"\n" + body).hexdigest()
+def _request_digest(request: HttpRequest, actor: Actor) -> str:
+    """Of who asks (a token's scopes included), method, path and what was sent; of an upload its fields and files,
+    because its boundary changes with each try."""
+    scopes = sorted(actor.scopes) if actor.scopes is not None else None
+    about = [sorted(actor.roles.items()), scopes, request.method, request.get_full_path()]
+    if not (request.content_type or "").startswith("multipart/"):
+        return hashlib.sha256(events.canonical(about).encode() + b"\n" + request.body).hexdigest()
+    fields = sorted(request.POST.lists())
+    files = [(name, f.name, _file_digest(f)) for name, each in sorted(request.FILES.lists()) for f in each]
+    return events.digest_of([*about, fields, files])
+
+
+def _file_digest(file: UploadedFile[Any]) -> str:
+    sha = hashlib.sha256()
+    for chunk in file.chunks():
+        sha.update(chunk)
+    file.seek(0)
+    return sha.hexdigest()
 
 
 def _replay(first: IdempotencyKey, digest: str) -> HttpResponseBase:
+    """The first answer's own bytes."""
     if first.request_digest != digest:
-        return problem.json_response(
-            Conflict(f"{HEADER} {first.key[:80]!r} was used for another request", code="idempotency_key_reused")
-        )
-    response = Response(json.loads(first.body) if first.body else None, status=first.status, headers={"Idempotent-Replay": "true"})
-    view = APIView()
-    response.accepted_renderer = view.get_renderers()[0]
-    response.accepted_media_type, response.renderer_context = "application/json", {}
-    response.render()
-    return response
+        raise Conflict(f"{HEADER} {first.key[:80]!r} was used for another request", code="idempotency_key_reused")
+    headers = {"Idempotent-Replay": "true"}
+    return HttpResponse(first.body, status=first.status, content_type="application/json", headers=headers)

@@ -15,14 +15,17 @@ log = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
+    requires_system_checks = []  # the worker that starts it has passed them
     help = "Do one attempt of a claimed job. The worker calls this; by hand it does nothing unless the lease is held."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("id")
         parser.add_argument("--attempt", type=int, required=True)
+        parser.add_argument("--watcher", type=int, help="pid of the worker; the attempt ends when that does")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        child.die_with_parent()
+        if options["watcher"]:
+            child.die_with(options["watcher"])
         job = jobs.find(options["id"])
         if job is None:
             raise CommandError(f"no job {options['id']}")

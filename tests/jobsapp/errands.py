@@ -1,0 +1,68 @@
+"""What an errand's child process can be told to do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from mlops_site.core import jobs
+from mlops_site.core.choices import JobState
+from mlops_site.core.errors import Conflict
+from tests.jobsapp.models import Errand
+
+
+def execute(errand: Errand) -> None:
+    for order in errand.orders:
+        verb, _, rest = order.partition(" ")
+        ORDERS[verb](errand, rest)
+
+
+def reach(errand: Errand, progress: str) -> None:
+    jobs.advance(errand, step=f"at {progress}", progress=float(progress))
+
+
+def succeed(errand: Errand, note: str) -> None:
+    with jobs.fenced(errand):
+        jobs.finish(errand, JobState.SUCCEEDED, note=note, progress=1.0)
+
+
+def spawn(errand: Errand, path: str) -> None:
+    """A grandchild that hears no SIGTERM; its pid is written to `path`, beside ours."""
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(300)"
+    grandchild = subprocess.Popen([sys.executable, "-c", deaf])
+    Path(path).with_suffix(".draft").write_text(f"{os.getpid()} {grandchild.pid}")
+    Path(path).with_suffix(".draft").rename(path)
+
+
+def crash(errand: Errand, sign: str) -> None:
+    os.kill(os.getpid(), signal.Signals[sign])
+    time.sleep(60)
+
+
+def leave(errand: Errand, status: str) -> None:
+    os._exit(int(status))
+
+
+def hang(errand: Errand, rest: str) -> None:
+    time.sleep(300)
+
+
+def eat(errand: Errand, megabytes: str) -> None:
+    food = bytearray(int(megabytes) * 2**20)
+    food[::4096] = b"x" * len(food[::4096])
+    time.sleep(300)
+
+
+def refuse(errand: Errand, detail: str) -> None:
+    raise Conflict(detail)
+
+
+def fail(errand: Errand, detail: str) -> None:
+    raise ZeroDivisionError(detail)
+
+
+ORDERS = {f.__name__: f for f in (reach, succeed, spawn, crash, leave, hang, eat, refuse, fail)}

@@ -1,0 +1,23 @@
+"""A job whose child does what its `orders` say, one after the other."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+from mlops_site.core.models import Job
+
+
+class Errand(Job):
+    executor = "tests.jobsapp.errands.execute"
+    kind = "errand"
+
+    orders = models.JSONField(default=list)  # ["reach 0.5", "spawn PATH", "eat", "hang", ...]: see errands
+    note = models.CharField(max_length=200, blank=True)
+
+    objects: ClassVar[models.Manager[Errand]] = models.Manager()
+
+    @property
+    def team_name(self) -> str:
+        return "claims"
