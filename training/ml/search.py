@@ -62,7 +62,7 @@ class Best:
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """What every trial is measured on; `recipe` carries everything but the parameters."""
+    """What every trial is measured on; `recipe` carries all but the parameters."""
 
     recipe: Recipe
     frame: pd.DataFrame
@@ -139,13 +139,18 @@ def open_storage(url: str) -> RDBStorage:
     sqlite = url.startswith("sqlite")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return RDBStorage(
+        storage = RDBStorage(
             rdb_url(url),
             engine_kwargs={"connect_args": {"timeout": 20}} if sqlite else {"pool_pre_ping": True},
             heartbeat_interval=HEARTBEAT_SECS,
             grace_period=3 * HEARTBEAT_SECS,
             heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
         )
+    if sqlite:
+        # Pages may read while a trial writes; the mode stays with the file.
+        with storage.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+    return storage
 
 
 def _study(storage: RDBStorage, study_name: str, objective: Objective) -> optuna.Study:

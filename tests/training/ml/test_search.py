@@ -1,7 +1,10 @@
 """The search: seeds, resume after SIGKILL, stops, shared studies. Studies live in real SQLite files."""
 
+import contextlib
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -34,9 +37,19 @@ def made(metric: str = "roc_auc", n: int = 150) -> Objective:
     return Objective(recipe, frame, y, splits, metric, (0, 1))
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with Optuna's tables, which take seconds to make."""
+    path = tmp_path_factory.mktemp("optuna") / "empty.sqlite3"
+    storage = searching.open_storage(f"sqlite:///{path}")
+    storage.remove_session()
+    storage.engine.dispose()
+    return path
+
+
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/studies.sqlite3"
+def url(tmp_path: Path, empty: Path) -> str:
+    return f"sqlite:///{shutil.copy(empty, tmp_path / 'studies.sqlite3')}"
 
 
 def trials(url: str, name: str = "s") -> list[optuna.trial.FrozenTrial]:
@@ -71,12 +84,11 @@ def test_without_tuning_runs_the_defaults_once(url: str) -> None:
     assert best.recipe.params == default_params("logistic_regression", "classification")
 
 
-def test_same_seed_proposes_the_same_trials(tmp_path: Path) -> None:
+def test_same_seed_proposes_the_same_trials(url: str) -> None:
     found = []
     for name in "ab":
-        address = f"sqlite:///{tmp_path}/{name}.sqlite3"
-        run(address)
-        found.append([trial.params for trial in trials(address)])
+        search(made(), storage_url=url, study_name=name, n_trials=4, seed=1)
+        found.append([trial.params for trial in trials(url, name)])
     assert found[0] == found[1]
 
 
@@ -94,18 +106,18 @@ def test_a_finished_study_gains_no_trial(url: str) -> None:
 
 def test_a_longer_resume_proposes_new_trials(url: str) -> None:
     run(url, n=3)
-    run(url, n=8)
+    run(url, n=7)
     found = [tuple(sorted(trial.params.items(), key=str)) for trial in trials(url)]
-    assert len(set(found)) == len(found) == 8
+    assert len(set(found)) == len(found) == 7
 
 
 def test_stop_keeps_what_is_finished(url: str) -> None:
     heard: list[searching.Trial] = []
     with pytest.raises(Stopped):
-        run(url, n=6, on_trial=heard.append, should_stop=lambda: len(heard) >= 2)
-    assert sum(trial.state in FINISHED for trial in trials(url)) == 2
-    run(url, n=6)
-    assert sum(trial.state in FINISHED for trial in trials(url)) == 6
+        run(url, n=6, on_trial=heard.append, should_stop=lambda: len(heard) >= 1)
+    assert sum(trial.state in FINISHED for trial in trials(url)) == 1
+    run(url, n=3)
+    assert sum(trial.state in FINISHED for trial in trials(url)) == 3
 
 
 def test_pruned_trials_count_and_never_win(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,12 +144,11 @@ def test_bad_arguments_start_nothing(url: str) -> None:
 
 
 def test_two_workers_share_a_study_and_end_with_exactly_n(url: str) -> None:
-    run(url, n=1)  # creates the tables before the race
     failures: list[BaseException] = []
 
     def work() -> None:
         try:
-            run(url, n=7, alone=False)
+            run(url, n=6, alone=False)
         except BaseException as problem:
             failures.append(problem)
 
@@ -147,7 +158,7 @@ def test_two_workers_share_a_study_and_end_with_exactly_n(url: str) -> None:
     for worker in workers:
         worker.join()
     assert not failures
-    assert sum(trial.state in FINISHED for trial in trials(url)) == 7
+    assert sum(trial.state in FINISHED for trial in trials(url)) == 6
 
 
 CHILD = """
@@ -163,7 +174,7 @@ CHILD = """
         return fold(self, params, later)
     module.Objective.scores = slow
     print("ready", flush=True)
-    module.run({url!r}, n=8)
+    module.run({url!r}, n=6)
 """
 
 
@@ -181,31 +192,28 @@ def killed_when(url: str, ready: Callable[[], bool]) -> None:
         child.send_signal(signal.SIGKILL)
 
 
-def running(url: str, finished: int) -> bool:
-    """Tell whether a trial with drawn parameters is under way after `finished` others."""
-    try:
-        found = trials(url)
-    except KeyError:
-        return False
-    under_way = [trial for trial in found if trial.state == TrialState.RUNNING and trial.intermediate_values]
-    return bool(under_way) and sum(trial.state in FINISHED for trial in found) >= finished
+def is_in_third_trial(url: str) -> bool:
+    """Tell whether the third trial has drawn its parameters and reported a fold."""
+    with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=20)) as connection:
+        rows = connection.execute(
+            "select 1 from trials join trial_intermediate_values using (trial_id) "
+            "where number = 2 and state = 'RUNNING'"
+        )
+        return rows.fetchone() is not None
 
 
 def test_resumes_after_sigkill_with_exactly_n_and_retries_the_killed_trial(url: str) -> None:
-    with pytest.raises(Stopped):
-        run(url, n=8, should_stop=lambda: True)  # creates the tables
-    kills = (1, 3)
-    for finished in kills:
-        killed_when(url, lambda finished=finished: running(url, finished))
+    killed_when(url, lambda: is_in_third_trial(url))
     left = [trial for trial in trials(url) if trial.state == TrialState.RUNNING]
-    assert len(left) == 1
-    best = run(url, n=8)
+    assert [trial.number for trial in left] == [2]
+    best = run(url, n=6)
     found = trials(url)
-    assert best.trials == sum(trial.state in FINISHED for trial in found) == 8
+    assert best.trials == sum(trial.state in FINISHED for trial in found) == 6
     assert not [trial for trial in found if trial.state in (TrialState.RUNNING, TrialState.WAITING)]
-    again = [trial for trial in found if trial.system_attrs.get("retry_history", [None])[-1] == left[0].number]
+    again = [trial for trial in found if trial.system_attrs.get("retry_history") == [2]]
     assert [trial.params for trial in again] == [left[0].params]
     assert again[0].state in FINISHED
+    assert len({tuple(sorted(trial.params.items(), key=str)) for trial in found}) == 6
 
 
 @pytest.mark.parametrize(
