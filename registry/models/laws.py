@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mlops_site.core.laws import Law, append_only
+from registry.choices import MOVES
 
 _APPROVALS = """(SELECT COUNT(*) FROM registry_review v WHERE v.request_id = r.id AND v.decision = 'approve'
     AND v.evidence_digest = r.evidence_digest AND v.artifact_digest = r.artifact_digest
@@ -12,8 +13,10 @@ _APPROVALS = """(SELECT COUNT(*) FROM registry_review v WHERE v.request_id = r.i
 _BY_APPROVER = _APPROVALS.format(more="AND v.role = 'approver'")
 _BY_VALIDATOR = _APPROVALS.format(more="AND v.role = 'validator'")
 
-# the quorum by risk tier: low and medium one approver; high two people, an approver and a validator among them
-QUORUM = f"""({_BY_APPROVER} >= 1 AND (m.risk_tier <> 'high' OR {_BY_VALIDATOR} >= 1))"""
+_OBJECTED = "EXISTS (SELECT 1 FROM registry_review x WHERE x.request_id = r.id AND x.decision <> 'approve')"
+
+# the quorum by risk tier: low and medium one approver; high two people, an approver and a validator; nobody objects
+QUORUM = f"""({_BY_APPROVER} >= 1 AND (m.risk_tier <> 'high' OR {_BY_VALIDATOR} >= 1) AND NOT {_OBJECTED})"""
 
 _APPROVED = f"""EXISTS (SELECT 1 FROM registry_promotionrequest r
     JOIN registry_version w ON w.id = r.version_id JOIN registry_registeredmodel m ON m.id = w.model_id
@@ -23,9 +26,14 @@ _APPROVED = f"""EXISTS (SELECT 1 FROM registry_promotionrequest r
 
 _BY_POLICY = """EXISTS (SELECT 1 FROM registry_deploypolicy p
     JOIN registry_registeredmodel m ON m.id = p.model_id
+    JOIN registry_version w ON w.id = NEW.version_id
     JOIN core_membership s ON s.user_id = p.set_by_id AND s.team_id = m.team_id AND s.role = 'approver'
-    WHERE p.id = NEW.policy_id AND p.model_id = NEW.model_id AND p.reach = 'production'
+    WHERE p.id = NEW.policy_id AND p.model_id = NEW.model_id AND p.reach = 'production' AND m.risk_tier <> 'high'
+    AND (m.risk_tier = 'low' OR (p.set_by_id <> w.created_by_id AND p.set_by_id <> w.trained_by_id))
     AND p.id = (SELECT MAX(q.id) FROM registry_deploypolicy q WHERE q.model_id = NEW.model_id))"""
+
+_BY_AN_APPROVER = """EXISTS (SELECT 1 FROM registry_registeredmodel m JOIN core_membership s ON s.team_id = m.team_id
+    WHERE m.id = NEW.model_id AND s.user_id = NEW.by_id AND s.role = 'approver')"""
 
 _SERVED_BEFORE = """EXISTS (SELECT 1 FROM registry_stageinterval i WHERE i.version_id = NEW.version_id
     AND i.stage = 'production' AND i.ended_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM registry_stageinterval t
@@ -34,7 +42,20 @@ _SERVED_BEFORE = """EXISTS (SELECT 1 FROM registry_stageinterval i WHERE i.versi
 _LAWFUL_PRODUCTION = f"""(
     (NEW.cause = 'approved' AND {_APPROVED})
     OR (NEW.cause = 'policy' AND {_BY_POLICY})
-    OR (NEW.cause = 'rolled_back' AND {_SERVED_BEFORE}))"""
+    OR (NEW.cause = 'rolled_back' AND {_SERVED_BEFORE} AND {_BY_AN_APPROVER}))"""
+
+_LAST_STAGE = """COALESCE((SELECT i.stage FROM registry_stageinterval i WHERE i.version_id = NEW.version_id
+    ORDER BY i.id DESC LIMIT 1), 'none')"""
+
+# the table of moves, and what promotions and rollbacks add to it
+_MOVES = ["none>development", *(f"{a}>{b}" for a, targets in MOVES.items() for b in targets)]
+_SWAPS = ["production>archived>replaced", "production>staging>withdrawn", "archived>production>rolled_back"]
+_A_MOVE = f"""({_LAST_STAGE} || '>' || NEW.stage IN ({", ".join(f"'{move}'" for move in _MOVES)})
+    OR {_LAST_STAGE} || '>' || NEW.stage || '>' || NEW.cause IN ({", ".join(f"'{swap}'" for swap in _SWAPS)}))"""
+
+_OVERLAPS = """EXISTS (SELECT 1 FROM registry_stageinterval i WHERE (i.ended_at IS NULL OR i.ended_at > NEW.started_at)
+    AND (i.version_id = NEW.version_id
+    OR (i.model_id = NEW.model_id AND i.stage = 'production' AND NEW.stage = 'production')))"""
 
 _TRUE_COPIES = """EXISTS (SELECT 1 FROM registry_promotionrequest r JOIN registry_registeredmodel m ON m.id = r.model_id
     WHERE r.id = NEW.request_id AND r.status = 'pending' AND r.requester_id = NEW.requester_id
@@ -43,7 +64,7 @@ _TRUE_COPIES = """EXISTS (SELECT 1 FROM registry_promotionrequest r JOIN registr
 
 _HOLDS_ROLE = """EXISTS (SELECT 1 FROM registry_promotionrequest r JOIN registry_registeredmodel m ON m.id = r.model_id
     JOIN core_membership s ON s.team_id = m.team_id AND s.user_id = NEW.reviewer_id AND s.role = NEW.role
-    WHERE r.id = NEW.request_id)"""
+    JOIN core_user u ON u.id = s.user_id AND u.is_active WHERE r.id = NEW.request_id)"""
 
 _TRUE_REQUEST = """EXISTS (SELECT 1 FROM registry_version w WHERE w.id = NEW.version_id AND w.model_id = NEW.model_id
     AND w.created_by_id = NEW.author_id AND w.trained_by_id = NEW.trainer_id AND w.artifact_id = NEW.artifact_digest)"""
@@ -60,11 +81,40 @@ LAWS: list[Law] = [
     *append_only("registry_deploypolicy"),
     *append_only("registry_review"),
     Law(
+        "model_keeps_its_identity",
+        "registry_registeredmodel",
+        "UPDATE",
+        _changed("id", "name", "team_id", "task_type", "created_by_id", "created_at"),
+        "a model keeps its name, team and task",
+    ),
+    Law(
+        "tier_stays_while_pending",
+        "registry_registeredmodel",
+        "UPDATE",
+        "NEW.risk_tier <> OLD.risk_tier AND EXISTS (SELECT 1 FROM registry_promotionrequest r"
+        " WHERE r.model_id = NEW.id AND r.status = 'pending')",
+        "the risk tier stays while a promotion request is pending",
+    ),
+    Law(
         "interval_of_its_model",
         "registry_stageinterval",
         "INSERT",
         "NOT EXISTS (SELECT 1 FROM registry_version w WHERE w.id = NEW.version_id AND w.model_id = NEW.model_id)",
         "a stage interval names the model of its version",
+    ),
+    Law(
+        "interval_follows_history",
+        "registry_stageinterval",
+        "INSERT",
+        f"NEW.ended_at IS NOT NULL OR {_OVERLAPS}",
+        "a stage interval begins open, when the one before it has ended",
+    ),
+    Law(
+        "interval_follows_a_move",
+        "registry_stageinterval",
+        "INSERT",
+        f"NOT {_A_MOVE}",
+        "stages follow one another by the table of moves",
     ),
     Law(
         "production_needs_quorum",
@@ -80,7 +130,8 @@ LAWS: list[Law] = [
         "OLD.ended_at IS NOT NULL OR NEW.ended_at IS NULL OR "
         + _changed("id", "version_id", "model_id", "stage", "cause", "started_at", "reason")
         + " OR COALESCE(NEW.request_id, 0) <> COALESCE(OLD.request_id, 0)"
-        + " OR COALESCE(NEW.policy_id, 0) <> COALESCE(OLD.policy_id, 0) OR COALESCE(NEW.by_id, 0) <> COALESCE(OLD.by_id, 0)",
+        + " OR COALESCE(NEW.policy_id, 0) <> COALESCE(OLD.policy_id, 0)"
+        + " OR COALESCE(NEW.by_id, 0) <> COALESCE(OLD.by_id, 0)",
         "a stage interval is closed once and never changed otherwise",
     ),
     Law("interval_no_delete", "registry_stageinterval", "DELETE", "1 = 1", "stage history is kept"),
@@ -96,7 +147,8 @@ LAWS: list[Law] = [
         "request_only_decided",
         "registry_promotionrequest",
         "UPDATE",
-        "OLD.status IN ('rejected', 'withdrawn', 'void', 'changes_requested') OR (OLD.status = 'approved' AND NEW.status <> 'void') OR "
+        "OLD.status IN ('rejected', 'withdrawn', 'void', 'changes_requested')"
+        " OR (OLD.status = 'approved' AND NEW.status <> 'void') OR "
         + _changed(
             "id",
             "version_id",

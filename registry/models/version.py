@@ -26,7 +26,8 @@ class VersionQuerySet(models.QuerySet["Version"]):
         from registry.models.stage import StageInterval
 
         current = StageInterval.objects.filter(version=models.OuterRef("pk"), ended_at=None)
-        return self.annotate(**{"stage": models.Subquery(current.values("stage")[:1])})
+        # As a keyword, django-stubs would take it for a second declaration of the attribute.
+        return self.annotate(**{"stage": models.Subquery(current.values("stage")[:1])})  # noqa: PIE804
 
     def newest_first(self) -> VersionQuerySet:
         return self.order_by("-major", "-minor", "-patch")

@@ -73,7 +73,7 @@ def decidable(request: PromotionRequest, actor: Actor) -> Decidable:
     """Whether the actor may decide, as the page says it and as the service enforces it."""
     user, others = actor.user, "another person must decide"
     if parts := _own_parts(request, actor):
-        return Decidable(False, "four_eyes", f"You may not decide: you {' and '.join(parts)} this version; {others}.")
+        return Decidable(False, "four_eyes", f"You may not decide: you {_listed(parts)} this version; {others}.")
     if user is None or not actor.may(Action.PROMOTION_REVIEW, request.model.team_id):
         role = actor.roles.get(request.model.team_id, "no role")
         return Decidable(False, "forbidden", f"You may not decide: {role} reviews no promotions; {others}.")
@@ -92,6 +92,11 @@ def _own_parts(request: PromotionRequest, actor: Actor) -> list[str]:
     if request.model.risk_tier != RiskTier.LOW:
         parts |= {"registered": request.author_id, "trained": request.trainer_id}
     return [part for part, pk in parts.items() if actor.user is not None and pk == actor.user.pk]
+
+
+def _listed(parts: list[str]) -> str:
+    """a, b and c"""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def needs(request: PromotionRequest) -> str:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mlops_site.core.errors import NotFound
+from registry.artifacts.schema import json_schema, sample_row
+from registry.artifacts.signature import Signature
 from registry.models import RegisteredModel, Version
 from registry.models.version import VersionQuerySet
+from registry.selectors.stages import in_production
 
 _HEAVY = ("reference", "golden")
 
@@ -29,3 +34,20 @@ def version_numbered(model: RegisteredModel, number: str) -> Version:
     if found is None or found.number != number:
         raise NotFound(f"{model.name} has no version {number[:40]!r}", code="unknown_version")
     return found
+
+
+def feature_schema(model: RegisteredModel, *, number: str | None = None) -> dict[str, Any]:
+    """What predict takes: {"name", "version", "features" (JSON Schema), "sample"}.
+
+    Of the version named, else of the one in production, else of the newest; NotFound if there is none.
+    """
+    if number is not None:
+        version = version_numbered(model, number)
+    elif (found := in_production(model) or versions(model).first()) is not None:
+        version = found
+    else:
+        raise NotFound(f"{model.name} has no version yet", code="unknown_version")
+    signature = Signature.from_json(version.signature)
+    sample = version.golden[0]["features"] if version.golden else sample_row(signature)
+    features = json_schema(signature, sample=sample)
+    return {"name": model.name, "version": version.number, "features": features, "sample": sample}

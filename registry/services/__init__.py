@@ -3,6 +3,7 @@
 from registry.services.approvals import request_promotion, review_request, withdraw_request
 from registry.services.catalog import create_model, edit_model, set_deploy_policy
 from registry.services.stages import Promotion, Rollback, deploy_by_policy, move_stage, rollback
+from registry.services.uploads import upload_version
 from registry.services.versions import Candidate, register_version
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "review_request",
     "rollback",
     "set_deploy_policy",
+    "upload_version",
     "withdraw_request",
 ]

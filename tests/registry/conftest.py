@@ -7,29 +7,30 @@ import pytest
 from mlops_site.core.permissions import Actor
 from registry import services
 from registry.models import PromotionRequest, RegisteredModel, Version
-from tests.registry.parts import candidate, member
+from tests.people import actor
+from tests.registry.parts import candidate
 
 
 @pytest.fixture
 def author(db: None) -> Actor:
     """Registers, requests and moves."""
-    return member("author", "ml_engineer")
+    return actor("author", "ml_engineer")
 
 
 @pytest.fixture
 def approver(db: None) -> Actor:
-    return member("approver", "approver")
+    return actor("approver", "approver")
 
 
 @pytest.fixture
 def validator(db: None) -> Actor:
-    return member("validator", "validator")
+    return actor("validator", "validator")
 
 
 @pytest.fixture
 def outsider(db: None) -> Actor:
     """An approver, but of another team."""
-    return member("outsider", "approver", team="others")
+    return actor("outsider", "approver", team="elsewhere")
 
 
 @pytest.fixture
@@ -60,4 +61,3 @@ def request_(staged: Version, author: Actor) -> PromotionRequest:
 def served(request_: PromotionRequest, approver: Actor) -> Version:
     """1.0.0, in production."""
     return services.review_request(request_, actor=approver, decision="approve").version
-

@@ -12,7 +12,6 @@ from sklearn.linear_model import LogisticRegression
 
 from mlops_site.core.models import User
 from mlops_site.core.permissions import Actor
-from mlops_site.core.teams import create_user
 from registry import services
 from registry.artifacts.formats import dump_skops
 from registry.models import RegisteredModel, Version
@@ -25,11 +24,6 @@ SIGNATURE: dict[str, Any] = {
     "positive_class": 1,
     "output": "probability",
 }
-
-
-def member(name: str, role: str, *, team: str = "claims-team") -> Actor:
-    """A person with a role in a team."""
-    return Actor.of(create_user(name, role=role, team=team)[0])
 
 
 def user(actor: Actor) -> User:

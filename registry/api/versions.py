@@ -1,0 +1,62 @@
+"""The endpoints of versions, with the upload."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from mlops_site.core.api.views import ApiView
+from mlops_site.core.errors import FieldError, TooLarge
+from registry import selectors, services
+from registry.api import answers, serializers
+from registry.api.views import listed, valid
+
+FORM_BYTES = 16 << 20  # what a form may have around its file
+
+
+class Versions(ApiView):
+    parser_classes = (MultiPartParser,)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse by the declared length, before anything parses the body (a session's CSRF check does)."""
+        limit = settings.MAX_UPLOAD_BYTES
+        if int(request.META.get("CONTENT_LENGTH") or 0) > limit + FORM_BYTES:
+            raise _too_large()
+        super().initial(request, *args, **kwargs)
+
+    @extend_schema(parameters=[serializers.PageFilter], responses=answers.VersionLine(many=True))
+    def get(self, request: Request, name: str) -> Response:
+        """The versions of a model, newest first, each with its stage."""
+        valid(serializers.PageFilter(data=request.query_params.dict()))
+        return listed(self, selectors.versions(selectors.model_named(self.actor, name)), answers.VersionLine)
+
+    @extend_schema(request={"multipart/form-data": serializers.VersionUpload}, responses={201: answers.VersionAnswer})
+    def post(self, request: Request, name: str) -> Response:
+        """Upload a .skops or .onnx file as a version. The same content is the same version."""
+        model = selectors.model_named(self.actor, name)
+        asked = valid(serializers.VersionUpload(data=request.data))
+        if asked["artifact"].size > settings.MAX_UPLOAD_BYTES:
+            raise _too_large()
+        content, number = asked["artifact"].read(), asked.get("version")
+        made = services.upload_version(model, actor=self.actor, content=content, number=number, **asked["metadata"])
+        found = selectors.version_numbered(model, made.number)
+        return Response(answers.VersionAnswer(found).data, status=status.HTTP_201_CREATED)
+
+
+class VersionDetail(ApiView):
+    @extend_schema(responses=answers.VersionAnswer)
+    def get(self, request: Request, name: str, version: str) -> Response:
+        """One version with its artifact, metrics, signature, lineage and the stages it has been in."""
+        model = selectors.model_named(self.actor, name)
+        return Response(answers.VersionAnswer(selectors.version_numbered(model, version)).data)
+
+
+def _too_large() -> TooLarge:
+    message = f"the artifact must be at most {settings.MAX_UPLOAD_BYTES} bytes; an operator may raise MAX_UPLOAD_MB"
+    return TooLarge(message, errors=[FieldError("artifact", "too_large", message)])

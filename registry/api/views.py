@@ -1,0 +1,109 @@
+"""The endpoints of the registry: validate, call one service or selector, serialise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers as drf
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from mlops_site.core import events
+from mlops_site.core.api.pagination import Pages
+from mlops_site.core.api.views import ApiView
+from mlops_site.core.permissions import Action
+from registry import selectors, services
+from registry.api import answers, serializers
+
+
+class Models(ApiView):
+    @extend_schema(parameters=[serializers.ModelFilter], responses=answers.ModelAnswer(many=True))
+    def get(self, request: Request) -> Response:
+        """The models of your teams, with the newest version in each stage."""
+        asked = valid(serializers.ModelFilter(data=request.query_params.dict()))
+        filters = {name: asked[name] for name in ("search", "stage", "team", "ordering") if name in asked}
+        return listed(self, selectors.models(self.actor, **filters), answers.ModelAnswer)
+
+    @extend_schema(request=serializers.ModelNew, responses={201: answers.ModelDetailAnswer})
+    def post(self, request: Request) -> Response:
+        """Make a model. Candidates go to staging by themselves unless `auto_deploy` is none."""
+        model = services.create_model(actor=self.actor, **valid(serializers.ModelNew(data=request.data)))
+        return Response(_detail(self, model.name), status=status.HTTP_201_CREATED)
+
+
+class ModelDetail(ApiView):
+    @extend_schema(responses=answers.ModelDetailAnswer)
+    def get(self, request: Request, name: str) -> Response:
+        """One model with its production version, open requests and deploy policy."""
+        return Response(_detail(self, name))
+
+    @extend_schema(request=serializers.ModelEdit, responses=answers.ModelDetailAnswer)
+    def patch(self, request: Request, name: str) -> Response:
+        """Change description, owner, risk tier or deploy policy, each as far as your role allows."""
+        asked = valid(serializers.ModelEdit(data=request.data))
+        model = selectors.model_named(self.actor, name)
+        reach, reason = asked.pop("auto_deploy", None), asked.pop("reason", "")
+        with events.atomic():
+            services.edit_model(model, actor=self.actor, **asked)
+            if reach is not None:
+                services.set_deploy_policy(model, actor=self.actor, reach=reach, reason=reason)
+        return Response(_detail(self, name))
+
+
+class Schema(ApiView):
+    @extend_schema(parameters=[serializers.SchemaFilter], responses=answers.SchemaAnswer)
+    def get(self, request: Request, name: str) -> Response:
+        """What predict takes: of the production version, else of the newest; or of the one you name."""
+        asked = valid(serializers.SchemaFilter(data=request.query_params.dict()))
+        model = selectors.model_named(self.actor, name, action=Action.SCHEMA_VIEW)
+        return Response(answers.SchemaAnswer(selectors.feature_schema(model, number=asked.get("version"))).data)
+
+
+class Compare(ApiView):
+    @extend_schema(parameters=[serializers.CompareFilter], responses=answers.ComparisonAnswer)
+    def get(self, request: Request, name: str, v1: str, v2: str) -> Response:
+        """Two versions side by side; metrics with a paired 95 % interval where the holdouts share rows."""
+        asked = valid(serializers.CompareFilter(data=request.query_params.dict()))
+        model = selectors.model_named(self.actor, name)
+        first, second = (selectors.version_numbered(model, number) for number in (v1, v2))
+        return Response(selectors.comparison(first, second, diff_only=asked["diff_only"]))
+
+
+class Promote(ApiView):
+    @extend_schema(
+        request=serializers.PromoteOrder, responses={200: answers.PromotionAnswer, 202: answers.PromotionAnswer}
+    )
+    def post(self, request: Request, name: str, version: str) -> Response:
+        """Move a version to another stage. For production a request is filed, which other people decide."""
+        asked = valid(serializers.PromoteOrder(data=request.data))
+        found = selectors.version_numbered(selectors.model_named(self.actor, name), version)
+        done = services.move_stage(found, actor=self.actor, **asked)
+        code = status.HTTP_200_OK if done.request is None else status.HTTP_202_ACCEPTED
+        return Response(answers.PromotionAnswer(done, context={"actor": self.actor}).data, status=code)
+
+
+class Rollback(ApiView):
+    @extend_schema(request=serializers.Reason, responses=answers.RollbackAnswer)
+    def post(self, request: Request, name: str) -> Response:
+        """Put the last good production version back."""
+        model, asked = selectors.model_named(self.actor, name), valid(serializers.Reason(data=request.data))
+        return Response(answers.RollbackAnswer(services.rollback(model, actor=self.actor, **asked)).data)
+
+
+def valid(serializer: drf.Serializer[Any]) -> dict[str, Any]:
+    """What was asked, or 422 naming the field."""
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)
+
+
+def listed(view: ApiView, rows: Any, serializer: Any) -> Response:
+    pages: Pages = Pages()
+    page: Any = pages.paginate_queryset(rows, view.request, view=view)
+    return pages.get_paginated_response(serializer(page, many=True, context={"actor": view.actor}).data)
+
+
+def _detail(view: ApiView, name: str) -> Any:
+    model = selectors.model_named(view.actor, name)
+    return answers.ModelDetailAnswer(model, context={"actor": view.actor}).data
