@@ -1,0 +1,1 @@
+"""What joins several apps for a person: navigation, home, a model's page."""

@@ -1,0 +1,78 @@
+"""Home: what needs you, in a sentence, then the evidence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from mlops_site.core.choices import JobState, Role
+from mlops_site.core.dashboards import Page
+from mlops_site.core.models import Team
+from mlops_site.core.permissions import Actor
+from mlops_site.pages import traffic
+from registry import selectors
+from registry.dashboards import reads
+from training import selectors as training
+
+SHOWN = 8
+NUMBERS = (
+    "Nothing needs",
+    "One thing needs",
+    "Two things need",
+    "Three things need",
+    "Four things need",
+    "Five things need",
+)
+
+
+class HomePage(Page):
+    template_name = "pages/home.html"
+    title = "Home"
+
+    def facts(self) -> dict[str, Any]:
+        models = list(selectors.models(self.actor))
+        waiting = list(selectors.requests(self.actor, waiting_for_me=True)[:SHOWN])
+        failed = list(self._failed())
+        lines = reads.model_lines(models)
+        return {
+            "needs": sentence(len(waiting) + len(failed)),
+            "who": _teams(self.actor),
+            "waiting": waiting,
+            "failed": failed,
+            "asked": [r for r in selectors.requests(self.actor, status="pending")[:50] if r.requester_id == self._me()],
+            "runs": training.runs(self.actor)[:SHOWN],
+            "ended": _ended(self.actor),
+            "traffic": traffic.last_day(*models),
+            "lines": sorted(lines, key=lambda line: (line.production is None, line.model.name)),
+        }
+
+    def _me(self) -> int | None:
+        return self.actor.user.pk if self.actor.user else None
+
+    def _failed(self) -> Any:
+        """My runs that failed since yesterday: somebody must look at them, and that is me."""
+        mine = training.runs(self.actor, state=JobState.FAILED).filter(requested_by=self.actor.user)
+        return mine.filter(finished_at__gte=timezone.now() - timedelta(days=1))[:SHOWN]
+
+
+def sentence(count: int) -> str:
+    """
+    >>> sentence(0), sentence(1), sentence(12)
+    ('Nothing needs you.', 'One thing needs you.', '12 things need you.')
+    """
+    return f"{NUMBERS[count] if count < len(NUMBERS) else f'{count} things need'} you."
+
+
+def _teams(actor: Actor) -> list[tuple[str, str]]:
+    """The actor's teams with the role in each."""
+    names = Team.objects.filter(pk__in=actor.roles).order_by("name").values_list("pk", "name")
+    return [(name, str(Role(actor.roles[pk]).label)) for pk, name in names]
+
+
+def _ended(actor: Actor) -> Counter[str]:
+    """How the runs of the last 24 hours ended."""
+    since = timezone.now() - timedelta(days=1)
+    return Counter(training.runs(actor).filter(finished_at__gte=since).order_by().values_list("state", flat=True))

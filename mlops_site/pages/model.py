@@ -1,0 +1,57 @@
+"""A model's page: what serves, what waits, what was trained, what is asked of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlops_site.core.dashboards import Page
+from mlops_site.core.permissions import Action
+from mlops_site.pages import traffic
+from registry import plots, selectors
+from registry.choices import Stage
+from registry.dashboards import reads
+from registry.models import RegisteredModel, StageInterval, Version
+from training import selectors as training
+
+SHOWN = 10
+
+
+class ModelPage(Page):
+    template_name = "pages/model.html"
+
+    def facts(self) -> dict[str, Any]:
+        model = self.kwargs["model"]
+        found = selectors.model_named(self.actor, model)
+        versions = list(selectors.versions(found))
+        now = next((version for version in versions if version.stage == Stage.PRODUCTION), None)
+        history = reads.metric_history(versions)
+        return {
+            "title": found.name,
+            "model": found,
+            "lines": [(version, reads.headline(version.metrics)) for version in versions],
+            "now": now,
+            "since": _since(now),
+            "metrics": reads.metrics_of(now)[:4] if now else [],
+            "requests": list(selectors.requests(self.actor, model=found)[:SHOWN]),
+            "runs": training.runs(self.actor, model=found.name)[:SHOWN],
+            "policy": selectors.policy(found),
+            "traffic": traffic.last_day(found),
+            "history": history,
+            "history_json": plots.history_figure(history).to_json() if len(history.numbers) > 1 else "",
+            "figures": len(history.numbers) > 1,
+            **self._rights(found, now),
+        }
+
+    def _rights(self, model: RegisteredModel, now: Version | None) -> dict[str, bool]:
+        may = {action: self.actor.may(action, model.team_id) for action in Action}
+        return {
+            "may_roll_back": may[Action.ROLLBACK] and now is not None and selectors.rollback_target(model) is not None,
+            "may_set_policy": may[Action.POLICY_SET] or may[Action.MODEL_EDIT],
+            "may_start": may[Action.RUN_REQUEST],
+        }
+
+
+def _since(version: Version | None) -> StageInterval | None:
+    return (
+        None if version is None else StageInterval.objects.open().filter(version=version).select_related("by").first()
+    )

@@ -1,0 +1,67 @@
+"""The one navigation: only what exists, and only what this person may open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from mlops_site.core.api.auth import actor_of
+from mlops_site.core.permissions import Action, Actor
+from registry import selectors
+
+Group = dict[str, Any]
+
+
+def sidebar(request: HttpRequest) -> list[Group]:
+    """The groups of links, as django-unfold's SIDEBAR takes them."""
+    actor = actor_of(request)
+    groups = [
+        _group("", [_link(request, "Home", "home", "home")]),
+        _group(
+            "Models",
+            [
+                _link(request, "Models", "models", "deployed_code"),
+                _link(request, "Training runs", "runs", "model_training"),
+                _link(request, "Data sets", "datasets", "table"),
+            ],
+        ),
+        _group(
+            "Production", [_link(request, "Predictions", "admin:monitoring_prediction_changelist", "data_exploration")]
+        ),
+        _group("Governance", _governance(request, actor)),
+        _group("Admin" if actor.teams(Action.PEOPLE_MANAGE) else "Account", _admin(request, actor)),
+    ]
+    return [group for group in groups if group["items"]]
+
+
+def _governance(request: HttpRequest, actor: Actor) -> list[dict[str, Any]]:
+    approvals = _link(request, "Approvals", "admin:registry_promotionrequest_changelist", "approval")
+    if waiting := selectors.requests(actor, waiting_for_me=True).count():
+        approvals |= {"badge": str(waiting), "badge_variant": "danger"}
+    audit = (
+        [_link(request, "Audit", "admin:core_auditrecord_changelist", "history")]
+        if actor.teams(Action.AUDIT_VIEW)
+        else []
+    )
+    return [approvals, *audit]
+
+
+def _admin(request: HttpRequest, actor: Actor) -> list[dict[str, Any]]:
+    if not actor.teams(Action.PEOPLE_MANAGE):
+        return [_link(request, "My tokens", "admin:core_token_changelist", "key")] if actor.roles else []
+    return [
+        _link(request, "People", "admin:core_membership_changelist", "group"),
+        _link(request, "Tokens", "admin:core_token_changelist", "key"),
+    ]
+
+
+def _group(title: str, items: list[dict[str, Any]]) -> Group:
+    return {"title": title, "items": items}
+
+
+def _link(request: HttpRequest, title: str, name: str, icon: str) -> dict[str, Any]:
+    link = reverse(name)
+    active = request.path == link or (link != "/" and request.path.startswith(link.rstrip("/") + "/"))
+    return {"title": title, "link": link, "icon": icon, "active": active}

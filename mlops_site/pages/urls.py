@@ -1,0 +1,15 @@
+"""Addresses of all pages. The admin's own indexes lead home: there is one navigation."""
+
+from django.urls import include, path, re_path
+from django.views.generic import RedirectView
+
+from mlops_site.pages.home import HomePage
+from mlops_site.pages.model import ModelPage
+
+urlpatterns = [
+    path("", HomePage.as_view(), name="home"),
+    re_path(r"^admin/(?:(?:core|registry|training|monitoring)/)?$", RedirectView.as_view(pattern_name="home")),
+    path("models/<str:model>", ModelPage.as_view(), name="model"),
+    path("", include("registry.urls")),
+    path("", include("training.urls")),
+]

@@ -1,0 +1,1 @@
+"""The registry's pages: models, versions, comparison, approvals, rollback."""

@@ -1,0 +1,110 @@
+"""Forms about a model: a new one, its deploy policy, rolling it back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.urls import reverse
+
+from mlops_site.core.dashboards import FormPage
+from mlops_site.core.errors import Forbidden
+from mlops_site.core.models import Team
+from mlops_site.core.permissions import Action, require
+from registry import selectors, services
+from registry.forms import ModelForm, PolicyForm, ReasonForm
+from registry.models import RegisteredModel
+
+
+class NewModelPage(FormPage):
+    title = "New model"
+    form_class = ModelForm
+    button = "Make the model"
+
+    def _teams(self) -> list[str]:
+        mine = Team.objects.filter(pk__in=self.actor.teams(Action.MODEL_CREATE))
+        return list(mine.order_by("name").values_list("name", flat=True))
+
+    def form_options(self) -> dict[str, Any]:
+        return {"teams": self._teams()}
+
+    def facts(self) -> dict[str, Any]:
+        if not self._teams():
+            raise Forbidden("only an ML engineer makes a model")
+        return {
+            "crumbs": [("Models", reverse("models"))],
+            "back": reverse("models"),
+            "answer": "A name that a team answers for.",
+        }
+
+    def save(self, form: ModelForm) -> str:
+        model = services.create_model(actor=self.actor, **form.cleaned_data)
+        messages.success(self.request, f"{model} is there. Train it from a data set, or register a version of it.")
+        return reverse("model", args=[model.name])
+
+
+class _ModelForm(FormPage):
+    """A form about one model."""
+
+    needed: Action
+
+    def facts(self) -> dict[str, Any]:
+        model = self.kwargs["model"]
+        found = selectors.model_named(self.actor, model)
+        require(self.actor, self.needed, found.team, subject=found.subject)
+        back = reverse("model", args=[model])
+        return {"crumbs": [("Models", reverse("models")), (model, back)], "back": back, **self.words(found)}
+
+    def words(self, model: RegisteredModel) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+class RollbackPage(_ModelForm):
+    form_class = ReasonForm
+    needed = Action.ROLLBACK
+
+    def words(self, model: RegisteredModel) -> dict[str, Any]:
+        now, target = selectors.in_production(model), selectors.rollback_target(model)
+        if now is None or target is None:
+            return {
+                "title": "Roll back",
+                "question": f"{model} has nothing to go back to.",
+                "button": "Roll back",
+                "impossible": True,
+                "answer": "A version can be brought back once another one has replaced it in production.",
+            }
+        return {
+            "title": "Roll back",
+            "question": f"Roll {model} back to {target.number}?",
+            "answer": f"{now.number} leaves production at once and returns to staging; "
+            "it goes forward again only by a new request.",
+            "notes": [
+                f"Before the switch {target.number} is loaded, checked against its digest and asked its golden rows."
+            ],
+            "button": f"Roll back to {target.number}",
+        }
+
+    def save(self, form: ReasonForm) -> str:
+        model = selectors.model_named(self.actor, self.kwargs["model"])
+        done = services.rollback(model, actor=self.actor, reason=form.cleaned_data["reason"])
+        messages.success(self.request, f"{done.version} is in production again; {done.replaced.number} is in staging.")
+        return reverse("model", args=[model.name])
+
+
+class PolicyPage(_ModelForm):
+    form_class = PolicyForm
+    button = "Set the policy"
+    needed = Action.POLICY_SET
+
+    def words(self, model: RegisteredModel) -> dict[str, Any]:
+        now = selectors.policy(model)
+        said = (
+            f"Now: {now.get_reach_display()}, set by {now.set_by}." if now else "None is set: nothing moves by itself."
+        )
+        return {"title": "Deploy policy", "question": f"How far may {model} go without a person?", "answer": said}
+
+    def save(self, form: PolicyForm) -> str:
+        model = selectors.model_named(self.actor, self.kwargs["model"])
+        policy = services.set_deploy_policy(model, actor=self.actor, **form.cleaned_data)
+        messages.success(self.request, f"A candidate of {model} that passes its gate now {policy.get_reach_display()}.")
+        return reverse("model", args=[model.name])

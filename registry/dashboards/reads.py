@@ -1,0 +1,120 @@
+"""What the registry's pages show beside its selectors, with a number of queries that does not grow with the rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.urls import NoReverseMatch, reverse
+
+from registry.choices import Stage
+from registry.models import RegisteredModel, StageInterval, Version
+from registry.plots import MetricHistory
+from registry.selectors.models import stages_of
+
+HEADLINES = ("roc_auc", "f1_score", "accuracy", "rmse", "mae", "r2")
+
+
+class Metric(NamedTuple):
+    """A measured figure with its 95 % interval, where one is known."""
+
+    name: str
+    value: float | None
+    ci95: list[float] | None
+
+
+class ModelLine(NamedTuple):
+    """A model in a list: its production version with its headline metric, the newest in staging."""
+
+    model: RegisteredModel
+    versions: int
+    production: str | None  # number
+    since: datetime | None
+    headline: Metric | None
+    staging: str | None  # number
+
+
+def model_lines(rows: Iterable[RegisteredModel]) -> list[ModelLine]:
+    """Of models as `selectors.models` gives them; one query more."""
+    found = list(rows)
+    serving = StageInterval.objects.open().filter(model__in=found, stage=Stage.PRODUCTION).select_related("version")
+    shown = serving.only("model", "started_at", "version__model", "version__metrics")
+    current = {interval.model_id: interval for interval in shown}
+    return [_line(model, current.get(model.pk)) for model in found]
+
+
+def _line(model: RegisteredModel, now: StageInterval | None) -> ModelLine:
+    stages = stages_of(model)
+    count: int = model.version_count  # type: ignore[attr-defined]
+    return ModelLine(
+        model,
+        count,
+        stages.get(Stage.PRODUCTION),
+        now.started_at if now else None,
+        headline(now.version.metrics) if now else None,
+        stages.get(Stage.STAGING),
+    )
+
+
+def metrics_of(version: Version) -> list[Metric]:
+    """A version's metrics, the headline first."""
+    names = sorted(version.metrics, key=lambda name: (HEADLINES.index(name) if name in HEADLINES else 99, name))
+    return [_metric(version.metrics, name) for name in names]
+
+
+def headline(metrics: Mapping[str, Any]) -> Metric | None:
+    """The one figure that stands for a version in a list."""
+    name = next((name for name in HEADLINES if name in metrics), None)
+    return _metric(metrics, name) if name else None
+
+
+def _metric(metrics: Mapping[str, Any], name: str) -> Metric:
+    return Metric(name, metrics[name].get("value"), metrics[name].get("ci95"))
+
+
+class Origin(NamedTuple):
+    """One line of where a version came from, with the address of its page if it has one here."""
+
+    name: str
+    value: str
+    url: str
+
+
+def origins(version: Version) -> list[Origin]:
+    """The lineage of a version in the order in which it is stored, what is empty left out."""
+    return [
+        Origin("data set" if name == "dataset" else name, _said(value), _page(name, str(value)))
+        for name, value in version.lineage.items()
+        if value
+    ]
+
+
+def _said(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _page(name: str, value: str) -> str:
+    """Lineage is plain identifiers, some of them not of this install: only what has an address gets a link."""
+    if name not in ("run", "dataset"):
+        return ""
+    try:
+        return reverse(name, args=[value])
+    except NoReverseMatch:
+        return ""
+
+
+def metric_history(versions: Sequence[Version]) -> MetricHistory:
+    """The headline metric of versions given newest first, as the figure wants it: oldest first."""
+    first = next((found for version in versions if (found := headline(version.metrics))), None)
+    name = first.name if first else ""
+    rows = [
+        (v.number, v.metrics[name]["value"], v.metrics[name].get("ci95") or [None, None])
+        for v in versions
+        if name in v.metrics
+    ]
+    rows.reverse()
+    return MetricHistory(
+        name, [r[0] for r in rows], [r[1] for r in rows], [r[2][0] for r in rows], [r[2][1] for r in rows]
+    )

@@ -1,0 +1,53 @@
+"""The registry's forms; what they carry is checked by the services."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+
+from registry.choices import AutoDeploy, RiskTier, TaskType
+
+_TEXT = forms.Textarea(attrs={"rows": 4})
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(max_length=2000, widget=_TEXT, help_text="Kept for good, with your name.")
+
+
+class ReviewForm(forms.Form):
+    comment = forms.CharField(max_length=2000, required=False, widget=_TEXT)
+
+
+class MoveForm(ReasonForm):
+    target_stage = forms.ChoiceField(label="To")
+    field_order = ("target_stage", "reason")
+
+    def __init__(self, *args: Any, targets: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["target_stage"].choices = [(stage, stage) for stage in targets]  # type: ignore[attr-defined]
+
+
+class PolicyForm(ReasonForm):
+    reach = forms.ChoiceField(label="A candidate that passes its gate goes, by itself,", choices=AutoDeploy.choices)
+    field_order = ("reach", "reason")
+
+
+class ModelForm(forms.Form):
+    name = forms.CharField(
+        max_length=63, help_text="Small letters, digits and _; it is part of addresses and never changes."
+    )
+    task_type = forms.ChoiceField(choices=TaskType.choices, label="Kind of task")
+    description = forms.CharField(max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 2}))
+    risk_tier = forms.ChoiceField(
+        choices=RiskTier.choices,
+        initial=RiskTier.MEDIUM,
+        label="Risk",
+        help_text="High risk takes two people to approve a version.",
+    )
+    team = forms.ChoiceField()
+
+    def __init__(self, *args: Any, teams: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["team"].choices = [(name, name) for name in teams]  # type: ignore[attr-defined]

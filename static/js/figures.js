@@ -1,0 +1,33 @@
+// Draws the figures of a page. The server made them; each is JSON in a script tag that names where it goes.
+(() => {
+  "use strict";
+  const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  function themed(layout) {
+    const axis = { gridcolor: style("--line"), linecolor: style("--line"), zerolinecolor: style("--line"), automargin: true };
+    const axes = {};
+    for (const name of Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key))) {
+      axes[name] = { ...layout[name], ...axis };
+    }
+    return {
+      ...layout, ...axes, autosize: true, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      font: { ...layout.font, color: style("--ink"), family: "Inter, sans-serif", size: 12 },
+    };
+  }
+
+  function draw(source) {
+    const place = document.getElementById(source.dataset.figure);
+    if (!place || !window.Plotly) return;
+    const figure = JSON.parse(source.textContent);
+    place.style.height = `${figure.layout.height || 300}px`;
+    Plotly.react(place, figure.data, themed(figure.layout), { displayModeBar: false, responsive: true });
+  }
+
+  const drawAll = (root) => root.querySelectorAll("script[data-figure]").forEach(draw);
+  document.addEventListener("DOMContentLoaded", () => {
+    drawAll(document);
+    // the theme is a class of <html>: draw again in its colours
+    new MutationObserver(() => drawAll(document)).observe(document.documentElement, { attributeFilter: ["class"] });
+  });
+  document.addEventListener("htmx:afterSettle", () => drawAll(document));
+})();

@@ -1,0 +1,17 @@
+"""Addresses of the pages of training."""
+
+from django.urls import path
+
+from training.dashboards.datasets import DatasetPage, DatasetsPage, UploadPage
+from training.dashboards.runs import CancelPage, ProgressPart, RunPage, RunsPage, StartPage
+
+urlpatterns = [
+    path("runs", RunsPage.as_view(), name="runs"),
+    path("new/run", StartPage.as_view(), name="run_new"),
+    path("runs/<uuid:job>", RunPage.as_view(), name="run"),
+    path("runs/<uuid:job>/progress", ProgressPart.as_view(), name="run_progress"),
+    path("runs/<uuid:job>/cancel", CancelPage.as_view(), name="run_cancel"),
+    path("datasets", DatasetsPage.as_view(), name="datasets"),
+    path("new/dataset", UploadPage.as_view(), name="dataset_new"),
+    path("datasets/<str:reference>", DatasetPage.as_view(), name="dataset"),
+]
