@@ -1,0 +1,144 @@
+"""What the endpoints of training take and answer. Ranges and names are the service's to check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from mlops_site.core.api.serializers import StrictSerializer, TextField
+from mlops_site.core.choices import JobState
+from training.choices import CrossValidation
+from training.models import DatasetVersion
+
+MAX_NAME = 128
+MAX_LIST = 2_000
+
+
+class DatasetUpload(StrictSerializer):
+    """A multipart form; `pii` is repeated for each column with personal data."""
+
+    file = serializers.FileField(allow_empty_file=True, max_length=255)
+    name = TextField(max_length=63)
+    target = TextField(max_length=MAX_NAME)
+    time_column = TextField(max_length=MAX_NAME, required=False, allow_blank=True)
+    group_column = TextField(max_length=MAX_NAME, required=False, allow_blank=True)
+    pii = serializers.ListField(child=TextField(max_length=MAX_NAME), required=False, max_length=MAX_LIST)
+    team = TextField(max_length=63, required=False)
+
+
+class DatasetAnswer(serializers.ModelSerializer[DatasetVersion]):
+    name = serializers.CharField(source="dataset.name")
+    created_by = serializers.CharField(source="created_by.username")
+    schema = serializers.JSONField()
+    quality = serializers.JSONField()
+
+    class Meta:
+        model = DatasetVersion
+        fields = (
+            "name", "version", "digest", "rows", "target", "time_column", "group_column", "pii", "schema", "quality",
+            "lineage", "created_by", "created_at",
+        )  # fmt: skip
+
+
+class LabelField(serializers.Field[Any, Any, Any, Any]):
+    """A class label: a text, a number or a truth value, as it stands in the data."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str | int | float) or len(str(data)) > MAX_NAME:
+            raise serializers.ValidationError(f"must be a text or a number but got {data!r}"[:200], code="invalid")
+        return data
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+class TrainingStart(StrictSerializer):
+    model_name = TextField(max_length=63)
+    dataset = TextField(max_length=80)
+    target = TextField(max_length=MAX_NAME, required=False)
+    task_type = TextField(max_length=20, required=False)
+    positive_class = LabelField(required=False, allow_null=True)
+    features = serializers.ListField(child=TextField(max_length=MAX_NAME), required=False, max_length=MAX_LIST)
+    model_types = serializers.ListField(child=TextField(max_length=40), required=False, max_length=20)
+    hyperparameter_optimization = serializers.BooleanField(required=False)
+    n_trials = serializers.IntegerField(required=False)
+    search_space = serializers.DictField(child=serializers.DictField(), required=False)
+    cv_folds = serializers.IntegerField(required=False)
+    cv = TextField(max_length=20, required=False, help_text=", ".join(CrossValidation.values))
+    metric = TextField(max_length=40, required=False)
+    auto_deploy_threshold = serializers.FloatField(required=False, allow_null=True)
+    seed = serializers.IntegerField(required=False)
+    trigger_reason = TextField(max_length=200, required=False)
+
+
+class JobAnswer(serializers.Serializer[Any]):
+    """Where a 202 can be followed."""
+
+    job_id = serializers.UUIDField()
+    status_url = serializers.CharField()
+
+
+class TrialsAnswer(serializers.Serializer[Any]):
+    done = serializers.IntegerField()
+    total = serializers.IntegerField()
+    best = serializers.DictField(allow_null=True)
+
+
+class EntryAnswer(serializers.Serializer[Any]):
+    model_type = serializers.CharField()
+    metric = serializers.CharField()
+    mean = serializers.FloatField()
+    se = serializers.FloatField()
+    folds = serializers.ListField(child=serializers.FloatField())
+    params = serializers.DictField()
+
+
+class RunAnswer(serializers.Serializer[Any]):
+    """A run in a list."""
+
+    job_id = serializers.CharField(source="pk")
+    model_name = serializers.CharField(source="model.name")
+    dataset = serializers.CharField()
+    state = serializers.ChoiceField(JobState.choices)
+    progress = serializers.FloatField()
+    step = serializers.CharField()
+    version = serializers.CharField(source="version.number", default=None, allow_null=True)
+    error = serializers.CharField()
+    trigger_reason = serializers.CharField()
+    requested_by = serializers.CharField(source="requested_by.username")
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class StatusAnswer(serializers.Serializer[Any]):
+    """One run, as `selectors.Status` has it."""
+
+    job_id = serializers.CharField()
+    model_name = serializers.CharField()
+    dataset = serializers.CharField()
+    state = serializers.ChoiceField(JobState.choices)
+    progress = serializers.FloatField(help_text="0 to 1")
+    step = serializers.CharField()
+    trials = TrialsAnswer()
+    leaderboard = EntryAnswer(many=True)
+    version = serializers.CharField(allow_null=True)
+    gate = serializers.DictField(allow_null=True)
+    error = serializers.CharField()
+    attempts = serializers.IntegerField()
+    trigger_reason = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+    mlflow = serializers.DictField()
+    log = serializers.ListField(child=serializers.CharField())
+
+
+class RunFilter(StrictSerializer):
+    """The query of GET /training/runs."""
+
+    model = TextField(max_length=63, required=False)
+    state = serializers.ChoiceField(JobState.choices, required=False)
+    page = serializers.IntegerField(required=False)
+    page_size = serializers.IntegerField(required=False)

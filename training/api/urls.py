@@ -1,0 +1,15 @@
+"""Addresses under /api/v1."""
+
+from django.urls import path
+
+from training.api import views
+
+app_name = "training"
+urlpatterns = [
+    path("datasets", views.Datasets.as_view(), name="datasets"),
+    path("datasets/<str:name>/<int:version>", views.DatasetDetail.as_view(), name="dataset"),
+    path("training/start", views.Start.as_view(), name="start"),
+    path("training/status/<uuid:job_id>", views.Status.as_view(), name="status"),
+    path("training/cancel/<uuid:job_id>", views.Cancel.as_view(), name="cancel"),
+    path("training/runs", views.Runs.as_view(), name="runs"),
+]

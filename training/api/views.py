@@ -1,0 +1,106 @@
+"""The endpoints of training: validate, call one service or selector, serialise."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from mlops_site.core.api.pagination import Pages
+from mlops_site.core.api.views import ApiView
+from training import selectors
+from training.api import serializers
+from training.models import Run
+from training.services import cancel_run, create_dataset_version, request_run
+from training.services.datasets import too_large
+from training.tasks import ring
+
+FORM_BYTES = 1 << 20  # what a form may have around its file
+
+
+class Datasets(ApiView):
+    parser_classes = (MultiPartParser,)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse by the declared length, before anything parses the body (a session's CSRF check does)."""
+        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.MAX_UPLOAD_BYTES + FORM_BYTES:
+            raise too_large(settings.MAX_UPLOAD_BYTES)
+        super().initial(request, *args, **kwargs)
+
+    @extend_schema(responses=serializers.DatasetAnswer(many=True))
+    def get(self, request: Request) -> Response:
+        """Versions of data sets, by name, newest first."""
+        return _listed(request, self, selectors.dataset_versions(self.actor), serializers.DatasetAnswer)
+
+    @extend_schema(
+        request={"multipart/form-data": serializers.DatasetUpload}, responses={201: serializers.DatasetAnswer}
+    )
+    def post(self, request: Request) -> Response:
+        """Upload a csv or parquet file. The same bytes declared the same way are the same version."""
+        form = serializers.DatasetUpload(data=request.data)
+        form.is_valid(raise_exception=True)
+        asked = dict(form.validated_data)
+        file = asked.pop("file")
+        version = create_dataset_version(actor=self.actor, source=file, filename=file.name, **asked)
+        return Response(serializers.DatasetAnswer(version).data, status=status.HTTP_201_CREATED)
+
+
+class DatasetDetail(ApiView):
+    @extend_schema(responses=serializers.DatasetAnswer)
+    def get(self, request: Request, name: str, version: int) -> Response:
+        """One version with its schema and quality report."""
+        found = selectors.dataset_named(self.actor, f"{name}@{version}")
+        return Response(serializers.DatasetAnswer(found).data)
+
+
+class Start(ApiView):
+    @extend_schema(request=serializers.TrainingStart, responses={202: serializers.JobAnswer})
+    def post(self, request: Request) -> Response:
+        """Queue a training run."""
+        asked = serializers.TrainingStart(data=request.data)
+        asked.is_valid(raise_exception=True)
+        run = request_run(actor=self.actor, **asked.validated_data)
+        ring(run)
+        return _accepted(run)
+
+
+class Status(ApiView):
+    @extend_schema(responses=serializers.StatusAnswer)
+    def get(self, request: Request, job_id: UUID) -> Response:
+        """How far a run is, the best so far, its log, and what came of it."""
+        run = selectors.run_of(self.actor, job_id)
+        return Response(serializers.StatusAnswer(selectors.status(run)).data)
+
+
+class Cancel(ApiView):
+    @extend_schema(request=None, responses={202: serializers.JobAnswer})
+    def post(self, request: Request, job_id: UUID) -> Response:
+        """Ask a run to stop. Asking again changes nothing."""
+        return _accepted(cancel_run(selectors.run_of(self.actor, job_id), actor=self.actor))
+
+
+class Runs(ApiView):
+    @extend_schema(parameters=[serializers.RunFilter], responses=serializers.RunAnswer(many=True))
+    def get(self, request: Request) -> Response:
+        """Training runs, newest first."""
+        asked = serializers.RunFilter(data=request.query_params.dict())
+        asked.is_valid(raise_exception=True)
+        model, state = (asked.validated_data.get(name) for name in ("model", "state"))
+        return _listed(request, self, selectors.runs(self.actor, model=model, state=state), serializers.RunAnswer)
+
+
+def _listed(request: Request, view: ApiView, rows: Any, serializer: Any) -> Response:
+    pages = Pages()
+    return pages.get_paginated_response(serializer(pages.paginate_queryset(rows, request, view=view), many=True).data)
+
+
+def _accepted(run: Run) -> Response:
+    answer = {"job_id": str(run.pk), "status_url": reverse("training:status", args=[run.pk])}
+    return Response(answer, status=status.HTTP_202_ACCEPTED, headers={"Location": answer["status_url"]})

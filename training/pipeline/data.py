@@ -1,0 +1,119 @@
+"""The rows of a run: the data set's canonical table as features and target, split once for every model type."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlops_site.core import store
+from mlops_site.core.errors import Invalid
+from mlops_site.stats.columns import Kind, encode, infer_kinds
+from mlops_site.stats.scored import TaskType
+from training.ml import evaluate, quality, splits
+from training.models import Run
+from training.pipeline.steps import say
+from training.services.schema import columns_of
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some rows (n): canonical features, truth (n,), their group (n,) or None, and a key for each row (n,)."""
+
+    frame: pd.DataFrame
+    truth: NDArray[Any]
+    groups: NDArray[Any] | None
+    keys: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """All rows of a run. `classes` has the negative one of two first, and is None for a regression;
+    `holdout_table` has every column of the held-out rows, for a champion that wants other features."""
+
+    kinds: dict[str, Kind]
+    task_type: TaskType
+    classes: tuple[Any, ...] | None
+    training: Part
+    holdout: Part
+    holdout_table: pd.DataFrame
+    folds: list[splits.Fold]
+
+
+def rows_of(run: Run) -> Rows:
+    """Read, encode and split. The same run gives the same rows on every attempt and machine.
+
+    Raises ArtifactDamaged when the stored bytes are not those of the digest, Invalid when the data cannot be
+    split as asked.
+    """
+    spec, declared = run.spec, run.dataset
+    table = _usable(run, pd.read_parquet(io.BytesIO(store.read(declared.digest))))
+    features = table[spec["features"]]
+    kinds = infer_kinds(features)
+    try:
+        frame = encode(features, kinds)
+        groups = table[declared.group_column].to_numpy() if declared.group_column else None
+        times = table[declared.time_column].to_numpy() if declared.time_column else None
+        held = splits.holdout_split(table, cv=spec["cv"], groups=groups, times=times)
+        whole = Part(frame, table[spec["target"]].to_numpy(), groups, _keys(table))
+        training, holdout = _taken(whole, ~held), _taken(whole, held)
+        folds = splits.folds(
+            spec["cv"],
+            training.truth,
+            task_type=spec["task_type"],
+            n_folds=spec["cv_folds"],
+            seed=run.seed,
+            groups=training.groups,
+            times=None if times is None else times[~held],
+        )
+    except ValueError as error:
+        raise Invalid(f"{declared} cannot be used as asked: {error}", code="unusable_data") from error
+    return Rows(kinds, spec["task_type"], _classes(whole, spec), training, holdout, table[held], folds)
+
+
+def _usable(run: Run, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a target, once the table has passed the gate for this run's target and task."""
+    spec, declared = run.spec, run.dataset
+    target = spec["target"]
+    report = quality.check(
+        table,
+        target=target,
+        task_type=spec["task_type"],
+        time_column=declared.time_column or None,
+        group_column=declared.group_column or None,
+    )
+    if report.blocks:
+        raise Invalid("; ".join(check.message for check in report.blocks), code=report.blocks[0].name)
+    for check in report.warnings:
+        say(run, check.message)
+    known: pd.DataFrame = table[table[target].notna()].reset_index(drop=True)
+    if spec["task_type"] == "classification" and columns_of(declared)[target]["integer"]:
+        return known.astype({target: np.int64})  # a gap among whole numbers made them floats, but classes are 0 and 1
+    return known
+
+
+def _taken(whole: Part, mask: NDArray[np.bool_]) -> Part:
+    groups = None if whole.groups is None else whole.groups[mask]
+    return Part(whole.frame[mask].reset_index(drop=True), whole.truth[mask], groups, whole.keys[mask])
+
+
+def _classes(whole: Part, spec: dict[str, Any]) -> tuple[Any, ...] | None:
+    if spec["task_type"] == "regression":
+        return None
+    return evaluate.class_order(whole.truth, positive=spec["positive_class"])
+
+
+def _keys(table: pd.DataFrame) -> NDArray[Any]:
+    """A name for each row by what it holds, the same in every version of the data; repeated rows are counted."""
+    # As floats, because a whole-number column with one gap is a float column in the next version.
+    numbers = dict.fromkeys(table.select_dtypes("number").columns, np.float64)
+    hashes = pd.util.hash_pandas_object(table.astype(numbers), index=False)
+    repeats = hashes.groupby(hashes).cumcount()
+    return np.array([f"{key:016x}-{repeat}" for key, repeat in zip(hashes, repeats, strict=True)])

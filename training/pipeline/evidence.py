@@ -1,0 +1,128 @@
+"""What is kept of a winner: its files, its signature, golden rows, the holdout and the profile of its training."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from mlops_site.stats.profile import profile, reference_bins
+from registry.artifacts import formats, graphs, scorer, signature
+from registry.artifacts.engines import open_scorer
+from registry.services import Candidate
+from training.ml import evaluate
+from training.models import Run
+from training.pipeline.data import Part, Rows
+
+GOLDEN_ROWS = 20
+PROVING_ROWS = 500  # on which the ONNX form must be exact
+
+
+class Winner(NamedTuple):
+    """The best model type, refitted on the training part, with what the holdout says of it."""
+
+    model_type: str
+    params: dict[str, Any]
+    pipeline: Any
+    threshold: float | None
+    report: evaluate.HoldoutReport
+
+
+class Files(NamedTuple):
+    """The artifact (skops), its ONNX form or the reason why there is none, and what it expects."""
+
+    skops: bytes
+    onnx: bytes | None
+    reason: str
+    signature: signature.Signature
+
+
+def files_of(winner: Winner, rows: Rows, run: Run) -> Files:
+    """Both forms of the model. The ONNX one is kept only where it answers the same."""
+    model = winner.pipeline[-1]
+    if hasattr(model, "n_jobs"):
+        model.set_params(n_jobs=None)  # else the artifact would tell how many cores this machine has
+    described = signature.infer(
+        rows.training.frame,
+        rows.kinds,
+        task_type=rows.task_type,
+        target=rows.training.truth.tolist() if rows.classes else None,
+        positive_class=run.spec["positive_class"],
+    )
+    converted = graphs.to_onnx(winner.pipeline, rows.kinds)
+    graph, reason = converted.graph, converted.reason
+    if graph and not graphs.exact(graph, winner.pipeline, rows.holdout.frame.head(PROVING_ROWS)):
+        graph, reason = None, "its ONNX form does not answer the same"
+    return Files(formats.dump_skops(winner.pipeline), graph, reason, described)
+
+
+def candidate_of(run: Run, winner: Winner, rows: Rows, files: Files, mlflow: dict[str, str]) -> Candidate:
+    """Everything that the registry keeps of the run's version."""
+    return Candidate(
+        artifact_bytes=files.skops,
+        format="skops",
+        signature=files.signature.to_json(),
+        onnx_bytes=files.onnx,
+        holdout_bytes=holdout_of(winner, rows),
+        metrics=metrics_of(winner.report),
+        params={"model_type": winner.model_type, **winner.params},
+        config=run.spec,
+        data_digest=run.dataset.digest,
+        golden=_golden(winner, rows, files),
+        reference=_reference(run, rows),
+        importance=winner.report.importance,
+        threshold=0.5 if winner.threshold is None else winner.threshold,
+        lineage={
+            "run": str(run.pk),
+            "dataset": str(run.dataset),
+            "code": run.code,
+            "lock": run.lock_digest,
+            "seed": run.seed,
+            "trigger_reason": run.trigger_reason,
+        },
+        mlflow=mlflow,
+    )
+
+
+def metrics_of(report: evaluate.HoldoutReport) -> dict[str, dict[str, Any]]:
+    """The holdout's metrics as the registry keeps them."""
+    return {
+        name: {"value": found["estimate"], "ci95": [found["lower"], found["upper"]]}
+        for name, found in report.metrics.items()
+    }
+
+
+def holdout_of(winner: Winner, rows: Rows) -> bytes:
+    """Parquet of row_key, label, and score (two classes) or prediction, for paired comparisons."""
+    said = evaluate.predicted(winner.pipeline, rows.holdout.frame, rows.classes)
+    columns: dict[str, Any] = {"row_key": rows.holdout.keys, "label": rows.holdout.truth}
+    if rows.classes is not None and said.ndim == 2:
+        columns["prediction"] = np.array(rows.classes)[said.argmax(axis=1)]
+    else:
+        columns["prediction" if rows.classes is None else "score"] = said
+    sink = io.BytesIO()
+    pd.DataFrame(columns).to_parquet(sink, index=False)
+    return sink.getvalue()
+
+
+def _golden(winner: Winner, rows: Rows, files: Files) -> list[dict[str, Any]]:
+    """Real rows from the lowest to the highest answer, and what the artifact answers to them."""
+    said = evaluate.predicted(winner.pipeline, rows.training.frame, rows.classes)
+    order = np.argsort(said if said.ndim == 1 else said.max(axis=1), kind="stable")
+    picked = np.unique(np.linspace(0, len(order) - 1, GOLDEN_ROWS).round().astype(int))
+    asked = [_features(row) for row in rows.training.frame.iloc[order[picked]].to_dict("records")]
+    return scorer.golden(open_scorer(files.skops, "skops", files.signature), asked)
+
+
+def _features(row: dict[Any, Any]) -> dict[str, Any]:
+    """A canonical row as a caller would send it: missing values are null."""
+    return {str(name): None if value == "" or value != value else value for name, value in row.items()}
+
+
+def _reference(run: Run, rows: Rows) -> bytes:
+    """The profile of the training rows, on bins of their own."""
+    part: Part = rows.training
+    bins = reference_bins(part.frame, rows.kinds, salt=run.model.name)
+    return profile(part.frame, bins).to_bytes()

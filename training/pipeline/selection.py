@@ -1,0 +1,123 @@
+"""From model types to one winner: a search each on the same folds, the leaderboard, the refit."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import optuna
+from django.conf import settings
+from optuna.exceptions import OptunaError
+from sqlalchemy.exc import SQLAlchemyError
+
+from mlops_site.core import jobs
+from mlops_site.core.errors import Invalid
+from mlops_site.stats import metrics
+from training.ml import search
+from training.ml.estimators import Recipe, model_type
+from training.models import Run
+from training.pipeline.data import Rows
+from training.pipeline.steps import Fence, pass_to, say
+
+SEARCH_FROM, SEARCH_TO = 0.05, 0.85  # the share of the progress bar that belongs to the trials
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def prepare_storage() -> None:
+    """Make Optuna's tables if they are missing. Two first runs may try at once; the slower one looks again."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # each trial is a line of the run's own log
+    for wait_secs in (0.5, 1.0, 2.0):
+        try:
+            search.open_storage(settings.OPTUNA_STORAGE)
+        except (SQLAlchemyError, OptunaError):
+            time.sleep(wait_secs)
+        else:
+            return
+    search.open_storage(settings.OPTUNA_STORAGE)
+
+
+def searched(run: Run, rows: Rows) -> list[search.Best]:
+    """The best of each model type, best first, with the leaderboard kept in the row. A study that an earlier
+    attempt began is continued. Raises LeaseLost, and Invalid for data that cannot be scored."""
+    found: list[search.Best] = []
+    for name in run.spec["model_types"]:
+        done = sum(best.trials for best in found)
+        pass_to(run, f"search {name}", progress=_share(run, done), trials_done=done)
+        found.append(_best(run, rows, name, done=done))
+        found.sort(key=lambda best: best.mean, reverse=_greater(run))
+        board = [entry(run, best) for best in found]
+        if len(board) > len(run.leaderboard):
+            best = {"model_type": board[0]["model_type"], "value": board[0]["mean"]}
+            jobs.advance(run, leaderboard=board, best=best)
+    return found
+
+
+def entry(run: Run, best: search.Best) -> dict[str, Any]:
+    """A model type's line on the leaderboard."""
+    return {
+        "model_type": best.recipe.name,
+        "metric": run.spec["metric"],
+        "mean": best.mean,
+        "se": best.se,
+        "folds": list(best.values),
+        "params": dict(best.recipe.params),
+    }
+
+
+def study_name(run: Run, model_type: str) -> str:
+    """The name of the Optuna study of one model type of a run."""
+    return f"{run.pk}:{model_type}"
+
+
+def _best(run: Run, rows: Rows, name: str, *, done: int) -> search.Best:
+    spec = run.spec
+    jobs_at_once = cores() if model_type(name, rows.task_type).parallel else 1
+    recipe = Recipe(name, rows.task_type, rows.kinds, {}, run.seed, n_jobs=jobs_at_once)
+    objective = search.Objective(
+        recipe, rows.training.frame, rows.training.truth, rows.folds, spec["metric"], rows.classes
+    )
+    try:
+        return search.search(
+            objective,
+            storage_url=settings.OPTUNA_STORAGE,
+            study_name=study_name(run, name),
+            n_trials=spec["n_trials"],
+            seed=run.seed,
+            overrides=spec["search_space"].get(name),
+            tune=spec["hyperparameter_optimization"],
+            on_trial=lambda trial: _hear(run, name, trial, done),
+            should_stop=Fence(run),
+        )
+    except search.Stopped:
+        raise jobs.LeaseLost(f"attempt {run.attempt} of {run} is no longer current") from None
+    except ValueError as error:
+        raise Invalid(f"{name} cannot be trained on {run.dataset}: {error}", code="not_trainable") from error
+
+
+def _hear(run: Run, name: str, trial: search.Trial, done: int) -> None:
+    """A finished trial: progress, the best so far and a line of the log."""
+    metric, total = run.spec["metric"], done + trial.done
+    value = "pruned" if trial.value is None else f"{metric} {trial.value:.4f}"
+    best = run.best
+    if trial.value is not None and (best is None or _better(run, trial.value, best["value"])):
+        best = {"model_type": name, "value": trial.value}
+    jobs.advance(run, progress=max(run.progress, _share(run, total)), trials_done=total, best=best)
+    shown = f"{best['value']:.4f}" if best else "none"
+    say(run, f"{name} trial {trial.done} of {trial.total}: {value}, best so far {shown}")
+
+
+def _share(run: Run, done: int) -> float:
+    return SEARCH_FROM + (SEARCH_TO - SEARCH_FROM) * done / run.trials_total
+
+
+def _greater(run: Run) -> bool:
+    return metrics.metric_named(run.spec["metric"]).greater_is_better
+
+
+def _better(run: Run, value: float, best: float) -> bool:
+    return value > best if _greater(run) else value < best

@@ -1,0 +1,48 @@
+"""Where an attempt is: its step, its progress and its log, written only while the lease is ours."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from mlops_site.core import jobs
+from mlops_site.core.choices import JobState
+from training.models import Run, RunLine
+
+log = logging.getLogger(__name__)
+LOOK_SECS = 1.0
+
+
+def say(run: Run, text: str) -> None:
+    """A line of the run's log."""
+    log.info("%s: %s", run, text)
+    RunLine.objects.create(run=run, attempt=run.attempt, text=text[:500])
+
+
+def pass_to(run: Run, step: str, *, progress: float, **fields: Any) -> None:
+    """The step before this one is done. Only what no earlier attempt had done counts as progress: an attempt
+    that repeats the first steps and dies is as stuck as one that does nothing. Raises LeaseLost."""
+    say(run, step)
+    if progress > run.progress:
+        jobs.advance(run, step=step, progress=progress, **fields)
+    elif not _current(run).update(step=step[:200]):
+        raise jobs.LeaseLost(f"attempt {run.attempt} of {run} is no longer current")
+
+
+class Fence:
+    """Whether the run was taken from this attempt; asks the database at most once a second."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._asked_at = time.monotonic()
+
+    def __call__(self) -> bool:
+        if time.monotonic() - self._asked_at < LOOK_SECS:
+            return False
+        self._asked_at = time.monotonic()
+        return not _current(self.run).filter(cancel_requested_at=None).exists()
+
+
+def _current(run: Run) -> Any:
+    return Run.objects.filter(pk=run.pk, attempt=run.attempt, state=JobState.RUNNING)

@@ -1,0 +1,141 @@
+"""Reads of training: data sets, runs and their status, for API, pages and notebook face alike."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from mlops_site.core.errors import FieldError, Malformed, NotFound
+from mlops_site.core.models import Team
+from mlops_site.core.permissions import Actor, visible
+from training.models import DatasetVersion, Run
+from training.models.dataset import DATASET_NAME
+
+LOG_LINES = 200
+_REFERENCE = re.compile(rf"({DATASET_NAME})(?:@([1-9][0-9]{{0,8}}))?")
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Completed trials of all model types, and the best so far: {"model_type", "value"}."""
+
+    done: int
+    total: int
+    best: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model type's best trial: the metric over the folds, its mean and standard error."""
+
+    model_type: str
+    metric: str
+    mean: float
+    se: float
+    folds: list[float]
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Status:
+    """A run as GET /training/status shows it; `version` is its number, once there is one."""
+
+    job_id: str
+    model_name: str
+    dataset: str
+    state: str
+    progress: float
+    step: str
+    trials: Trials
+    leaderboard: list[Entry]
+    version: str | None
+    gate: dict[str, Any] | None
+    error: str
+    attempts: int
+    trigger_reason: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    mlflow: dict[str, Any]
+    log: list[str]
+
+
+def status(run: Run) -> Status:
+    """Everything about a run that a person waits for, with the last lines of its log."""
+    return Status(
+        job_id=str(run.pk),
+        model_name=run.model.name,
+        dataset=str(run.dataset),
+        state=run.state,
+        progress=run.progress,
+        step=run.step,
+        trials=Trials(run.trials_done, run.trials_total, run.best),
+        leaderboard=[Entry(**entry) for entry in run.leaderboard],
+        version=run.version.number if run.version else None,
+        gate=run.gate,
+        error=run.error,
+        attempts=run.attempt,
+        trigger_reason=run.trigger_reason,
+        created_at=run.created_at,
+        started_at=run.started_at,
+        finished_at=run.finished_at,
+        mlflow=run.mlflow,
+        log=log_of(run),
+    )
+
+
+def log_of(run: Run, *, lines: int = LOG_LINES) -> list[str]:
+    """The last lines of the run's log, oldest first."""
+    newest = run.lines.order_by("-pk").values_list("at", "text")[:lines]
+    return [f"{at:%H:%M:%S} {text}" for at, text in reversed(newest)]
+
+
+def runs(actor: Actor, *, model: str | None = None, state: str | None = None) -> QuerySet[Run]:
+    """The runs that the actor may see, newest first."""
+    rows = Run.objects.select_related("model__team", "dataset__dataset", "version", "requested_by")
+    found = visible(actor, rows, team="model__team")
+    if model is not None:
+        found = found.filter(model__name=model)
+    return found.filter(state=state) if state is not None else found
+
+
+def run_of(actor: Actor, job_id: UUID | str) -> Run:
+    """One run; NotFound if there is none or it is another team's."""
+    run = runs(actor).filter(pk=job_id).first()
+    if run is None:
+        raise NotFound(f"there is no run {job_id}", code="unknown_run")
+    return run
+
+
+def dataset_versions(actor: Actor) -> QuerySet[DatasetVersion]:
+    """The versions of data sets that the actor may see, by name, newest first."""
+    rows = DatasetVersion.objects.select_related("dataset__team", "created_by")
+    return visible(actor, rows, team="dataset__team").order_by("dataset__name", "-version")
+
+
+def dataset_named(actor: Actor, reference: object, *, team: Team | None = None) -> DatasetVersion:
+    """The version that "name" (the newest) or "name@version" means, of one team or of all of the actor's.
+
+    Raises Malformed for anything else, NotFound for what is absent or another team's.
+    """
+    match = _REFERENCE.fullmatch(reference) if isinstance(reference, str) else None
+    if match is None:
+        raise _refused(Malformed, "malformed", f"dataset must be name or name@version but got {reference!r:.80}")
+    rows = dataset_versions(actor).filter(dataset__name=match[1])
+    if team is not None:
+        rows = rows.filter(dataset__team=team)
+    found = rows.filter(version=match[2]).first() if match[2] else rows.first()
+    if found is None:
+        raise _refused(
+            NotFound, "unknown_dataset", f"there is no data set {match[0]}; upload it first (POST /datasets)"
+        )
+    return found
+
+
+def _refused(kind: type[Malformed] | type[NotFound], code: str, message: str) -> Malformed | NotFound:
+    return kind(message, code=code, errors=[FieldError("dataset", code, message)])

@@ -1,0 +1,160 @@
+"""What is wrong with a request for a run, field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from mlops_site.core.errors import FieldError
+from registry.models import RegisteredModel
+from training.choices import CrossValidation
+from training.models import DatasetVersion
+from training.services.config import RunConfig
+from training.services.schema import columns_of, default_features, label_meant, labels_of
+
+if TYPE_CHECKING:
+    from mlops_site.stats.scored import TaskType
+
+MAX_CLASSES = 50
+MAX_TRIALS = 1_000
+MAX_SEED = 2**32 - 1  # NumPy's
+
+
+def known_types(task_type: str) -> list[str]:
+    """The model types that can do the task."""
+    from training.ml import estimators  # imports scikit-learn: see `_known_metrics`
+
+    return estimators.names(cast("TaskType", task_type))
+
+
+def problems(config: RunConfig, model: RegisteredModel, version: DatasetVersion) -> Iterator[FieldError]:
+    yield from _numbers(config)
+    yield from _choices(config, str(model.task_type), version)
+    yield from _target(config, model, version)
+    yield from _features(config, version)
+    yield from _search(config, str(model.task_type))
+
+
+def _wrong(field: str, message: str, code: str = "invalid") -> FieldError:
+    return FieldError(field, code, f"{field} {message}")
+
+
+def _numbers(config: RunConfig) -> Iterator[FieldError]:
+    for field, low, high in (("n_trials", 1, MAX_TRIALS), ("cv_folds", 2, 20), ("seed", 0, MAX_SEED)):
+        value = getattr(config, field)
+        if type(value) is not int or not low <= value <= high:
+            yield _wrong(field, f"must be a whole number from {low} to {high} but got {value!r:.80}", "out_of_range")
+    if type(config.hyperparameter_optimization) is not bool:
+        got = config.hyperparameter_optimization
+        yield _wrong("hyperparameter_optimization", f"must be true or false but got {got!r:.80}")
+    threshold: Any = config.auto_deploy_threshold
+    if threshold is None:
+        return
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
+        yield _wrong("auto_deploy_threshold", f"must be from 0 to 1 but got {threshold!r:.80}", "out_of_range")
+
+
+def _choices(config: RunConfig, task_type: str, version: DatasetVersion) -> Iterator[FieldError]:
+    if config.task_type not in (None, task_type):
+        yield _wrong("task_type", f"must be the model's, {task_type}, but got {config.task_type!r:.80}")
+    known = _known_metrics(task_type)
+    if config.metric is not None and config.metric not in known:
+        yield _wrong("metric", f"must be one of {', '.join(known)} but got {config.metric!r:.80}", "unknown_metric")
+    if config.cv is None:
+        return
+    if config.cv not in CrossValidation.values:
+        yield _wrong("cv", f"must be one of {', '.join(CrossValidation.values)} but got {config.cv!r:.80}")
+    elif config.cv == CrossValidation.GROUP and not version.group_column:
+        yield _wrong("cv", f"group needs a group_column, which {version} has not", "no_group_column")
+    elif config.cv == CrossValidation.TIME and not version.time_column:
+        yield _wrong("cv", f"time needs a time_column, which {version} has not", "no_time_column")
+
+
+def _known_metrics(task_type: str) -> list[str]:
+    from mlops_site.stats import metrics  # imports pandas, which no web process needs before somebody trains
+
+    return metrics.names(cast("TaskType", task_type))
+
+
+def _target(config: RunConfig, model: RegisteredModel, version: DatasetVersion) -> Iterator[FieldError]:
+    target: Any = config.target or version.target
+    columns = columns_of(version)
+    if not isinstance(target, str) or target not in columns:
+        yield _wrong("target", f"must be a column of {version} but got {target!r:.80}", "unknown_column")
+        return
+    column = columns[target]
+    if target in (version.group_column, version.time_column):
+        yield _wrong("target", f"must not be the group or time column but got {target!r}")
+    elif model.task_type == "regression":
+        if column["kind"] != "number" or column["distinct"] < 2:
+            yield _wrong("target", f"must be a number that varies but {target!r} is not; the task is regression")
+    else:
+        yield from _labels(config, labels_of(version, target), column["distinct"], target)
+
+
+def _labels(config: RunConfig, labels: dict[Any, int], distinct: int, target: str) -> Iterator[FieldError]:
+    if not 2 <= distinct <= MAX_CLASSES:
+        yield _wrong("target", f"must have 2 to {MAX_CLASSES} classes but {target!r} has {distinct}", "classes")
+        return
+    rarest = min(labels, key=lambda label: labels[label])
+    needed = 2 * config.cv_folds if type(config.cv_folds) is int else 4
+    if labels[rarest] < needed:
+        message = (
+            f"must have at least {needed} rows of each class but {target!r} has {labels[rarest]} of {rarest!r:.80}"
+        )
+        yield _wrong("target", message, "rare_class")
+    positive = config.positive_class
+    if positive is not None and label_meant(positive, labels) is None:
+        yield _wrong("positive_class", f"must be one of {list(labels)} but got {positive!r:.80}", "unknown_class")
+
+
+def _features(config: RunConfig, version: DatasetVersion) -> Iterator[FieldError]:
+    features: Any = config.features
+    if features is None:
+        target = config.target or version.target
+        if not default_features(version, target):
+            yield _wrong("features", f"must be at least one but {version} has no other columns", "no_features")
+        return
+    if not isinstance(features, list) or not features or not all(isinstance(name, str) for name in features):
+        yield _wrong("features", f"must be a list of column names but got {features!r:.80}")
+        return
+    if len(set(features)) < len(features):
+        yield _wrong("features", "must be different columns but one is repeated", "repeated")
+    barred = {config.target or version.target: "the target", version.group_column: "the group column"}
+    for name in features:
+        if name not in columns_of(version):
+            yield _wrong("features", f"must be columns of {version} but got {name!r:.80}", "unknown_column")
+        elif name in barred:
+            yield _wrong("features", f"must not hold {barred[name]} but got {name!r:.80}", "not_a_feature")
+
+
+def _search(config: RunConfig, task_type: str) -> Iterator[FieldError]:
+    known, asked = known_types(task_type), config.model_types
+    listed: Any = known if asked is None else asked
+    if not isinstance(listed, list) or not listed or len({str(name) for name in listed}) < len(listed):
+        yield _wrong("model_types", f"must be a list of different model types but got {asked!r:.80}")
+        return
+    for name in listed:
+        if name not in known:
+            yield _wrong("model_types", f"must be among {', '.join(known)} but got {name!r:.80}", "unknown_model_type")
+    spaces: Any = {} if config.search_space is None else config.search_space
+    if not isinstance(spaces, Mapping):
+        yield _wrong("search_space", f"must be an object by model type but got {spaces!r:.80}")
+        return
+    for name, overrides in spaces.items():
+        if problem := _space_problem(name, overrides, listed, task_type):
+            yield FieldError(f"search_space.{name!s:.80}", "invalid", problem)
+
+
+def _space_problem(name: object, overrides: object, listed: list[str], task_type: str) -> str:
+    from training.ml import estimators
+
+    if name not in listed:
+        return f"search_space must be about {', '.join(map(str, listed))} but got {name!r:.80}"
+    if not isinstance(overrides, Mapping):
+        return f"search_space.{name} must be an object but got {overrides!r:.80}"
+    try:
+        estimators.search_space(str(name), cast("TaskType", task_type), overrides=overrides)
+    except ValueError as error:
+        return f"search_space.{name}: {error}"
+    return ""

@@ -1,0 +1,30 @@
+"""What may be asked of a training run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class RunConfig:
+    """The fields of POST /training/start. What is left out is completed from the model and the data set.
+
+    `n_trials` counts per model type; without `hyperparameter_optimization` each type is trained once with its
+    defaults. `search_space` narrows a type's parameters: {"random_forest": {"max_depth": {"low": 3, "high": 6}}}.
+    """
+
+    model_name: str
+    target: str | None = None
+    task_type: str | None = None
+    positive_class: str | int | float | None = None
+    features: list[str] | None = None
+    model_types: list[str] | None = None
+    hyperparameter_optimization: bool = True
+    n_trials: int = 20
+    search_space: dict[str, dict[str, Any]] | None = None
+    cv_folds: int = 5
+    cv: str | None = None
+    metric: str | None = None
+    auto_deploy_threshold: float | None = None
+    seed: int = 0

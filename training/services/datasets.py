@@ -1,0 +1,208 @@
+"""Data set versions: read, judged, made canonical and stored before their row is written."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+from django.conf import settings
+from django.db.models import Max
+
+from mlops_site.core import events, store
+from mlops_site.core.errors import FieldError, Invalid, NotFound, StewardError, TooLarge
+from mlops_site.core.models import Team
+from mlops_site.core.permissions import Action, Actor, person, require, team_for
+from training import signals
+from training.models import Dataset, DatasetVersion
+from training.models.dataset import DATASET_NAME
+from training.services.schema import schema_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from training.ml.refusals import TableError
+
+
+_CHUNK_BYTES = 1 << 20
+_TOO_LARGE = {"too_large", "too_many_rows", "too_many_columns", "too_many_cells"}
+_FIELDS = {
+    **dict.fromkeys(("target_column", "target_missing", "target_kind", "constant_target", "classes"), "target"),
+    **dict.fromkeys(("time_column", "time_order"), "time_column"),
+    **dict.fromkeys(("group_column", "group_missing"), "group_column"),
+}
+
+
+class Judged(NamedTuple):
+    """A file that passed the gate."""
+
+    frame: pd.DataFrame
+    schema: dict[str, Any]
+    quality: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What the columns mean. It is part of what makes two uploads the same version."""
+
+    target: str
+    time_column: str = ""
+    group_column: str = ""
+    pii: tuple[str, ...] = ()
+
+
+def create_dataset_version(
+    *,
+    actor: Actor,
+    name: str,
+    source: BinaryIO,
+    filename: str,
+    target: str,
+    time_column: str = "",
+    group_column: str = "",
+    pii: Sequence[str] = (),
+    team: str | None = None,
+    lineage: dict[str, Any] | None = None,
+) -> DatasetVersion:
+    """The next version of the named data set, or the existing one of the same bytes and declaration.
+
+    `source` is a binary csv or parquet file at its start; `filename` only tells which. Nothing is written unless
+    the file passes the gate. Raises Invalid (every column at fault), TooLarge, Forbidden, NotFound for a name
+    that another team has.
+    """
+    owner = _owner(actor, name, team)
+    declared = Declaration(target, time_column, group_column, tuple(sorted(set(pii))))
+    source_digest = _digest(source, filename, declared)
+    if found := _existing(name, source_digest):
+        return found
+    table = _judged(source, filename, name, declared)
+    from training.ml import tables
+
+    stored = store.put(tables.to_parquet(table.frame), max_bytes=8 * settings.MAX_UPLOAD_BYTES)
+    with events.atomic():
+        dataset = _locked(name, owner, actor)
+        if found := _existing(name, source_digest):
+            return found
+        version = DatasetVersion.objects.create(
+            dataset=dataset,
+            version=(dataset.versions.aggregate(last=Max("version"))["last"] or 0) + 1,
+            digest=stored.digest,
+            source_digest=source_digest,
+            rows=len(table.frame),
+            schema=table.schema,
+            quality=table.quality,
+            lineage=lineage or {},
+            created_by=person(actor),
+            **{**asdict(declared), "pii": list(declared.pii)},
+        )
+        data = {"version": version.version, "digest": stored.digest, "rows": version.rows, "lineage": version.lineage}
+        events.record("dataset.version_created", actor=actor, subject=dataset.subject, team=owner.name, data=data)
+        signals.dataset_version_created.send(sender=DatasetVersion, version=version)
+    return version
+
+
+def parquet_of(frame: pd.DataFrame) -> BinaryIO:
+    """A pandas frame as the file that `create_dataset_version` takes, refused for the same reasons."""
+    from training.ml import tables
+
+    try:
+        return io.BytesIO(tables.to_parquet(tables.from_frame(frame)))
+    except tables.TableError as error:
+        raise _refused(error) from error
+
+
+def _owner(actor: Actor, name: str, team: str | None) -> Team:
+    """The team that the data set is, or will be, of; the actor may add to it."""
+    if not re.fullmatch(DATASET_NAME, name):
+        raise Invalid.on("name", f"name must match {DATASET_NAME} but got {name[:80]!r}", code="bad_name")
+    with events.atomic():
+        dataset = Dataset.objects.select_related("team").filter(name=name).first()
+        if dataset is None:
+            return team_for(actor, team, Action.DATASET_CREATE)
+        if not actor.may(Action.VIEW, dataset.team_id):
+            raise _taken(name)
+        require(actor, Action.DATASET_CREATE, dataset.team, subject=dataset.subject)
+        return dataset.team
+
+
+def _taken(name: str) -> NotFound:
+    message = f"there is no data set {name} of yours, and the name is taken; choose another"
+    return NotFound(message, code="unknown_dataset", errors=[FieldError("name", "unknown_dataset", message)])
+
+
+def _locked(name: str, owner: Team, actor: Actor) -> Dataset:
+    """The data set's row, locked, so that versions are numbered one after the other."""
+    dataset, is_new = Dataset.objects.get_or_create(name=name, defaults={"team": owner, "created_by": person(actor)})
+    if dataset.team_id != owner.pk:
+        raise _taken(name)
+    if is_new:
+        events.record("dataset.created", actor=actor, subject=dataset.subject, team=owner.name)
+    return Dataset.objects.select_for_update(no_key=True).get(pk=dataset.pk)
+
+
+def _existing(name: str, source_digest: str) -> DatasetVersion | None:
+    rows = DatasetVersion.objects.select_related("dataset__team")
+    return rows.filter(dataset__name=name, source_digest=source_digest).first()
+
+
+def _digest(source: BinaryIO, filename: str, declared: Declaration) -> str:
+    """sha256 of the bytes, what kind of file they are and what was declared; the source is read in pieces."""
+    limit, size, sha = settings.MAX_UPLOAD_BYTES, 0, hashlib.sha256()
+    while chunk := source.read(_CHUNK_BYTES):
+        size += len(chunk)
+        if size > limit:
+            raise too_large(limit)
+        sha.update(chunk)
+    source.seek(0)
+    suffix = filename.lower().rpartition(".")[2]
+    return events.digest_of({"bytes": sha.hexdigest(), "kind": suffix, **asdict(declared)})
+
+
+def too_large(limit: int) -> TooLarge:
+    message = f"the file must be at most {limit:,} bytes but has more"
+    return TooLarge(message, errors=[FieldError("file", "too_large", message)])
+
+
+def _judged(source: BinaryIO, filename: str, name: str, declared: Declaration) -> Judged:
+    """Read the file and put it through the gate; Invalid with every reason against it."""
+    from training.ml import quality, tables
+
+    try:
+        frame = tables.read_table(source, filename=filename, max_bytes=settings.MAX_UPLOAD_BYTES)
+    except tables.TableError as error:
+        raise _refused(error) from error
+    time_column, group_column = declared.time_column or None, declared.group_column or None
+    before = _schema_before(name, declared)
+    report = quality.check(
+        frame, target=declared.target, time_column=time_column, group_column=group_column, schema=before
+    )
+    unknown = [column for column in declared.pii if column not in frame.columns]
+    errors = [FieldError("pii", "unknown_column", f"pii names {column!r}, which is no column") for column in unknown]
+    errors += [FieldError(_field(check.name), check.name, check.message) for check in report.blocks]
+    if errors:
+        raise Invalid(errors[0].message, code=errors[0].code, errors=errors)
+    return Judged(frame, schema_of(frame, declared.target, time_column, group_column), report.to_json())
+
+
+def _schema_before(name: str, declared: Declaration) -> dict[str, Any] | None:
+    """What the newest version of the same target looks like, from which the next one should not depart."""
+    rows = DatasetVersion.objects.filter(dataset__name=name, target=declared.target)
+    return rows.order_by("-version").values_list("schema", flat=True).first()
+
+
+def _field(check: str) -> str:
+    """The field of the request that a check of the gate is about."""
+    return _FIELDS.get(check, "file")
+
+
+def _refused(error: TableError) -> StewardError:
+    """The refusal of a table: one kind for whatever is wrong with it, but for its size."""
+    errors = [
+        FieldError("file" if problem.field == "file" else f"file.{problem.field}", problem.code, problem.message)
+        for problem in error.problems
+    ]
+    kind = TooLarge if error.code in _TOO_LARGE else Invalid
+    return kind(error.message, code=error.code, errors=errors)

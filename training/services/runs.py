@@ -1,0 +1,84 @@
+"""Requesting and cancelling training runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlops_site.core import events, jobs
+from mlops_site.core.errors import FieldError, Invalid, NotFound
+from mlops_site.core.permissions import Action, Actor, person, require, visible
+from registry.models import RegisteredModel
+from training import signals
+from training.models import DatasetVersion, Run
+from training.selectors import dataset_named
+from training.services import origin
+from training.services.config import RunConfig
+from training.services.spec import completed
+
+
+def request_run(*, actor: Actor, dataset: str, trigger_reason: str = "manual", **asked: Any) -> Run:
+    """A queued run of the model that is asked for; the caller rings the bell.
+
+    `dataset` is "name" (its newest version) or "name@version" of the model's team; `asked` are the fields of
+    RunConfig. Raises NotFound for a model or data set that the actor cannot see, Invalid naming every
+    field at fault, Forbidden.
+    """
+    config = RunConfig(**asked)
+    with events.atomic():
+        model = _model(actor, config.model_name)
+        require(actor, Action.RUN_REQUEST, model.team, subject=model.subject)
+        version = dataset_named(actor, dataset, team=model.team)
+        spec = completed(config, model=model, version=version)
+        run = Run.objects.create(
+            model=model,
+            dataset=version,
+            requested_by=person(actor),
+            spec=spec,
+            seed=config.seed,
+            code=origin.code(),
+            lock_digest=origin.lock_digest(),
+            trigger_reason=_reason(trigger_reason),
+            trials_total=spec["n_trials"] * len(spec["model_types"]),
+            step="waiting for a worker",
+        )
+        events.record("run.requested", actor=actor, subject=run.subject, team=model.team.name, data=_said(run))
+        signals.run_requested.send(sender=Run, run=run)
+    return run
+
+
+def cancel_run(run: Run, *, actor: Actor) -> Run:
+    """Ask the run to stop; asking again changes nothing. Conflict `already_ended` when it has ended otherwise."""
+    with events.atomic():
+        require(actor, Action.RUN_REQUEST, run.model.team, subject=run.subject)
+        jobs.cancel(run, actor=actor, team=run.team_name)
+    return run
+
+
+def _model(actor: Actor, name: object) -> RegisteredModel:
+    rows = visible(actor, RegisteredModel.objects.select_related("team"))
+    found = rows.filter(name=name).first() if isinstance(name, str) else None
+    if found is None:
+        message = f"there is no model {str(name)[:80]!r}; create it first (POST /models)"
+        raise NotFound(message, code="unknown_model", errors=[FieldError("model_name", "unknown_model", message)])
+    return found
+
+
+def _reason(text: object) -> str:
+    if not isinstance(text, str) or not 1 <= len(text.strip()) <= 200 or not text.isprintable():
+        message = f"trigger_reason must be 1 to 200 printable characters but got {text!r:.80}"
+        raise Invalid(message, errors=[FieldError("trigger_reason", "invalid", message)])
+    return text.strip()
+
+
+def _said(run: Run) -> dict[str, Any]:
+    """What the audit chain keeps of a request."""
+    data: DatasetVersion = run.dataset
+    return {
+        "model": run.model.name,
+        "dataset": str(data),
+        "data_digest": data.digest,
+        "spec": run.spec,
+        "seed": run.seed,
+        "code": run.code,
+        "trigger_reason": run.trigger_reason,
+    }

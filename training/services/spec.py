@@ -1,0 +1,59 @@
+"""A request for a run, checked against its model and data set and completed with defaults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlops_site.core.errors import Invalid
+from registry.models import RegisteredModel
+from training.choices import CrossValidation
+from training.models import DatasetVersion
+from training.services.checks import known_types, problems
+from training.services.config import RunConfig
+from training.services.schema import default_features, label_meant, labels_of
+
+DEFAULT_METRICS = {"binary": "roc_auc", "classification": "f1_score", "regression": "rmse"}
+
+
+def completed(config: RunConfig, *, model: RegisteredModel, version: DatasetVersion) -> dict[str, Any]:
+    """The spec of a run: everything but the data and the seed. Invalid names every field at fault."""
+    errors = list(problems(config, model, version))
+    if errors:
+        raise Invalid(errors[0].message, code=errors[0].code, errors=errors)
+    target = config.target or version.target
+    task_type = str(model.task_type)
+    labels = labels_of(version, target) if task_type == "classification" else None
+    searched = config.hyperparameter_optimization
+    return {
+        "task_type": task_type,
+        "target": target,
+        "positive_class": _positive(config, labels),
+        "features": config.features or default_features(version, target),
+        "model_types": config.model_types or known_types(task_type),
+        "hyperparameter_optimization": searched,
+        "n_trials": config.n_trials if searched else 1,
+        "search_space": config.search_space or {},
+        "cv": config.cv or _default_cv(version),
+        "cv_folds": config.cv_folds,
+        "metric": config.metric or _default_metric(task_type, labels),
+        "auto_deploy_threshold": config.auto_deploy_threshold,
+    }
+
+
+def _positive(config: RunConfig, labels: dict[Any, int] | None) -> Any:
+    """The label asked for, else of two the rarer one (on a tie the later one)."""
+    if labels is None:
+        return None
+    if config.positive_class is not None:
+        return label_meant(config.positive_class, labels)
+    return min(sorted(labels, reverse=True), key=lambda label: labels[label]) if len(labels) == 2 else None
+
+
+def _default_cv(version: DatasetVersion) -> str:
+    if version.group_column:
+        return CrossValidation.GROUP.value
+    return CrossValidation.TIME.value if version.time_column else CrossValidation.STRATIFIED.value
+
+
+def _default_metric(task_type: str, labels: dict[Any, int] | None) -> str:
+    return DEFAULT_METRICS["binary" if labels is not None and len(labels) == 2 else task_type]

@@ -1,0 +1,189 @@
+"""Training from a notebook or a script: the same runs, rules and records as over HTTP, without a worker.
+
+    config = TrainingConfig(model_name="high_cost_claim", target="high_cost", model_types=["random_forest"])
+    status = await TrainingPipeline().run_training_pipeline(training_data=frame, config=config)
+
+It acts as the person whose token is in STEWARD_TOKEN; embedded and without one, as the local operator.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from mlops_site.core import face
+
+face.ready()
+
+from django.db import connections  # noqa: E402  (models can be imported once Django is set up)
+
+from mlops_site.core import child, events, jobs  # noqa: E402
+from mlops_site.core.errors import Invalid  # noqa: E402
+from mlops_site.core.permissions import Actor, visible  # noqa: E402
+from registry.models import RegisteredModel  # noqa: E402
+from registry.services import create_model  # noqa: E402
+from training import selectors  # noqa: E402
+from training.models import DatasetVersion, Run  # noqa: E402
+from training.services import RunConfig, cancel_run, create_dataset_version, request_run  # noqa: E402
+from training.services.datasets import parquet_of  # noqa: E402
+from training.services.schema import guessed_task  # noqa: E402
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["TrainingConfig", "TrainingPipeline"]
+
+LOOK_SECS = 0.3
+DEFAULT_TARGET = "target"
+
+
+@dataclass
+class TrainingConfig(RunConfig):
+    """The fields of POST /training/start, and what an upload declares of its columns.
+
+    `target` is needed unless a column has that very name. `dataset_name` is the model's name if left out.
+    """
+
+    dataset_name: str | None = None
+    time_column: str = ""
+    group_column: str = ""
+    pii: list[str] = field(default_factory=list)
+
+
+class TrainingPipeline:
+    """Runs training here, in a child process of this one. `show_progress` defaults to whether this is a terminal."""
+
+    def __init__(self, *, show_progress: bool | None = None) -> None:
+        self.show_progress = sys.stdout.isatty() if show_progress is None else show_progress
+
+    async def run_training_pipeline(
+        self, training_data: pd.DataFrame | str, config: TrainingConfig, trigger_reason: str = "manual"
+    ) -> selectors.Status:
+        """Train on a frame, or on a stored data set by name or name@version, and return the ended run's status.
+
+        The model is made if it does not exist. Raises StewardError (Invalid names every field at fault) for what
+        the API would refuse too; a run that fails on the way is returned with its `error`. Cancelling the
+        awaiting task cancels the run.
+        """
+        stop = threading.Event()
+        try:
+            return await face.call_async(self._run, training_data, config, trigger_reason, stop)
+        except asyncio.CancelledError:
+            stop.set()
+            raise
+
+    def run_training_pipeline_sync(
+        self, training_data: pd.DataFrame | str, config: TrainingConfig, trigger_reason: str = "manual"
+    ) -> selectors.Status:
+        """The same, without an event loop; an interrupt cancels the run."""
+        return face.call(self._run, training_data, config, trigger_reason, threading.Event())
+
+    def _run(
+        self, data: pd.DataFrame | str, config: TrainingConfig, reason: str, stop: threading.Event
+    ) -> selectors.Status:
+        actor = face.actor()
+        version = _dataset(actor, data, config)
+        with events.atomic():  # a model is not made for a request that is then refused
+            _ensure_model(actor, config, version)
+            run = request_run(actor=actor, dataset=str(version), trigger_reason=reason, **_asked(config))
+        try:
+            self._follow(run, actor, stop)
+        except KeyboardInterrupt:
+            cancel_run(run, actor=actor)
+            raise
+        return selectors.status(selectors.run_of(actor, run.pk))
+
+    def _follow(self, run: Run, actor: Actor, stop: threading.Event) -> None:
+        """Do the run here, or wait for the worker that was quicker; a killed attempt is tried again."""
+        with _shown(run, self.show_progress) as show:
+            watcher: threading.Thread | None = None
+            while not run.has_ended or (watcher is not None and watcher.is_alive()):
+                if watcher is None or not watcher.is_alive():
+                    watcher = _watch(run)
+                if stop.wait(LOOK_SECS):
+                    time.sleep(LOOK_SECS)
+                    cancel_run(run, actor=actor)
+                run = Run.objects.select_related("model__team").get(pk=run.pk)
+                show(run)
+
+
+def _asked(config: RunConfig) -> dict[str, Any]:
+    """The part of the config that a run is requested with."""
+    return {each.name: getattr(config, each.name) for each in fields(RunConfig)}
+
+
+def _dataset(actor: Actor, data: pd.DataFrame | str, config: TrainingConfig) -> DatasetVersion:
+    if isinstance(data, str):
+        return selectors.dataset_named(actor, data)
+    source = parquet_of(data)
+    return create_dataset_version(
+        actor=actor,
+        name=config.dataset_name or config.model_name,
+        source=source,
+        filename="training_data.parquet",
+        target=_target(data, config),
+        time_column=config.time_column,
+        group_column=config.group_column,
+        pii=config.pii,
+    )
+
+
+def _target(frame: pd.DataFrame, config: TrainingConfig) -> str:
+    if config.target is not None:
+        return config.target
+    if DEFAULT_TARGET not in frame.columns:
+        names = ", ".join(map(str, frame.columns[:50]))
+        message = f"target must name the column to predict; the columns are {names}"
+        raise Invalid.on("target", message, code="required")
+    return DEFAULT_TARGET
+
+
+def _ensure_model(actor: Actor, config: TrainingConfig, version: DatasetVersion) -> None:
+    if visible(actor, RegisteredModel.objects.filter(name=config.model_name)).exists():
+        return
+    task_type = config.task_type or guessed_task(version, config.target or version.target)
+    create_model(actor=actor, name=config.model_name, task_type=task_type, team=version.dataset.team.name)
+
+
+def _watch(run: Run) -> threading.Thread | None:
+    """Claim the run and watch its child in a thread; None when somebody else has it."""
+    claimed = jobs.claim(run, worker=f"notebook {socket.gethostname()}:{os.getpid()}")
+    if claimed is None:
+        return None
+
+    def watch() -> None:
+        try:
+            child.watch(claimed)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=watch, name=f"watch {claimed.pk}")
+    thread.start()
+    return thread
+
+
+@contextmanager
+def _shown(run: Run, wanted: bool) -> Iterator[Callable[[Run], None]]:
+    """A progress bar on the terminal, fed with the run's row; nothing where it is not wanted."""
+    if not wanted:
+        yield lambda run: None
+        return
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns) as bar:
+        task = bar.add_task(run.step, total=1.0)
+
+        def show(now: Run) -> None:
+            best = f" · best {now.best['value']:.4f}" if now.best else ""
+            bar.update(task, completed=now.progress, description=f"{now.step}{best}")
+
+        yield show
