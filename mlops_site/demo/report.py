@@ -25,7 +25,8 @@ class Report:
     @contextmanager
     def step(self, title: str) -> Iterator[list[str]]:
         """A step; the block appends the sentences of its outcome."""
-        self.current, outcome, started = title, [], time.monotonic()
+        outcome: list[str] = []
+        self.current, started = title, time.monotonic()
         self.console.print(f"[bold]{title}[/bold]")
         yield outcome
         secs = time.monotonic() - started

@@ -123,7 +123,8 @@ def _score(report: Report, who: dict[str, Client], rows: Any, threshold: float) 
     requests = claims.as_requests(year_3)
     with report.step("Year 3 of sites 1-5 is scored over HTTP and logged") as outcome:
         path = f"/models/{MODEL}/predict"
-        times, scores = [], {}
+        times: list[float] = []
+        scores: dict[str, float] = {}
         for one in requests[:SINGLES]:
             started = time.perf_counter()
             answer = who["claims-app"].post(path, one)
