@@ -106,14 +106,28 @@ def _fields(detail: Any, path: str, data: Any) -> Iterator[FieldError]:
             if name == "non_field_errors":
                 yield from _fields(inner, path, data)
             else:
-                sent = data.get(name) if isinstance(data, dict) else None
-                yield from _fields(inner, f"{path}.{name}" if path else str(name), sent)
+                yield from _fields(inner, _step(path, name), _inside(data, name))
     elif isinstance(detail, list):
         for index, inner in enumerate(detail):
-            is_item = isinstance(inner, dict) and isinstance(data, list) and index < len(data)
-            yield from _fields(inner, f"{path}[{index}]" if is_item else path, data[index] if is_item else data)
+            if isinstance(inner, dict):
+                yield from _fields(inner, _step(path, index), _inside(data, index))
+            else:
+                yield from _fields(inner, path, data)
     else:
         yield FieldError(path, str(getattr(detail, "code", "invalid")), _with_value(str(detail), data))
+
+
+def _step(path: str, name: str | int) -> str:
+    if isinstance(name, int):
+        return f"{path}[{name}]"
+    return f"{path}.{name}" if path else name
+
+
+def _inside(data: Any, name: str | int) -> Any:
+    if isinstance(data, dict):
+        return data.get(name)
+    is_there = isinstance(data, list) and isinstance(name, int) and name < len(data)
+    return data[name] if is_there else None
 
 
 def _with_value(message: str, value: Any) -> str:

@@ -1,0 +1,85 @@
+"""JSON as RFC 8259 says, and no deeper than sense."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlops_site.core.api.parsers import MAX_DEPTH, load_json
+from mlops_site.core.errors import Malformed
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"", "the body must be JSON"),
+        (b"{", "the body must be JSON"),
+        (b"{'a': 1}", "the body must be JSON"),
+        (b'{"a": 1,}', "the body must be JSON"),
+        (b'{"a": 1} x', "the body must be JSON"),
+        (b'{"a": NaN}', "NaN is not a JSON number"),
+        (b'{"a": Infinity}', "Infinity is not a JSON number"),
+        (b'{"a": -Infinity}', "-Infinity is not a JSON number"),
+        (b'{"a": 1e400}', "1e400 is beyond what a double holds"),
+        (b'{"a": -1e400}', "-1e400 is beyond what a double holds"),
+        (b'{"a": 1' + b"0" * 400 + b"}", "is beyond what a double holds"),
+        (b'{"a": 1' + b"0" * 9000 + b"}", "is beyond what a double holds"),
+        (b'{"a": 1, "b": 2, "a": 3}', "the key 'a' stands twice"),
+        (b'{"x": {"a": 1, "a": 1}}', "the key 'a' stands twice"),
+        (b'{"a": "\xff"}', "the body must be UTF-8 but byte 7 is not"),
+        (b'\xff\xfe{\x00"\x00', "the body must be UTF-8 but byte 0 is not"),
+        (b'{"a": "\\u0000"}', "holds a NUL or half a surrogate pair"),
+        (b'{"a\\u0000": 1}', "holds a NUL or half a surrogate pair"),
+        (b'[["\\ud800"]]', "holds a NUL or half a surrogate pair"),
+        (b'{"a": "\x00"}', "the body must be JSON"),
+    ],
+)
+def test_what_is_not_json_is_refused_with_the_reason(text: bytes, message: str) -> None:
+    with pytest.raises(Malformed) as caught:
+        load_json(text)
+    assert message in caught.value.detail
+    assert len(caught.value.detail) <= 300
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 1_000, 100_000])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_depth_is_bounded(depth: int, opening: str, closing: str) -> None:
+    with pytest.raises(Malformed, match="must not be nested deeper than 32") as caught:
+        load_json(f"{opening * depth}1{closing * depth}".encode())
+    assert caught.value.code == "too_deep"
+
+
+def test_depth_within_the_bound_is_fine() -> None:
+    text = "[" * MAX_DEPTH + "1" + "]" * MAX_DEPTH
+    assert load_json(text.encode()) == json.loads(text)
+
+
+def test_a_whole_surrogate_pair_is_one_character() -> None:
+    assert load_json(b'"\\ud83d\\ude00"') == "😀"
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(codec="ascii", min_codepoint=1)), inner),
+    max_leaves=20,
+)
+
+
+@given(json_values, st.booleans())
+def test_every_json_value_comes_back(value: Any, ensure_ascii: bool) -> None:
+    assert load_json(json.dumps(value, ensure_ascii=ensure_ascii).encode()) == value
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_make_it_fail_otherwise(data: bytes) -> None:
+    with contextlib.suppress(Malformed):
+        load_json(data)
