@@ -10,6 +10,7 @@ from typing import Any
 
 from mlops_site.core.errors import Invalid
 from registry.artifacts.archive import check_archive, refused, sniff, untrusted
+from registry.artifacts.repeatable import repeatable
 from registry.artifacts.trees import check_trees, parts
 from registry.artifacts.trust import TRUSTED
 
@@ -20,7 +21,7 @@ def dump_skops(estimator: object) -> bytes:
 
     import skops.io
 
-    data: bytes = skops.io.dumps(estimator, compression=ZIP_DEFLATED, compresslevel=1)
+    data = repeatable(skops.io.dumps(estimator, compression=ZIP_DEFLATED, compresslevel=1))
     check_archive(data)
     return data
 
