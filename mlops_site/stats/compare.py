@@ -111,6 +111,8 @@ def _level_counts(ours: Any, theirs: Any) -> tuple[tuple[Counts, Counts], str]:
     """Counts of every level on both sides, missing being one, and a note on the levels that are new."""
     (our_codes, our_levels), (their_codes, their_levels) = pd.factorize(ours), pd.factorize(theirs)
     levels = pd.Index(their_levels).append(pd.Index(our_levels)).unique()
+    # Not in order of appearance: `pool` would join the rare levels of one side with each other.
+    levels = levels[np.argsort(pd.util.hash_array(levels.to_numpy(dtype=object)), kind="stable")]
     counts = []
     for codes, own in ((our_codes, our_levels), (their_codes, their_levels)):
         count = np.zeros(len(levels), dtype=np.int64)

@@ -52,11 +52,9 @@ def _compare_counts(current: Profile, reference: Profile, name: str, short: str)
 def _compare_bins(ours: Counts, theirs: Counts) -> Difference:
     n, m = int(ours.sum()), int(theirs.sum())
     distance = int(np.abs(np.cumsum(ours) * m - np.cumsum(theirs) * n).max()) / (n * m)
-    # Tenths of the reference; below, above and missing have none of it and stay apart.
-    tenths = (np.cumsum(theirs) - theirs) * _PSI_BINS // m + 1
-    tenths[[0, -2, -1]] = [0, tenths.max() + 1, tenths.max() + 2]
-    width = int(tenths[-1]) + 1
-    table = [np.bincount(tenths, weights=side, minlength=width).astype(np.int64) for side in (ours, theirs)]
+    # Tenths of the reference; below, above and missing, which have little or none of it, stay apart.
+    tenths = np.r_[0, 1 + (np.cumsum(theirs) - theirs)[1:-2] * _PSI_BINS // m, _PSI_BINS + 1, _PSI_BINS + 2]
+    table = [np.bincount(tenths, weights=side).astype(np.int64) for side in (ours, theirs)]
     return ks_difference(distance, n, m, table=(table[0], table[1]))
 
 

@@ -63,7 +63,8 @@ def chi_square_difference(current: Counts, reference: Counts) -> Difference:
 def pool(current: Counts, reference: Counts) -> tuple[Counts, Counts]:
     """Join the rarest levels until each expects 5 in the smaller sample; empty levels vanish.
 
-    The order is that of the levels' totals, which a difference between the samples does not bias.
+    The order is that of the levels' totals, which does not depend on the side they come from; nor may the
+    order of the levels given, which decides between equal totals.
     """
     totals = current + reference
     order = np.argsort(totals, kind="stable")
@@ -84,12 +85,13 @@ def psi(current: ArrayLike, reference: ArrayLike) -> float:
     """Population stability index of two samples' counts over the same B bins, less its bias.
 
     Without a difference its mean is (B - 1)(1/n + 1/m), which is subtracted (0 at least). Half a count is
-    added to every bin, so that an empty one does not make it infinite.
+    added to every bin, so that one that is empty on one side does not make it infinite.
 
     >>> psi([10, 90], [10, 90]), round(psi([300, 700], [100, 900]), 2)
     (0.0, 0.27)
     """
-    ours, theirs = np.asarray(current) + 0.5, np.asarray(reference) + 0.5
-    p, q = ours / ours.sum(), theirs / theirs.sum()
-    bias = (len(p) - 1) * (1 / max(np.sum(current), 1) + 1 / max(np.sum(reference), 1))
+    counts = np.array([current, reference], dtype=np.float64)
+    counts = counts[:, counts.any(axis=0)]
+    p, q = (counts + 0.5) / (counts + 0.5).sum(axis=1, keepdims=True)
+    bias = (counts.shape[1] - 1) * (1 / np.maximum(counts.sum(axis=1), 1)).sum()
     return max(0.0, float(np.sum((p - q) * np.log(p / q)) - bias))

@@ -120,12 +120,13 @@ def _feature(found: Finding, q_value: float, threshold: float) -> FeatureDrift:
 def _overall(features: Iterable[FeatureDrift], importance: Mapping[str, float] | None) -> float | None:
     """Mean effect, weighted by importance above 0; uniform if none of the features has any."""
     effects = {feature.name: feature.effect for feature in features if feature.effect is not None}
-    weights = [max(0.0, float((importance or {}).get(name, 0.0))) for name in effects]
-    if not np.isfinite(weights).all():
+    given = [float((importance or {}).get(name, 0.0)) for name in effects]
+    if not np.isfinite(given).all():
         raise ValueError(f"importance must be finite but got {dict(importance or {})}")
     if not effects:
         return None
-    return float(np.average(list(effects.values()), weights=weights if sum(weights) > 0 else None))
+    weights = np.maximum(given, 0.0)
+    return float(np.average(list(effects.values()), weights=weights if weights.any() else None))
 
 
 def severity(score: float | None) -> Severity:

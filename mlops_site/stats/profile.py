@@ -68,20 +68,17 @@ class Profile:
 
     @property
     def digest(self) -> str:
-        """sha256 of the content, in hexadecimal; does not depend on the compression."""
-        return hashlib.sha256(codec.payload(self._header(with_bins=False), self.counts)).hexdigest()
+        """sha256 of what equality compares, in hexadecimal: neither extremes nor compression matter."""
+        return hashlib.sha256(codec.payload(self._header(extremes=False), self.counts)).hexdigest()
 
     def to_bytes(self, *, with_bins: bool = True) -> bytes:
         """Compact bytes without pickle. Without the bins only their digest travels (for many windows)."""
-        return codec.pack(self._header(with_bins=with_bins), self.counts)
+        bins = {"bins": self.bins.as_json()} if with_bins else {}
+        return codec.pack(self._header(extremes=True) | bins, self.counts)
 
-    def _header(self, *, with_bins: bool) -> dict[str, Any]:
-        header = {
-            "rows": self.rows,
-            "digest": self.bins.digest,
-            "moments": {name: _write_moments(moments) for name, moments in self.moments.items()},
-        }
-        return header | {"bins": self.bins.as_json()} if with_bins else header
+    def _header(self, *, extremes: bool) -> dict[str, Any]:
+        moments = {name: _write_moments(own, extremes) for name, own in self.moments.items()}
+        return {"rows": self.rows, "digest": self.bins.digest, "moments": moments}
 
     @classmethod
     def from_bytes(cls, data: bytes, bins: Bins | None = None) -> Profile:
@@ -142,9 +139,9 @@ def check_same_bins(first: Bins, second: Bins) -> None:
     raise ValueError(f"profiles must have their features in one order but got {[*second.features]}")
 
 
-def _write_moments(moments: Moments) -> list[Any]:
-    extremes = [moments.low, moments.high] if moments.low <= moments.high else []
-    return [moments.count, str(moments.total), str(moments.squares), *extremes]
+def _write_moments(moments: Moments, extremes: bool) -> list[Any]:
+    sums = [moments.count, str(moments.total), str(moments.squares)]
+    return [*sums, moments.low, moments.high] if extremes and moments.low <= moments.high else sums
 
 
 def _read_moments(fields: list[Any]) -> Moments:
