@@ -91,7 +91,7 @@ def moments(times: Any) -> NDArray[np.float64]:
         found = ((stamps - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)).to_numpy(dtype=np.float64)
     if not np.isfinite(found).all():
         row = int(np.flatnonzero(~np.isfinite(found))[0])
-        raise ValueError(f"times must be numbers or ISO dates but row {row + 1} holds {column.iloc[row]!r}")
+        raise ValueError(f"times must be numbers or ISO dates but row {row + 1} holds {column.tolist()[row]!r}")
     return found
 
 
@@ -170,7 +170,7 @@ def _check_members(truth: NDArray[Any], members: Any, task_type: TaskType, n_fol
     if task_type != "classification":
         return
     units, what = (np.arange(len(truth)), "rows") if members is None else (members, "groups")
-    for label in pd.unique(truth):
+    for label in pd.unique(truth).tolist():
         if (count := len(np.unique(units[truth == label]))) < n_folds:
             raise ValueError(
                 f"{n_folds} folds must have {n_folds} {what} of class {label!r} but got {count}; use fewer folds"

@@ -191,18 +191,24 @@ def _read_parquet(data: bytes, max_rows: int, max_columns: int, max_bytes: int) 
         names = list(file.schema_arrow.names)
         _check_names(names, max_columns)
         _check_size(file.metadata.num_rows, len(names), max_rows)
-        text = [column.name for column in file.schema_arrow if pa.types.is_string(column.type)]
+        text = [column.name for column in file.schema_arrow if _is_text(column.type)]
         # A dictionary page can stand for any amount of text, so text is measured before it is spelled out.
         table = pq.read_table(io.BytesIO(data), read_dictionary=text)
     except (pa.ArrowException, OSError) as problem:
         raise refusal("not_parquet", "the file must be parquet but cannot be read as one") from problem
-    size = sum(_text_bytes(table[name]) for name in text)
+    size = sum(_text_bytes(part) for part in table.columns if pa.types.is_dictionary(part.type))
     if size > 8 * max_bytes:
         raise refusal("too_large", f"the text must be at most {8 * max_bytes:,} bytes but has {size:,}")
     return table
 
 
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
 def _text_bytes(column: pa.ChunkedArray) -> int:
+    if not _is_text(column.type.value_type):
+        return 0
     sizes = (pc.sum(pc.take(pc.binary_length(part.dictionary), part.indices)) for part in column.chunks)
     return sum(size.as_py() or 0 for size in sizes)
 
