@@ -21,7 +21,7 @@ def claims(rows: int = 300, *, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "person": np.arange(rows) // 2,
-            "year": 1 + np.arange(rows) % 3,
+            "year": 1 + np.arange(rows) % 6,
             "age": age,
             "visits": visits,
             "plan": plan,

@@ -47,7 +47,7 @@ def upload(scientist: Actor) -> Callable[..., DatasetVersion]:
         source = csv_of(claims() if frame is None else frame)
         given = {"actor": scientist, "name": "hie", "filename": "hie.csv", "target": "high_cost"}
         declared = {"group_column": "person", "time_column": "year"}
-        return create_dataset_version(source=source, **{**given, **declared, **changes})
+        return create_dataset_version(**{"source": source, **given, **declared, **changes})
 
     return create
 

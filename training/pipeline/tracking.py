@@ -58,13 +58,17 @@ class Tracking:
         except Exception as error:  # whatever MLflow, its server or its database raise
             self._problem = error
 
+    def client(self) -> MlflowClient:
+        """MLflow, once it is open; raises what kept it from opening."""
+        self._thread.join()
+        if self._client is None:
+            raise self._problem or RuntimeError("MLflow did not open")
+        return self._client
+
     def log(self, run: Run, record: Record) -> tuple[dict[str, str], str]:
         """The identifiers of the MLflow run, and why there are none. A repeated attempt continues the same run."""
-        self._thread.join()
         try:
-            if self._client is None:
-                raise self._problem or RuntimeError("MLflow did not open")
-            return _log(self._client, run, record), ""
+            return _log(self.client(), run, record), ""
         except Exception as error:
             return {}, f"MLflow has no record of this run: {type(error).__name__}: {error!s:.200}"
 

@@ -1,0 +1,183 @@
+"""From a request to a registered version, a verdict and a filed request."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlops_site.core import store
+from mlops_site.core.permissions import Actor
+from mlops_site.stats.profile import Profile
+from registry.artifacts import scorer
+from registry.models import PromotionRequest, RegisteredModel, Version
+from registry.services import create_model, move_stage, review_request
+from tests.people import actor
+from tests.training.claims import claims
+from training import selectors
+from training.models import DatasetVersion, Run
+
+Train = Callable[..., Run]
+Upload = Callable[..., DatasetVersion]
+
+
+def test_a_run_ends_with_a_version_that_says_how_it_came_to_be(train: Train, dataset: DatasetVersion) -> None:
+    run = train(dataset, model_types=["logistic_regression", "gradient_boosting"], n_trials=2)
+    assert run.state == "succeeded"
+    assert run.progress == 1.0
+    assert run.trials_done == run.trials_total == 4
+    board = run.leaderboard
+    assert {entry["model_type"] for entry in board} == {"logistic_regression", "gradient_boosting"}
+    assert board[0]["mean"] == max(entry["mean"] for entry in board)
+    assert all(np.mean(entry["folds"]) == pytest.approx(entry["mean"]) for entry in board)
+
+    version = run.version
+    assert version is not None
+    assert version.number == "1.0.0"
+    assert version.params["model_type"] == board[0]["model_type"]
+    assert version.lineage["run"] == str(run.pk)
+    assert version.lineage["dataset"] == "hie@1"
+    assert version.data_digest == dataset.digest
+    assert version.signature["positive_class"] == 1
+    assert {"roc_auc", "f1_score", "brier"} <= version.metrics.keys()
+    low, high = version.metrics["roc_auc"]["ci95"]
+    assert low < version.metrics["roc_auc"]["value"] < high
+    assert sum(version.importance.values()) == pytest.approx(1)
+    assert version.mlflow["run_id"] == run.mlflow["run_id"]
+    assert scorer.preflight(version) == []
+    assert 15 <= len(version.golden) <= 20
+
+
+def test_no_person_is_on_both_sides_and_the_reference_holds_the_training_rows(
+    train: Train, dataset: DatasetVersion
+) -> None:
+    version = train(dataset).version
+    assert version is not None
+    assert version.holdout is not None
+    held = pd.read_parquet(io.BytesIO(store.read(version.holdout.digest)))
+    assert list(held.columns) == ["row_key", "label", "score"]
+    assert held["row_key"].is_unique
+    assert version.reference is not None
+    assert Profile.from_bytes(bytes(version.reference)).rows + len(held) == len(claims())
+    assert len(held) % 2 == 0  # two rows each person, always together
+
+
+def test_a_weak_run_stays_in_development_and_asks_for_nothing(train: Train, dataset: DatasetVersion) -> None:
+    run = train(dataset, auto_deploy_threshold=0.999)
+    assert run.gate is not None
+    assert not run.gate["passed"]
+    assert run.gate["outcome"]["stage"] == "development"
+    assert not PromotionRequest.objects.exists()
+
+
+def test_a_good_run_goes_to_staging_and_a_request_is_filed(train: Train, upload: Upload, scientist: Actor) -> None:
+    run = train(upload(claims(1500)), auto_deploy_threshold=0.6)
+    request = PromotionRequest.objects.get()
+    assert run.gate is not None
+    assert run.gate["passed"]
+    assert run.gate["outcome"] == {
+        "stage": "staging",
+        "reason": f"approval {request.pk} waits for a decision",
+        "request": request.pk,
+    }
+    assert request.requester == scientist.user
+    assert request.version == run.version
+    assert request.evidence["gate"]["passed"]
+
+
+def test_the_next_run_is_judged_against_the_version_in_production(train: Train, upload: Upload) -> None:
+    good = upload(claims(2400))
+    first = train(good)
+    approve(PromotionRequest.objects.get())
+    second = train(good, n_trials=4)
+    assert second.gate is not None
+    checks = {check["name"]: check for check in second.gate["checks"]}
+    assert second.gate["champion"] == "1.0.0"
+    assert checks["comparison"]["level"] == "pass"
+    assert checks["slices"]["level"] in ("pass", "fail")
+    assert second.version is not None
+    assert second.version.number == "1.1.0"
+    assert second.version.lineage["parent"] == "1.0.0"
+    assert first.version != second.version
+
+
+def test_a_champion_that_cannot_score_the_rows_is_no_reason_to_pass(
+    train: Train, upload: Upload, engineer: Actor
+) -> None:
+    train(upload(claims(1500)))
+    approve(PromotionRequest.objects.get())
+    other = upload(claims(1500).drop(columns="visits"), name="without_visits")
+    run = train(other)
+    assert run.gate is not None
+    assert not run.gate["passed"]
+    messages = [check["message"] for check in run.gate["checks"] if check["name"] == "comparison"]
+    assert "visits" in messages[0]
+    assert run.version is not None
+    assert run.version.number == "2.0.0"
+
+
+def test_the_same_request_again_is_the_same_version(train: Train, dataset: DatasetVersion) -> None:
+    first, second = train(dataset), train(dataset)
+    assert first.version == second.version
+    assert Version.objects.count() == 1
+
+
+def test_the_same_spec_on_other_data_is_a_patch(train: Train, upload: Upload) -> None:
+    train(upload())
+    other = train(upload(claims(seed=3))).version
+    assert other is not None
+    assert other.number == "1.0.1"
+
+
+@pytest.mark.parametrize("name", ["random_forest", "gradient_boosting", "hist_gradient_boosting"])
+def test_every_model_type_is_trained_and_served(train: Train, dataset: DatasetVersion, name: str) -> None:
+    run = train(dataset, model_types=[name], hyperparameter_optimization=False, metric="f1_score")
+    assert run.version is not None
+    assert (run.version.serving is None) == (name == "hist_gradient_boosting")
+    assert scorer.preflight(run.version) == []
+
+
+def test_a_regression_is_trained_in_time_order(train: Train, dataset: DatasetVersion, engineer: Actor) -> None:
+    create_model(actor=engineer, name="dollars_next_year", task_type="regression")
+    asked = {"model_name": "dollars_next_year", "target": "dollars", "cv": "time", "cv_folds": 2}
+    run = train(dataset, **asked, model_types=["linear_regression"], features=["age", "visits", "plan", "year"])
+    version = run.version
+    assert version is not None
+    assert version.signature["output"] == "value"
+    assert version.metrics["r2"]["value"] > 0.5
+    assert run.best == {"model_type": "linear_regression", "value": run.leaderboard[0]["mean"]}
+
+
+def test_three_classes_are_trained_and_compared(train: Train, dataset: DatasetVersion, engineer: Actor) -> None:
+    create_model(actor=engineer, name="plan_of_person", task_type="classification")
+    asked = {"model_name": "plan_of_person", "target": "plan", "cv": "stratified", "metric": "f1_score"}
+    first = train(dataset, **asked)
+    assert first.version is not None
+    assert first.version.signature["classes"] == ["basic", "full", "plus"]
+    staged = move_stage(first.version, actor=engineer, target_stage="staging", reason="to compare with")
+    approve(move_stage(staged.version, actor=engineer, target_stage="production", reason="to compare with").request)
+    second = train(dataset, **asked, seed=1)
+    assert second.gate is not None
+    assert [c["level"] for c in second.gate["checks"] if c["name"] == "comparison"] != ["remark"]
+
+
+def test_rows_without_a_target_are_left_out_and_said(train: Train, upload: Upload) -> None:
+    gaps = claims()
+    gaps["high_cost"] = gaps["high_cost"].where(gaps.index % 10 != 0)
+    run = train(upload(gaps))
+    assert run.version is not None
+    assert run.version.signature["classes"] == [0, 1]
+    assert any("these rows are left out" in line for line in selectors.log_of(run))
+
+
+def approve(request: PromotionRequest | None) -> None:
+    assert request is not None
+    review_request(request, actor=actor("anna", "approver"), decision="approve")
+
+
+@pytest.fixture
+def model(engineer: Actor) -> RegisteredModel:
+    return create_model(actor=engineer, name="high_cost_claim", task_type="classification", risk_tier="low")
