@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 
 class FieldError(NamedTuple):
@@ -36,7 +36,7 @@ class StewardError(Exception):
         self.retry_after_secs = retry_after_secs
 
     @classmethod
-    def on(cls, field: str, message: str, *, code: str) -> StewardError:
+    def on(cls, field: str, message: str, *, code: str) -> Self:
         """The common case: one field at fault."""
         return cls(message, code=code, errors=[FieldError(field, code, message)])
 

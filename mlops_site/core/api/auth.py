@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
-from rest_framework.authentication import BaseAuthentication
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.request import Request
 
 from mlops_site.core import tokens
@@ -35,6 +35,17 @@ def bearer_of(request: HttpRequest | Request) -> str | None:
     """The token text of the Authorization header, or None when it carries no bearer token."""
     scheme, _, text = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     return text.strip() if scheme.lower() == "bearer" else None
+
+
+def actor_of_plain(request: HttpRequest) -> Actor:
+    """Who acts in a view without DRF (and exempt from Django's CSRF check): by token, or by session with CSRF token."""
+    plain: Any = request
+    if (text := bearer_of(request)) is not None:
+        plain.bearer, plain.actor = tokens.authenticate(text)
+        return actor_of(request)
+    actor = actor_of(request)
+    SessionAuthentication().enforce_csrf(plain)
+    return actor
 
 
 def actor_of(request: Request | HttpRequest) -> Actor:

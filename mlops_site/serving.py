@@ -1,0 +1,245 @@
+"""predict(): choose the version, load, score, log, answer. What was answered has been committed."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, cast
+
+from django.db.models import QuerySet
+from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
+
+from mlops_site.core import events
+from mlops_site.core.errors import Conflict, FieldError, Invalid, NotFound, StewardError
+from mlops_site.core.permissions import Action, Actor, require
+from monitoring.models import Prediction
+from monitoring.services import Draft, answers_kept, log_answers
+from registry.artifacts.scorer import Scorer, cached
+from registry.choices import Stage
+from registry.models import RegisteredModel, StageInterval, Version
+
+ARM = "production"
+SERVED = (Stage.PRODUCTION, Stage.STAGING)
+_VERSION = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})", re.ASCII)
+
+
+class Question(NamedTuple):
+    """One row to score. Without a request id it cannot be repeated."""
+
+    features: Mapping[str, Any]
+    request_id: str = ""
+    unit_id: str = ""
+
+
+class Answer(NamedTuple):
+    """The answer to one row. `decision` is 1 from `threshold` on; both are None unless there are two classes."""
+
+    prediction_id: str | None  # None of a dry run
+    request_id: str
+    version: str
+    prediction: Any
+    score: float | None
+    decision: int | None
+    threshold: float | None
+    duplicate: bool
+
+
+class Answers(NamedTuple):
+    model: str
+    version: str
+    arm: str
+    predictions: list[Answer]
+
+
+class _Chosen(NamedTuple):
+    """The version that answers; columns of one query."""
+
+    model_id: int
+    team_id: int
+    stage: str
+    version_id: int
+    major: int
+    minor: int
+    patch: int
+    threshold: float
+    digest: str
+    format: str
+    serving_digest: str | None
+    serving_format: str | None
+
+    @property
+    def number(self) -> str:
+        return f"{self.major}.{self.minor}.{self.patch}"
+
+    def scorer(self) -> Scorer:
+        """From this process's memory by digest and version; the signature is read only when it is not there."""
+        signature = SimpleLazyObject(
+            lambda: Version.objects.values_list("signature", flat=True).get(pk=self.version_id)
+        )
+        digest, form = self.serving_digest or self.digest, self.serving_format or self.format
+        return cached(digest, form, cast(Mapping[str, Any], signature), key=self.version_id)
+
+
+def predict(
+    model_name: str,
+    *,
+    actor: Actor,
+    questions: Sequence[Question],
+    version: str | None = None,
+    dry_run: bool = False,
+    is_batch: bool = False,
+    now: datetime | None = None,
+) -> Answers:
+    """Score the rows with the production version (or a pinned one in staging or production) and log the answers in
+    one transaction. A repeated request id gets its first answer; a dry run is neither logged nor compared.
+
+    Raises NotFound, Forbidden, Conflict `no_production_version`, `not_served` or `request_id_conflict`, and Invalid
+    with every feature at fault.
+    """
+    started = time.perf_counter()
+    _check_ids(questions)
+    chosen = _choose(model_name, actor, version)
+    drafts = [_draft(chosen, q, i, is_batch, version, now or timezone.now()) for i, q in enumerate(questions)]
+    can_repeat = not dry_run and any(question.request_id for question in questions)
+    kept = answers_kept(drafts) if can_repeat else {}
+    fresh = [i for i, draft in enumerate(drafts) if draft.row.request_id not in kept]
+    if fresh:
+        _score([drafts[i] for i in fresh], chosen, fresh, is_batch=is_batch)
+        for i in fresh:
+            drafts[i].row.latency_ms = (time.perf_counter() - started) * 1000
+        if not dry_run:
+            logged = log_answers([drafts[i] for i in fresh])
+            kept |= {row.request_id: row for row in logged}
+    return _answers(model_name, chosen, drafts, kept, dry_run=dry_run)
+
+
+def _check_ids(questions: Sequence[Question]) -> None:
+    seen: set[str] = set()
+    for index, question in enumerate(questions):
+        if question.request_id and question.request_id in seen:
+            message = f"request_id must differ from row to row but {question.request_id!r} stands twice"
+            raise Invalid.on(f"rows[{index}].request_id", message, code="duplicate_request_id")
+        seen.add(question.request_id)
+
+
+def _choose(model_name: str, actor: Actor, version: str | None) -> _Chosen:
+    """Read at each request, so that no process answers with a version that has been replaced."""
+    rows = StageInterval.objects.open().filter(model__name=model_name)
+    found = _production(rows) if version is None else _pinned(rows, version)
+    if found is None or not actor.may(Action.PREDICT, found.team_id):
+        raise _absence(model_name, actor, version)
+    if found.stage not in SERVED:
+        message = f"version {version} of {model_name} must be in staging or production but is in {found.stage}"
+        raise Conflict.on("version", message, code="not_served")
+    return found
+
+
+def _production(rows: QuerySet[StageInterval]) -> _Chosen | None:
+    return _first(rows.filter(stage=Stage.PRODUCTION))
+
+
+def _pinned(rows: QuerySet[StageInterval], version: str) -> _Chosen | None:
+    parts = _VERSION.fullmatch(version)
+    if parts is None:
+        return None
+    major, minor, patch = map(int, parts.groups())
+    return _first(rows.filter(version__major=major, version__minor=minor, version__patch=patch))
+
+
+def _first(rows: QuerySet[StageInterval]) -> _Chosen | None:
+    columns = rows.values_list(
+        "model_id",
+        "model__team_id",
+        "stage",
+        "version_id",
+        "version__major",
+        "version__minor",
+        "version__patch",
+        "version__threshold",
+        "version__artifact_id",
+        "version__artifact__format",
+        "version__serving_id",
+        "version__serving__format",
+    )
+    return next((_Chosen(*row) for row in columns[:1]), None)
+
+
+def _absence(model_name: str, actor: Actor, version: str | None) -> StewardError:
+    """Why there is no version to answer with, as far as the actor may know."""
+    model = RegisteredModel.objects.filter(name=model_name, team__in=actor.roles).select_related("team").first()
+    if model is None:
+        return NotFound(f"no model {model_name[:80]!r} here, or it belongs to another team", code="unknown_model")
+    with events.atomic():
+        require(actor, Action.PREDICT, model.team, subject=model.subject)
+    if version is not None:
+        return NotFound.on("version", f"{model_name} has no version {version[:40]!r}", code="unknown_version")
+    return Conflict(f"{model_name} has no version in production; promote one first", code="no_production_version")
+
+
+def _draft(
+    chosen: _Chosen, question: Question, index: int, is_batch: bool, version: str | None, now: datetime
+) -> Draft:
+    row = Prediction(
+        model_id=chosen.model_id,
+        version_id=chosen.version_id,
+        request_id=question.request_id or str(uuid.uuid4()),
+        payload_digest=events.digest_of([question.features, question.unit_id, version]),
+        unit_id=question.unit_id,
+        arm=ARM,
+        features=question.features,
+        predicted_at=now,
+    )
+    return Draft(row, f"rows[{index}]." if is_batch else "")
+
+
+def _score(drafts: Sequence[Draft], chosen: _Chosen, positions: Sequence[int], *, is_batch: bool) -> None:
+    """Fill in what the version answers. Invalid names each field by its position in the whole request."""
+    scorer = chosen.scorer()
+    try:
+        columns = scorer.check_rows([draft.row.features for draft in drafts], single=not is_batch)
+    except Invalid as error:
+        raise _placed(error, positions) from None
+    scores = scorer.score(columns)
+    is_binary = scorer.signature.is_binary
+    for i, (row, _) in enumerate(drafts):
+        row.prediction = scores.prediction[i].item()
+        row.score = None if scores.score is None else float(scores.score[i])
+        if is_binary and row.score is not None:
+            row.threshold, row.decision = chosen.threshold, int(row.score >= chosen.threshold)
+
+
+def _placed(error: Invalid, positions: Sequence[int]) -> Invalid:
+    """The same, when rows that were answered before are left out of the ones checked."""
+
+    def place(text: str) -> str:
+        return re.sub(r"^rows\[(\d+)\]", lambda found: f"rows[{positions[int(found[1])]}]", text)
+
+    errors = [FieldError(place(e.field), e.code, e.message) for e in error.errors]
+    return Invalid(place(error.detail), code=error.code, errors=errors)
+
+
+def _answers(
+    model_name: str, chosen: _Chosen, drafts: Sequence[Draft], kept: Mapping[str, Prediction], *, dry_run: bool
+) -> Answers:
+    answers = []
+    for draft in drafts:
+        row = kept.get(draft.row.request_id, draft.row)
+        is_first = row is draft.row
+        answers.append(
+            Answer(
+                prediction_id=None if dry_run else str(row.pk),
+                request_id=row.request_id,
+                version=chosen.number if is_first else row.version.number,
+                prediction=row.prediction,
+                score=row.score,
+                decision=row.decision,
+                threshold=row.threshold,
+                duplicate=not is_first,
+            )
+        )
+    numbers = {answer.version for answer in answers}
+    return Answers(model_name, numbers.pop() if len(numbers) == 1 else chosen.number, ARM, answers)

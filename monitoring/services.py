@@ -1,0 +1,51 @@
+"""Keeps what was answered, before it is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from django.db import IntegrityError, transaction
+
+from mlops_site.core.errors import Conflict
+from monitoring.models import Prediction
+from monitoring.selectors import first_answers
+
+TRIES = 3
+
+
+class Draft(NamedTuple):
+    """An answer to keep, and where its question stands in the request: "" or "rows[3]."."""
+
+    row: Prediction
+    place: str = ""
+
+
+def log_answers(drafts: Sequence[Draft]) -> list[Prediction]:
+    """Keep answers of one model, all or none, and return what is kept of each: a request id that somebody else used
+    at the same moment gets the answer that was committed first.
+
+    Raises Conflict `request_id_conflict` where that answer was to another question.
+    """
+    answered: Mapping[str, Prediction] = {}
+    for _ in range(TRIES):
+        fresh = [draft.row for draft in drafts if draft.row.request_id not in answered]
+        try:
+            with transaction.atomic():
+                Prediction.objects.bulk_create(fresh)
+        except IntegrityError:
+            answered = answers_kept(drafts)
+        else:
+            return [answered.get(draft.row.request_id, draft.row) for draft in drafts]
+    raise Conflict("the same request ids are being answered at this moment; send the request again")
+
+
+def answers_kept(drafts: Sequence[Draft]) -> dict[str, Prediction]:
+    """Request id -> its first answer, of the drafts already answered; Conflict where the question was another."""
+    kept = first_answers(drafts[0].row.model_id, {draft.row.request_id for draft in drafts})
+    for row, place in drafts:
+        found = kept.get(row.request_id)
+        if found is not None and found.payload_digest != row.payload_digest:
+            message = f"{place}request_id {row.request_id!r} was used for other features; use a new one"
+            raise Conflict.on(f"{place}request_id", message, code="request_id_conflict")
+    return kept
