@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import optuna
 import pandas as pd
-from django.conf import settings
 from django.utils import timezone
 
 from mlops_site.core.choices import JobState
@@ -22,7 +21,7 @@ from registry.models import PromotionRequest, RegisteredModel, Version
 from tests.people import actor
 from tests.registry.parts import candidate, holdout
 from training import services as training
-from training.ml.search import open_storage
+from training.dashboards.study import study_storage
 from training.models import DatasetVersion, Run, RunLine
 
 PASSWORD = "a password of the tests"
@@ -219,9 +218,7 @@ def studied(run: Run, model_type: str, trials: int) -> None:
         "max_depth": optuna.distributions.IntDistribution(2, 12),
         "max_features": optuna.distributions.FloatDistribution(0.1, 1.0),
     }
-    study = optuna.create_study(
-        storage=open_storage(settings.OPTUNA_STORAGE), study_name=f"{run.pk}:{model_type}", direction="maximize"
-    )
+    study = optuna.create_study(storage=study_storage(), study_name=f"{run.pk}:{model_type}", direction="maximize")
     for number in range(trials):
         params = {"max_depth": 2 + 2 * number % 10, "max_features": 0.1 + 0.13 * number}
         state = optuna.trial.TrialState.PRUNED if number == 2 else optuna.trial.TrialState.COMPLETE

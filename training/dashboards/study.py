@@ -4,6 +4,8 @@ Optuna and scikit-learn are imported when the first run is looked at: a web proc
 
 from __future__ import annotations
 
+import atexit
+from contextlib import ExitStack
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -27,7 +29,7 @@ def history_of(run: Run) -> plots.History:
     greater = metric_named(metric).greater_is_better
     finished = [(name, trial) for name in run.spec["model_types"] for trial in _finished(run.pk, name)]
     finished.sort(key=lambda pair: pair[1].datetime_complete)
-    values = [trial.value if trial.state.name == "COMPLETE" else None for _, trial in finished]
+    values = [_value(trial) for _, trial in finished]
     bests = plots.best_so_far(values, greater_is_better=greater)
     points = [
         plots.TrialPoint(order, name, trial.number, trial.state.name.lower(), value, best, _secs(trial))
@@ -48,14 +50,14 @@ def _importance(run: UUID, model_type: str) -> plots.Importance:
     import optuna
 
     study = _study(run, model_type)
-    complete = [] if study is None else [t for t in _finished(run, model_type) if t.value is not None and t.params]
+    complete = [] if study is None else [t for t in _finished(run, model_type) if _value(t) is not None]
     if study is None or len(complete) < MIN_TRIALS:
         return plots.Importance(
             model_type, [], f"{len(complete)} complete trials tell too little; {MIN_TRIALS} are needed"
         )
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
     shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    ranked = sorted(shares.items(), key=lambda item: -item[1])
+    ranked = sorted(((name, float(share)) for name, share in shares.items()), key=lambda item: -item[1])
     return plots.Importance(model_type, ranked, "" if ranked else "no parameter was varied in every trial")
 
 
@@ -70,16 +72,24 @@ def _study(run: UUID, model_type: str) -> optuna.Study | None:
     import optuna
 
     try:
-        return optuna.load_study(study_name=f"{run}:{model_type}", storage=_storage())
+        return optuna.load_study(study_name=f"{run}:{model_type}", storage=study_storage())
     except KeyError:  # not begun
         return None
 
 
 @cache
-def _storage() -> RDBStorage:
-    from training.ml.search import open_storage
+def study_storage() -> RDBStorage:
+    """Where the studies are; opened once in a process, because opening checks the tables."""
+    from training.ml.studies import open_storage
 
-    return open_storage(settings.OPTUNA_STORAGE)
+    opened = ExitStack()
+    atexit.register(opened.close)
+    return opened.enter_context(open_storage(settings.OPTUNA_STORAGE))
+
+
+def _value(trial: Any) -> float | None:
+    """Of a complete trial; that of a pruned one is only where it was given up."""
+    return float(trial.value) if trial.state.name == "COMPLETE" else None
 
 
 def _secs(trial: Any) -> float | None:

@@ -17,32 +17,14 @@ from mlops_site.core.choices import Role
 register = template.Library()
 
 TONES = {
-    "production": "ok",
-    "staging": "info",
-    "development": "plain",
-    "archived": "plain",
-    "succeeded": "ok",
-    "running": "info",
-    "queued": "plain",
-    "failed": "bad",
-    "cancelled": "plain",
-    "approved": "ok",
-    "pending": "info",
-    "changes_requested": "warn",
-    "rejected": "bad",
-    "withdrawn": "plain",
-    "void": "plain",
-    "approve": "ok",
-    "request_changes": "warn",
-    "reject": "bad",
-    "low": "plain",
-    "medium": "info",
-    "high": "warn",
-    "passed": "ok",
-    "remark": "warn",
-    "not passed": "bad",
-    "ok": "ok",
-    "error": "bad",
+    word: tone
+    for tone, words_of in {
+        "ok": "production succeeded approved approve ok",
+        "info": "staging running pending medium",
+        "warn": "changes_requested request_changes high remark",
+        "bad": "failed rejected reject error",
+    }.items()
+    for word in words_of.split()
 }
 
 
@@ -212,6 +194,14 @@ def gate_summary(gate: Any) -> SafeString:
     said = f"{judged.count('pass')} of {len(judged)} passed"
     said += f", {remarks} remark{'s' if remarks > 1 else ''}" if remarks else ""
     return tag(said, "ok" if gate["passed"] else "bad")
+
+
+@register.simple_tag
+def quality_summary(quality: Any) -> SafeString:
+    """How many checks of a data set's quality passed, as a badge."""
+    passed = sum(check["passed"] for check in quality["checks"])
+    remarks = sum(not check["passed"] for check in quality["checks"])
+    return tag(f"{passed} passed, {remarks} remark{'' if remarks == 1 else 's'}", "warn" if remarks else "ok")
 
 
 @register.simple_tag

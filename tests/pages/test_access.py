@@ -1,0 +1,146 @@
+"""Who may open what: every page, for each of the people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+from django.urls import reverse
+
+from mlops_site.core.admin import TeamAdmin
+from mlops_site.core.permissions import Actor
+from tests.factories import Scene
+
+LogIn = Callable[[Actor], Client]
+
+
+def pages(site: Scene) -> dict[str, str]:
+    """The address of each page that is about something of the team."""
+    name, number = site.model.name, site.staged.number
+    return {
+        "model": reverse("model", args=[name]),
+        "compare": reverse("compare", args=[name]),
+        "version": reverse("version", args=[name, number]),
+        "run": reverse("run", args=[site.run.pk]),
+        "progress": reverse("run_progress", args=[site.working.pk]),
+        "cancel": reverse("run_cancel", args=[site.working.pk]),
+        "dataset": reverse("dataset", args=[site.dataset]),
+        "approval": reverse("admin:registry_promotionrequest_change", args=[site.request.pk]),
+        "rollback": reverse("rollback", args=[name]),
+        "policy": reverse("policy", args=[name]),
+        "move": reverse("version_move", args=[name, number]),
+        "request": reverse("version_request", args=[name, number]),
+    }
+
+
+LISTS = [
+    "home",
+    "models",
+    "runs",
+    "datasets",
+    "admin:registry_promotionrequest_changelist",
+    "admin:monitoring_prediction_changelist",
+]
+
+
+def test_nobody_sees_anything_before_logging_in(site: Scene, client: Client) -> None:
+    for path in [
+        *pages(site).values(),
+        *map(reverse, LISTS),
+        reverse("run_new"),
+        reverse("dataset_new"),
+        reverse("model_new"),
+    ]:
+        for answer in (client.get(path), client.post(path)):
+            assert answer.status_code == 302, path
+            assert answer["Location"].startswith(reverse("admin:login")), path
+
+
+def test_what_belongs_to_another_team_does_not_exist(site: Scene, as_: LogIn) -> None:
+    outsider = as_(site.outsider)
+    for name, path in pages(site).items():
+        assert outsider.get(path).status_code == 404 or name == "approval", name
+        assert outsider.post(path).status_code in (404, 405), name
+    assert outsider.get(pages(site)["approval"]).status_code == 404
+
+
+def test_lists_of_an_outsider_do_not_name_the_team_or_its_models(site: Scene, as_: LogIn) -> None:
+    outsider = as_(site.outsider)
+    for name in LISTS:
+        answer = outsider.get(reverse(name))
+        assert answer.status_code == 200, name
+        assert site.model.name not in answer.content.decode(), name
+
+
+def test_a_reader_opens_every_page_that_only_shows(site: Scene, as_: LogIn) -> None:
+    auditor = as_(site.auditor)
+    shown = [path for name, path in pages(site).items() if name not in ("rollback", "policy", "move", "request")]
+    for path in [*shown, *map(reverse, LISTS), reverse("admin:core_auditrecord_changelist")]:
+        assert auditor.get(path).status_code == 200, path
+
+
+@pytest.mark.parametrize(
+    ("page", "allowed"),
+    [
+        ("rollback", {"approver"}),
+        ("policy", {"approver", "author"}),
+        ("move", {"author"}),
+        ("request", {"author", "scientist"}),
+    ],
+)
+def test_forms_are_for_those_who_may_send_them(site: Scene, as_: LogIn, page: str, allowed: set[str]) -> None:
+    for role in ("author", "scientist", "approver", "auditor", "admin"):
+        status = as_(getattr(site, role)).get(pages(site)[page]).status_code
+        assert status == (200 if role in allowed else 403), role
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [("run_new", {"author", "scientist"}), ("dataset_new", {"author", "scientist"}), ("model_new", {"author"})],
+)
+def test_new_things_are_made_by_those_who_may(site: Scene, as_: LogIn, name: str, allowed: set[str]) -> None:
+    for role in ("author", "scientist", "approver", "auditor", "admin"):
+        status = as_(getattr(site, role)).get(reverse(name)).status_code
+        assert status == (200 if role in allowed else 403), role
+
+
+def test_only_an_auditor_reads_the_chain_and_only_an_admin_the_people(site: Scene, as_: LogIn) -> None:
+    for role in ("author", "scientist", "approver", "auditor", "admin", "outsider"):
+        client = as_(getattr(site, role))
+        audit = client.get(reverse("admin:core_auditrecord_changelist")).status_code
+        people = client.get(reverse("admin:core_membership_changelist")).status_code
+        assert (audit, people) == (200 if role == "auditor" else 403, 200 if role == "admin" else 403), role
+
+
+def test_is_superuser_grants_nothing(site: Scene, as_: LogIn) -> None:
+    user = site.outsider.user
+    assert user is not None
+    user.is_superuser = True
+    user.save(update_fields=["is_superuser"])
+    client = as_(site.outsider)
+    assert client.get(pages(site)["model"]).status_code == 404
+    assert client.get(reverse("admin:core_membership_changelist")).status_code == 403
+    assert client.get("/admin/auth/group/").status_code == 404
+    assert client.get("/admin/django_celery_beat/periodictask/").status_code == 404
+
+
+def test_every_table_of_the_admin_goes_by_our_permissions() -> None:
+    strangers = [model.__name__ for model, page in admin.site._registry.items() if not isinstance(page, TeamAdmin)]
+    assert not strangers
+
+
+def test_no_table_of_the_admin_can_be_changed_or_deleted_from(site: Scene, as_: LogIn) -> None:
+    client = as_(site.approver)
+    for view in ("delete",):
+        path = reverse(f"admin:registry_promotionrequest_{view}", args=[site.request.pk])
+        assert client.post(path).status_code in (403, 405), view
+    assert client.post(reverse("admin:registry_promotionrequest_add")).status_code == 403
+
+
+def test_the_admins_index_and_log_in_lead_home(site: Scene, as_: LogIn) -> None:
+    client = as_(site.author)
+    for path in ("/admin/", "/admin/core/", "/admin/registry/"):
+        assert client.get(path)["Location"] == "/"
+    assert client.get(reverse("admin:login"), follow=True).redirect_chain[-1][0] == "/"

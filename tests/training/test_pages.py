@@ -1,0 +1,171 @@
+"""The pages of training: a run while it works and afterwards, data sets, their forms."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from mlops_site.core.permissions import Actor
+from registry import services as registry
+from registry.models import RegisteredModel
+from tests import factories
+from tests.people import actor
+from training.dashboards import study
+from training.models import DatasetVersion, Run
+
+
+@pytest.fixture
+def scientist(db: None) -> Actor:
+    return actor("sofia", "data_scientist")
+
+
+@pytest.fixture
+def client(scientist: Actor) -> Client:
+    found = Client()
+    assert scientist.user is not None
+    found.force_login(scientist.user)
+    return found
+
+
+@pytest.fixture
+def model(db: None) -> RegisteredModel:
+    return registry.create_model(actor=actor("ada", "ml_engineer"), name="claims", task_type="classification")
+
+
+@pytest.fixture
+def data(scientist: Actor) -> DatasetVersion:
+    return factories.dataset_version(scientist)
+
+
+@pytest.fixture
+def working(scientist: Actor, model: RegisteredModel, data: DatasetVersion) -> Run:
+    return factories.working_run(scientist, model, data)
+
+
+@pytest.fixture
+def done(scientist: Actor, model: RegisteredModel, data: DatasetVersion) -> Run:
+    return factories.succeeded_run(scientist, model, data)
+
+
+def test_a_working_run_asks_for_its_progress_every_two_seconds(client: Client, working: Run) -> None:
+    said = client.get(reverse("run", args=[working.pk])).content.decode()
+    assert f'hx-get="/runs/{working.pk}/progress"' in said
+    assert 'hx-trigger="every 2s"' in said
+    assert '<noscript><meta http-equiv="refresh"' in said
+    assert "35 %" in said
+    assert "0.746" in said  # the best so far
+    assert "240 rows to train on" in said  # the log
+
+
+def test_progress_stops_asking_once_the_run_has_ended(client: Client, working: Run) -> None:
+    path = reverse("run_progress", args=[working.pk])
+    assert "HX-Refresh" not in client.get(path)
+    Run.objects.filter(pk=working.pk).update(state="succeeded", finished_at=timezone.now())
+    answer = client.get(path)
+    assert answer["HX-Refresh"] == "true"
+    assert "hx-get" not in answer.content.decode()
+
+
+def test_an_ended_run_shows_leaderboard_gate_and_figures_with_their_numbers(client: Client, done: Run) -> None:
+    answer = client.get(reverse("run", args=[done.pk]))
+    said = answer.content.decode()
+    assert "/progress" not in said
+    assert "0.7512" in said
+    assert "3 of 3 passed, 1 remark" in said
+    assert [json.loads(answer.context[name])["data"] for name in ("history_json", "importance_json")]
+    assert "max depth" in said
+
+
+def test_history_is_what_the_studies_hold(done: Run) -> None:
+    history = study.history_of(done)
+    assert [point.order for point in history.points] == list(range(1, 13))
+    assert sum(point.value is None for point in history.points) == 2  # pruned
+    values = [point.value for point in history.points if point.value is not None]
+    assert history.points[-1].best == max(values)
+
+
+def test_importance_waits_for_the_end_and_for_enough_trials(done: Run, working: Run) -> None:
+    found = study.importance_of(done)
+    assert found is not None
+    assert sum(share for _, share in found.shares) == pytest.approx(1)
+    assert study.importance_of(working) is None  # it has no leaderboard yet
+    Run.objects.filter(pk=working.pk).update(leaderboard=done.leaderboard)
+    working.refresh_from_db()
+    few = study.importance_of(working)
+    assert few is not None
+    assert "3 complete trials tell too little" in few.note
+
+
+def test_a_failed_run_says_why(client: Client, scientist: Actor, model: RegisteredModel, data: DatasetVersion) -> None:
+    run = factories.failed_run(scientist, model, data)
+    assert "killed by signal 9" in client.get(reverse("run", args=[run.pk])).content.decode()
+
+
+def test_a_run_is_stopped_from_its_page(client: Client, working: Run, done: Run) -> None:
+    assert "Stop…" in client.get(reverse("run", args=[working.pk])).content.decode()
+    client.post(reverse("run_cancel", args=[working.pk]))
+    working.refresh_from_db()
+    assert working.cancel_requested_at is not None
+    assert client.post(reverse("run_cancel", args=[done.pk])).status_code == 409
+
+
+def test_runs_are_filtered_by_model_and_state(client: Client, working: Run, done: Run) -> None:
+    def shown(**query: str) -> list[Run]:
+        return list(client.get(reverse("runs"), query).context["page"].object_list)
+
+    assert shown() == [done, working]
+    assert shown(state="running") == [working]
+    assert shown(model="other") == []
+    assert shown(state="nonsense") == [done, working]
+
+
+def test_a_run_is_started_on_its_form(client: Client, model: RegisteredModel, data: DatasetVersion) -> None:
+    asked = {"model_name": "claims", "dataset": "hie@1", "n_trials": 3, "model_types": ["random_forest"], "cv_folds": 3}
+    answer = client.post(reverse("run_new"), {**asked, "seed": 7, "trigger_reason": "A first look."})
+    run = Run.objects.get()
+    assert answer["Location"] == reverse("run", args=[run.pk])
+    assert (run.state, run.seed, run.trigger_reason, run.trials_total) == ("queued", 7, "A first look.", 3)
+
+
+def test_what_a_run_cannot_do_is_said_beside_the_field(
+    client: Client, model: RegisteredModel, data: DatasetVersion
+) -> None:
+    asked = {"model_name": "claims", "dataset": "hie@1", "n_trials": 3, "cv": "time", "cv_folds": 3, "seed": 0}
+    answer = client.post(reverse("run_new"), {**asked, "trigger_reason": "why not"})
+    assert answer.status_code == 422
+    assert "needs a time_column" in answer.context["form"].errors["cv"][0]
+    assert not Run.objects.exists()
+
+
+def test_a_data_set_page_shows_schema_and_quality(client: Client, data: DatasetVersion) -> None:
+    said = client.get(reverse("dataset", args=["hie@1"])).content.decode()
+    for word in ("high_cost", "target", "person", "group", "300 rows", data.digest):
+        assert word in said
+
+
+@pytest.mark.parametrize("reference", ["hie@2", "nothing", "hie@0", "Hie@1", "hie@1@1", "hie@99999999999"])
+def test_a_data_set_that_is_not_there_is_404(client: Client, data: DatasetVersion, reference: str) -> None:
+    assert client.get(reverse("dataset", args=[reference])).status_code == 404
+
+
+def test_a_file_is_uploaded_and_a_bad_one_refused_with_its_faults(client: Client) -> None:
+    rows = "\n".join(f"{n},{n % 7},{n % 2}" for n in range(120))
+    asked = {"name": "small", "target": "y", "pii": " a , ", "team": "claims"}
+    good = SimpleUploadedFile("small.csv", f"a,b,y\n{rows}\n".encode())
+    assert client.post(reverse("dataset_new"), {**asked, "file": good})["Location"] == "/datasets/small@1"
+    assert DatasetVersion.objects.get().pii == ["a"]
+    ragged = SimpleUploadedFile("small.csv", b"a,b,y\n1,2\n3,4,5,6\n")
+    answer = client.post(reverse("dataset_new"), {**asked, "file": ragged})
+    assert answer.status_code == 422
+    assert answer.context["form"].errors["file"]
+    assert DatasetVersion.objects.count() == 1
+
+
+def test_an_empty_site_says_what_to_do(client: Client) -> None:
+    assert "Upload a data set, then start a run." in client.get(reverse("runs")).content.decode()
+    assert "Upload a csv or parquet file" in client.get(reverse("datasets")).content.decode()
