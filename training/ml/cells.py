@@ -75,12 +75,10 @@ def _spelled_out(name: str, cells: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _integers(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     try:
-        whole = column.cast(pa.int64())
+        return column.cast(pa.int64())
     except pa.ArrowInvalid as problem:
         message = f"column {name!r} must fit in 64-bit integers but does not: {problem}"
         raise refusal("out_of_range", message, field=name) from problem
-    # A column with gaps is a float column, as in pandas, so that csv and parquet agree on its type.
-    return whole.cast(pa.float64(), safe=False) if whole.null_count else whole
 
 
 def _finite(name: str, numbers: pa.ChunkedArray, cells: Any) -> pa.ChunkedArray:

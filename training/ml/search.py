@@ -12,7 +12,7 @@ import optuna
 import pandas as pd
 from numpy.typing import ArrayLike
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
-from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.storages import RDBStorage, fail_stale_trials
 from optuna.study import MaxTrialsCallback, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -21,9 +21,9 @@ from training.ml.estimators import Params, Recipe, default_params, search_space
 from training.ml.evaluate import Classes, FoldScores, cross_validate
 from training.ml.space import Space, suggest
 from training.ml.splits import Fold
+from training.ml.studies import HEARTBEAT_SECS, open_storage
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-HEARTBEAT_SECS = 5
 
 
 class Stopped(Exception):
@@ -111,46 +111,13 @@ def search(
         raise ValueError(f"n_trials must be at least 1 but got {n_trials}")
     recipe, wanted = objective.recipe, n_trials if tune else 1
     space = search_space(recipe.name, recipe.task_type, overrides=overrides)
-    storage = open_storage(storage_url)
-    try:
+    with open_storage(storage_url) as storage:
         study = _study(storage, study_name, objective)
         _first_defaults(study, recipe, space)
         if alone:
             _retry_running(study, storage)
         _run(study, objective, space, wanted, seed if alone else seed + os.getpid(), on_trial, should_stop)
         return _best(study, recipe)
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
-
-
-def rdb_url(url: str) -> str:
-    """Name the driver in a PostgreSQL address: SQLAlchemy would take psycopg 3 by itself.
-
-    >>> rdb_url("postgres://steward@db/steward")
-    'postgresql+psycopg2://steward@db/steward'
-    """
-    scheme, found, rest = url.partition("://")
-    return f"postgresql+psycopg2://{rest}" if found and scheme in ("postgres", "postgresql") else url
-
-
-def open_storage(url: str) -> RDBStorage:
-    """The storage of studies at a database address, with a heartbeat for every trial under way."""
-    sqlite = url.startswith("sqlite")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        storage = RDBStorage(
-            rdb_url(url),
-            engine_kwargs={"connect_args": {"timeout": 20}} if sqlite else {"pool_pre_ping": True},
-            heartbeat_interval=HEARTBEAT_SECS,
-            grace_period=3 * HEARTBEAT_SECS,
-            heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
-        )
-    if sqlite:
-        # Pages may read while a trial writes; the mode stays with the file.
-        with storage.engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-    return storage
 
 
 def _study(storage: RDBStorage, study_name: str, objective: Objective) -> optuna.Study:
@@ -181,6 +148,12 @@ def _retry_running(study: optuna.Study, storage: RDBStorage) -> None:
                 retry(study, storage.get_trial(trial._trial_id))
 
 
+def _retry_stale(study: optuna.Study) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        fail_stale_trials(study)
+
+
 def _run(
     study: optuna.Study,
     objective: Objective,
@@ -200,12 +173,14 @@ def _run(
 
     while _count(study) < wanted:
         _stop_if(should_stop)
+        if _count(study, TrialState.RUNNING) >= wanted:
+            _retry_stale(study)
+            time.sleep(HEARTBEAT_SECS / 5)
+            continue
         # A resumed sampler with the first seed would propose the first trials again.
         study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.get_trials(deepcopy=False)))
-        try:
+        with contextlib.suppress(_Surplus):
             study.optimize(measured, callbacks=[heard, MaxTrialsCallback(wanted, states=FINISHED)])
-        except _Surplus:
-            time.sleep(HEARTBEAT_SECS / 5)
 
 
 def _measured(trial: optuna.Trial, objective: Objective, space: Space, should_stop: Callable[[], bool]) -> float:
@@ -239,8 +214,8 @@ def _stop_if(should_stop: Callable[[], bool]) -> None:
         raise Stopped
 
 
-def _count(study: optuna.Study) -> int:
-    return len(study.get_trials(deepcopy=False, states=FINISHED))
+def _count(study: optuna.Study, *more: TrialState) -> int:
+    return len(study.get_trials(deepcopy=False, states=(*FINISHED, *more)))
 
 
 def _finished(study: optuna.Study, trial: FrozenTrial, wanted: int) -> Trial:

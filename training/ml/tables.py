@@ -66,7 +66,7 @@ def from_frame(frame: pd.DataFrame, *, max_rows: int = MAX_ROWS, max_columns: in
 
 def to_parquet(frame: pd.DataFrame) -> bytes:
     """Return the same parquet bytes for the same canonical frame: no index, no pandas or Arrow metadata."""
-    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    table = pa.Table.from_pandas(frame, preserve_index=False)
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd", version="2.6", store_schema=False, row_group_size=100_000)
     return sink.getvalue()

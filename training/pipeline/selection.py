@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from mlops_site.core import jobs
 from mlops_site.core.errors import Invalid
 from mlops_site.stats import metrics
-from training.ml import search
+from training.ml import search, studies
 from training.ml.estimators import Recipe, model_type
 from training.models import Run
 from training.pipeline.data import Rows
@@ -33,12 +33,12 @@ def prepare_storage() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # each trial is a line of the run's own log
     for wait_secs in (0.5, 1.0, 2.0):
         try:
-            search.open_storage(settings.OPTUNA_STORAGE)
+            with studies.open_storage(settings.OPTUNA_STORAGE):
+                return
         except (SQLAlchemyError, OptunaError):
             time.sleep(wait_secs)
-        else:
-            return
-    search.open_storage(settings.OPTUNA_STORAGE)
+    with studies.open_storage(settings.OPTUNA_STORAGE):
+        pass
 
 
 def searched(run: Run, rows: Rows) -> list[search.Best]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.conf import settings
 
-from training.ml.search import rdb_url
+from training.ml.studies import rdb_url
 from training.models import Run
 
 if TYPE_CHECKING:

@@ -147,6 +147,14 @@ def test_both_ends_of_the_space_fit(name: str, task: Any) -> None:
         estimators.Recipe(name, task, KINDS, params, seed=0).fit(frame, truth(frame, task))
 
 
+@every_case
+def test_rare_levels_share_a_column(name: str, task: str) -> None:
+    frame = claims()
+    assert frame["site"].nunique() > estimators.MAX_LEVELS
+    width = fitted(name, task, frame)["columns"].transform(frame.head(1)).shape[1]
+    assert width <= 3 + 3 + estimators.MAX_LEVELS
+
+
 def test_overrides_narrow_fix_and_widen() -> None:
     space = estimators.search_space(
         "random_forest",

@@ -22,8 +22,9 @@ from optuna.trial import TrialState
 
 from training.ml import search as searching
 from training.ml.estimators import Recipe, default_params
-from training.ml.search import FINISHED, Objective, Stopped, rdb_url, search
+from training.ml.search import FINISHED, Objective, Stopped, search
 from training.ml.splits import folds
+from training.ml.studies import open_storage
 
 ROOT = Path(__file__).parents[3]
 
@@ -41,9 +42,8 @@ def made(metric: str = "roc_auc", n: int = 150) -> Objective:
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with Optuna's tables, which take seconds to make."""
     path = tmp_path_factory.mktemp("optuna") / "empty.sqlite3"
-    storage = searching.open_storage(f"sqlite:///{path}")
-    storage.remove_session()
-    storage.engine.dispose()
+    with open_storage(f"sqlite:///{path}"):
+        pass
     return path
 
 
@@ -53,12 +53,8 @@ def url(tmp_path: Path, empty: Path) -> str:
 
 
 def trials(url: str, name: str = "s") -> list[optuna.trial.FrozenTrial]:
-    storage = searching.open_storage(url)
-    try:
+    with open_storage(url) as storage:
         return optuna.load_study(study_name=name, storage=storage).get_trials()
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
 
 
 def run(url: str, n: int = 4, **changes: Any) -> searching.Best:
@@ -161,6 +157,35 @@ def test_two_workers_share_a_study_and_end_with_exactly_n(url: str) -> None:
     assert sum(trial.state in FINISHED for trial in trials(url)) == 6
 
 
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage")
+def test_gives_way_to_a_trial_that_another_worker_has_under_way(url: str) -> None:
+    run(url, n=2)
+    worker = threading.Thread(target=run, args=(url, 3), kwargs={"alone": False})
+    with open_storage(url) as storage:
+        study = optuna.load_study(study_name="s", storage=storage)
+        other = study.ask()
+        worker.start()
+        worker.join(2)
+        assert worker.is_alive()
+        study.tell(other, 0.0)
+        worker.join(30)
+    assert sum(trial.state in FINISHED for trial in trials(url)) == 3
+
+
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage")
+def test_a_surplus_trial_stops_before_it_is_measured(url: str) -> None:
+    with open_storage(url) as storage:
+        study = optuna.create_study(study_name="s", storage=storage)
+        first, second = study.ask(), study.ask()
+        searching._check_room(study, first, 1)
+        with pytest.raises(searching._Surplus):
+            searching._check_room(study, second, 1)
+        study.tell(first, 0.0)
+        with pytest.raises(searching._Surplus):
+            searching._check_room(study, second, 1)
+        searching._check_room(study, second, 2)
+
+
 CHILD = """
     import importlib.util, sys, time
     spec = importlib.util.spec_from_file_location("made", {file!r})
@@ -214,16 +239,3 @@ def test_resumes_after_sigkill_with_exactly_n_and_retries_the_killed_trial(url: 
     assert [trial.params for trial in again] == [left[0].params]
     assert again[0].state in FINISHED
     assert len({tuple(sorted(trial.params.items(), key=str)) for trial in found}) == 6
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ("postgresql://u:p@h:5/d?sslmode=require", "postgresql+psycopg2://u:p@h:5/d?sslmode=require"),
-        ("postgres://h/d", "postgresql+psycopg2://h/d"),
-        ("postgresql+psycopg2://h/d", "postgresql+psycopg2://h/d"),
-        ("sqlite:////var/o.sqlite3", "sqlite:////var/o.sqlite3"),
-    ],
-)
-def test_rdb_url_names_the_driver_of_postgresql_only(given: str, expected: str) -> None:
-    assert rdb_url(given) == expected

@@ -15,7 +15,7 @@ from mlops_site.core import jobs
 from registry.models import PromotionRequest, Version
 from tests.training.claims import claims
 from tests.training.pipeline.conftest import executed
-from training.ml.search import open_storage
+from training.ml.studies import open_storage
 from training.models import DatasetVersion, Run, RunLine
 from training.pipeline import execute
 from training.pipeline.selection import study_name
@@ -54,7 +54,8 @@ def crashed(run: Run, text: str) -> Run:
 
 def trials(run: Run) -> list[optuna.trial.FrozenTrial]:
     name = study_name(run, "logistic_regression")
-    return optuna.load_study(study_name=name, storage=open_storage(settings.OPTUNA_STORAGE)).trials
+    with open_storage(settings.OPTUNA_STORAGE) as storage:
+        return optuna.load_study(study_name=name, storage=storage).trials
 
 
 @pytest.mark.parametrize("place", ["trial 2 of 3", "refit", "evaluate", "record in MLflow", "gate and register"])
