@@ -1,0 +1,130 @@
+"""The notebook face, as the seed shows it: in a plain process and in a Jupyter kernel, embedded, without a worker."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = """
+import os
+from tests.training.claims import claims
+from training.training_pipeline import TrainingPipeline, TrainingConfig
+
+df = claims(300)
+config = TrainingConfig(
+    model_name="fraud_detection",
+    model_types=["logistic_regression"],
+    hyperparameter_optimization=True,
+    auto_deploy_threshold=0.85,
+    target="high_cost",
+    group_column="person",
+    n_trials=2,
+    cv_folds=2,
+)
+pipeline = TrainingPipeline()
+
+def unsafe():
+    return os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
+"""
+SAID = "print(results.state, results.version, results.trials.done, results.leaderboard[0].model_type, unsafe())"
+EXPECTED = "succeeded 1.0.0 2 logistic_regression None"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """The environment of somebody who has just cloned the project: nothing of the site is set."""
+    ours = ("STEWARD_", "DJANGO_", "TEST_", "PYTEST_", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "AUDIT_KEY")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**kept, "STEWARD_HOME": str(tmp_path_factory.mktemp("home")), "PYTHONPATH": str(ROOT)}
+
+
+def run(code: str, home: Mapping[str, str]) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=home, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.strip()
+
+
+def test_the_seeds_example_runs_in_a_plain_process(home: Mapping[str, str]) -> None:
+    code = f"""{CONFIG}
+import asyncio
+
+async def main():
+    return await pipeline.run_training_pipeline(training_data=df, config=config, trigger_reason="scheduled_retrain")
+
+results = asyncio.run(main())
+{SAID}
+print(results.trigger_reason)
+"""
+    assert run(code, home).splitlines() == [EXPECTED, "scheduled_retrain"]
+
+
+def test_the_seeds_example_runs_in_a_jupyter_kernel(home: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in set(os.environ) - set(home):
+        monkeypatch.delenv(name)
+    for name, value in home.items():
+        monkeypatch.setenv(name, value)
+    cells = [
+        CONFIG,
+        "results = await pipeline.run_training_pipeline(\n"
+        '    training_data=df, config=config, trigger_reason="scheduled_retrain"\n)',
+        SAID,
+        'pipeline.run_training_pipeline_sync("fraud_detection@1", config).state',
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    kernel = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}})
+    kernel.execute()
+    assert notebook.cells[2].outputs[0].text.strip() == EXPECTED
+    assert notebook.cells[3].outputs[-1].data["text/plain"] == "'succeeded'"
+
+
+def test_bad_data_raises_what_the_api_answers_and_writes_nothing(home: Mapping[str, str]) -> None:
+    code = f"""{CONFIG}
+from mlops_site.core.errors import Invalid
+from registry.models import RegisteredModel
+from training.models import Dataset
+
+config.model_name = "never_made"
+bad = {{
+    "repeated": df.rename(columns={{"age": "plan"}}),
+    "single class": df.assign(high_cost=1),
+    "empty target": df.assign(high_cost=None),
+    "infinite": df.assign(age=float("inf")),
+    "few rows": df.head(20),
+}}
+for name, frame in bad.items():
+    try:
+        pipeline.run_training_pipeline_sync(frame, config)
+    except Invalid as error:
+        print(name, error.errors[0].field, error.code)
+config.target = None
+try:
+    pipeline.run_training_pipeline_sync(df, config)
+except Invalid as error:
+    print(error)
+config.target, config.n_trials = "high_cost", 0
+try:
+    pipeline.run_training_pipeline_sync(df, config)
+except Invalid as error:
+    print(error)
+print(RegisteredModel.objects.filter(name="never_made").exists(), Dataset.objects.filter(name="never_made").count())
+"""
+    assert run(code, home).splitlines() == [
+        "repeated file.plan duplicate_column",
+        "single class target classes",
+        "empty target target target_missing",
+        "infinite file.age not_finite",
+        "few rows file usable_rows",
+        "target must name the column to predict; the columns are person, year, age, visits, plan, dollars, high_cost",
+        "n_trials must be a whole number from 1 to 1000 but got 0",
+        "False 1",
+    ]
