@@ -16,7 +16,6 @@ from mlops_site.core.permissions import Actor
 from registry import selectors, services
 from registry.choices import MOVES, Stage
 from registry.models import PromotionRequest, RegisteredModel, StageInterval, Version
-from registry.services import intervals
 from registry.services.intervals import current_stage
 from tests.registry.parts import candidate, into_production
 
@@ -99,7 +98,7 @@ def test_a_clock_that_stands_still_or_goes_back_keeps_the_order(
     version: Version, author: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     still = timezone.now() - timedelta(hours=1)
-    monkeypatch.setattr(intervals.timezone, "now", lambda: still)
+    monkeypatch.setattr("registry.services.intervals.timezone.now", lambda: still)
     for target in ("staging", "development", "staging"):
         services.move_stage(version, actor=author, target_stage=target, reason="x")
     times = [i.started_at for i in selectors.intervals(version)]
@@ -113,7 +112,7 @@ def test_what_served_at_a_moment(served: Version, model: RegisteredModel, author
 
     def number(moment: datetime) -> str | None:
         found = selectors.served_at(model, moment)
-        return found and found.number
+        return None if found is None else found.number
 
     tick = timedelta(microseconds=1)
     assert [number(t) for t in (before - tick, before, swapped - tick, swapped, timezone.now())] == [

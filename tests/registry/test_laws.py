@@ -1,0 +1,196 @@
+"""Each law of the registry: the database refuses the statement while it stands, and lets it pass once it is dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from mlops_site.core import laws
+from mlops_site.core.laws import Law
+from mlops_site.core.permissions import Actor
+from registry import services
+from registry.models import (
+    LAWS,
+    Artifact,
+    DeployPolicy,
+    PromotionRequest,
+    RegisteredModel,
+    Review,
+    StageInterval,
+    Version,
+)
+from tests.people import actor as person
+from tests.registry.parts import candidate, user
+
+
+class World(NamedTuple):
+    """1.0.0 in staging with a pending request, of a model that another model stands beside."""
+
+    model: RegisteredModel
+    version: Version
+    request: PromotionRequest
+    author: Actor
+    approver: Actor
+
+
+@pytest.fixture
+def world(model: RegisteredModel, request_: PromotionRequest, author: Actor, approver: Actor) -> World:
+    return World(model, request_.version, request_, author, approver)
+
+
+def interval(world: World, **changes: Any) -> StageInterval:
+    """A row that follows lawfully on 1.0.0's staging: back to development."""
+    StageInterval.objects.filter(version=world.version, ended_at=None).update(ended_at=timezone.now())
+    row = {"version": world.version, "model": world.model, "stage": "development", "cause": "moved"}
+    return StageInterval.objects.create(**{**row, "started_at": timezone.now(), **changes})
+
+
+def review(world: World, **changes: Any) -> Review:
+    request = world.request
+    row = {
+        "request": request, "reviewer": user(world.approver), "role": "approver", "decision": "approve",
+        "requester": request.requester, "author": request.author, "trainer": request.trainer, "risk_tier": "medium",
+        "evidence_digest": request.evidence_digest, "artifact_digest": request.artifact_digest,
+    }  # fmt: skip
+    return Review.objects.create(**{**row, **changes})
+
+
+def asked(world: World, **changes: Any) -> PromotionRequest:
+    """A second request for 1.0.0; the pending one is void."""
+    PromotionRequest.objects.filter(pk=world.request.pk).update(status="void")
+    request = world.request
+    row = {
+        "version": request.version, "model": request.model, "requester": request.requester, "author": request.author,
+        "trainer": request.trainer, "reason": "x", "evidence": {}, "evidence_digest": "e" * 64,
+        "artifact_digest": request.artifact_digest,
+    }  # fmt: skip
+    return PromotionRequest.objects.create(**{**row, **changes})
+
+
+def closed_again(world: World) -> None:
+    closed = StageInterval.objects.filter(version=world.version).exclude(ended_at=None)
+    closed.update(ended_at=F("ended_at"))
+
+
+def decided_again(world: World) -> None:
+    row = PromotionRequest.objects.filter(pk=world.request.pk)
+    row.update(status="withdrawn")
+    row.update(status="pending")
+
+
+def other_model(world: World) -> RegisteredModel:
+    return services.create_model(actor=world.author, name="other", task_type="classification")
+
+
+def update_review(world: World) -> None:
+    review(world)
+    Review.objects.update(comment="on second thoughts")
+
+
+def delete_review(world: World) -> None:
+    execute(f"DELETE FROM registry_review WHERE id = {review(world).pk}")
+
+
+def execute(sql: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+
+
+def truncation(law: Law) -> Callable[[World], object]:
+    return lambda world: execute(f"TRUNCATE {law.table} CASCADE")
+
+
+def loose_artifact() -> None:
+    Artifact.objects.create(digest="f" * 64, format="onnx", size=1)
+    execute(f"DELETE FROM registry_artifact WHERE digest = '{'f' * 64}'")
+
+
+FORBIDDEN: dict[str, Callable[[World], object]] = {
+    "registry_version_no_update": lambda w: Version.objects.update(created_by=user(w.approver)),
+    "registry_version_no_delete": lambda w: execute("DELETE FROM registry_version"),
+    "registry_artifact_no_update": lambda w: Artifact.objects.update(size=0),
+    "registry_artifact_no_delete": lambda w: loose_artifact(),
+    "registry_deploypolicy_no_update": lambda w: DeployPolicy.objects.update(reach="production"),
+    "registry_deploypolicy_no_delete": lambda w: execute("DELETE FROM registry_deploypolicy"),
+    "registry_review_no_update": update_review,
+    "registry_review_no_delete": delete_review,
+    "model_keeps_its_identity": lambda w: RegisteredModel.objects.update(name="renamed"),
+    "tier_stays_while_pending": lambda w: RegisteredModel.objects.update(risk_tier="low"),
+    "interval_of_its_model": lambda w: interval(w, model=other_model(w)),
+    "interval_follows_history": lambda w: interval(w, started_at=w.request.created_at.replace(year=2020)),
+    "interval_follows_a_move": lambda w: interval(w, stage="staging"),
+    "production_needs_quorum": lambda w: interval(w, stage="production", cause="approved", request=w.request),
+    "interval_only_closes": closed_again,
+    "interval_no_delete": lambda w: execute("DELETE FROM registry_stageinterval"),
+    "request_is_true": lambda w: asked(w, author=user(w.approver)),
+    "request_only_decided": decided_again,
+    "approved_needs_quorum": lambda w: PromotionRequest.objects.update(status="approved"),
+    "request_no_delete": lambda w: execute("DELETE FROM registry_promotionrequest"),
+    "review_copies_are_true": lambda w: review(w, evidence_digest="0" * 64),
+    "review_by_its_role": lambda w: review(w, role="validator"),
+    **{law.name: truncation(law) for law in LAWS if law.event == "TRUNCATE"},
+}  # fmt: skip
+
+
+def drop(law: Law) -> None:
+    on = "" if connection.vendor == "sqlite" else f" ON {law.table}"
+    execute(f"DROP TRIGGER {law.name}{on}")
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """Everything inside is rolled back, dropped triggers included."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def said(statement: Callable[[World], object], world: World) -> str:
+    """What the database says against the statement; empty when it passes."""
+    try:
+        with transaction.atomic():
+            statement(world)
+    except DatabaseError as error:
+        return str(error)
+    return ""
+
+
+def test_each_law_has_its_forbidden_statement() -> None:
+    assert [law.name for law in LAWS if law.name not in FORBIDDEN] == []
+    assert len({law.name for law in LAWS}) == len(LAWS)
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
+def test_a_law_stands_alone(law: Law, world: World) -> None:
+    """Refused by this law and no other; let through without it."""
+    if not laws.sql(law, connection.vendor):
+        pytest.skip("SQLite has no TRUNCATE")
+    with undone():
+        if law.event == "TRUNCATE":  # its CASCADE meets the laws of the tables below
+            execute("SET CONSTRAINTS ALL IMMEDIATE")
+            for other in LAWS:
+                if other.event == "TRUNCATE" and other != law:
+                    drop(other)
+        assert law.message in said(FORBIDDEN[law.name], world)
+        drop(law)
+        assert said(FORBIDDEN[law.name], world) == ""
+
+
+@pytest.mark.django_db
+def test_every_law_is_in_the_database() -> None:
+    assert laws.missing() == []
+
+
+def test_the_laws_let_the_services_pass(world: World) -> None:
+    services.review_request(world.request, actor=world.approver, decision="approve")
+    second = services.register_version(world.model, actor=world.author, candidate=candidate(1))
+    services.move_stage(second, actor=world.author, target_stage="staging", reason="x")
+    request = services.request_promotion(second, actor=world.author, reason="x")
+    services.review_request(request, actor=person("second", "approver"), decision="approve")
+    services.rollback(world.model, actor=world.approver, reason="x")
