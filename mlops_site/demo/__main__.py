@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import requests
+
 from mlops_site.core import face
 from mlops_site.demo import people, stack, train_to_serve
 from mlops_site.demo.client import Client, StepFailed
@@ -31,9 +33,9 @@ def main() -> int:
             report.console.print(f"All steps held, in {time.monotonic() - started:.0f} s.")
             if not options.exit:
                 _stay(report, made, site)
-    except StepFailed as failure:
+    except (StepFailed, requests.RequestException) as failure:
         report.table()
-        report.console.print(f"[bold red]Failed at “{report.current}”[/bold red]: {failure}", markup=True)
+        report.failed(failure)
         return 1
     return 0
 

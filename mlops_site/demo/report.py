@@ -54,6 +54,10 @@ class Report:
             table.add_row(title, outcome, f"{secs:.1f} s")
         self.console.print(table)
 
+    def failed(self, failure: Exception) -> None:
+        self.console.print(f"[bold red]Failed at “{self.current}”:[/bold red]")
+        self.console.print(str(failure), markup=False)
+
     def logins(self, people: dict[str, Person], address: str) -> None:
         table = Table(title=f"Log in at {address} (passwords are shown this once)")
         for column in ("Name", "Role", "Password"):

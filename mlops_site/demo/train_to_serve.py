@@ -87,11 +87,11 @@ def _train(report: Report, who: dict[str, Client], title: str, search: dict[str,
 
 def _gate(status: dict[str, Any]) -> str:
     gate = status["gate"]
-    passed = sum(check["passed"] for check in gate["checks"])
+    levels = [check["level"] for check in gate["checks"]]
     if not gate["passed"]:
-        failed = "; ".join(c["message"] for c in gate["checks"] if not c["passed"])
+        failed = "; ".join(check["message"] for check in gate["checks"] if check["level"] == "fail")
         raise StepFailed(f"the gate did not pass version {status['version']}: {failed}")
-    return f"gate passed, {passed} of {len(gate['checks'])} checks"
+    return f"gate: {levels.count('pass')} checks passed, {levels.count('remark')} remarks"
 
 
 def _approve(report: Report, who: dict[str, Client], status: dict[str, Any]) -> None:
