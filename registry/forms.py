@@ -7,7 +7,7 @@ from typing import Any
 
 from django import forms
 
-from registry.choices import AutoDeploy, RiskTier, TaskType
+from registry.choices import RiskTier, TaskType
 
 _TEXT = forms.Textarea(attrs={"rows": 4})
 
@@ -30,8 +30,15 @@ class MoveForm(ReasonForm):
 
 
 class PolicyForm(ReasonForm):
-    reach = forms.ChoiceField(label="A candidate that passes its gate goes, by itself,", choices=AutoDeploy.choices)
+    reach = forms.ChoiceField(label="A candidate that passes its gate, by itself,")
     field_order = ("reach", "reason")
+
+    def __init__(self, *args: Any, to_production: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        known = {"none": "stays in development", "staging": "goes to staging", "production": "goes to production"}
+        if not to_production:
+            del known["production"]
+        self.fields["reach"].choices = list(known.items())  # type: ignore[attr-defined]
 
 
 class ModelForm(forms.Form):

@@ -46,12 +46,13 @@ class NewModelPage(FormPage):
 class _ModelForm(FormPage):
     """A form about one model."""
 
-    needed: Action
+    needed: tuple[Action, ...]  # one of them will do
 
     def facts(self) -> dict[str, Any]:
         model = self.kwargs["model"]
         found = selectors.model_named(self.actor, model)
-        require(self.actor, self.needed, found.team, subject=found.subject)
+        held = [action for action in self.needed if self.actor.may(action, found.team_id)]
+        require(self.actor, (held or self.needed)[0], found.team, subject=found.subject)
         back = reverse("model", args=[model])
         return {"crumbs": [("Models", reverse("models")), (model, back)], "back": back, **self.words(found)}
 
@@ -61,7 +62,7 @@ class _ModelForm(FormPage):
 
 class RollbackPage(_ModelForm):
     form_class = ReasonForm
-    needed = Action.ROLLBACK
+    needed = (Action.ROLLBACK,)
 
     def words(self, model: RegisteredModel) -> dict[str, Any]:
         now, target = selectors.in_production(model), selectors.rollback_target(model)
@@ -94,7 +95,11 @@ class RollbackPage(_ModelForm):
 class PolicyPage(_ModelForm):
     form_class = PolicyForm
     button = "Set the policy"
-    needed = Action.POLICY_SET
+    needed = (Action.POLICY_SET, Action.MODEL_EDIT)
+
+    def form_options(self) -> dict[str, Any]:
+        team = selectors.model_named(self.actor, self.kwargs["model"]).team_id
+        return {"to_production": self.actor.may(Action.POLICY_SET, team)}
 
     def words(self, model: RegisteredModel) -> dict[str, Any]:
         now = selectors.policy(model)

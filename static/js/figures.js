@@ -18,7 +18,8 @@
   function draw(source) {
     const place = document.getElementById(source.dataset.figure);
     if (!place || !window.Plotly) return;
-    const figure = JSON.parse(source.textContent);
+    // the same two colours, a little lighter in the dark theme
+    const figure = JSON.parse(source.textContent.replaceAll("#0072b2", style("--blue")).replaceAll("#e69f00", style("--orange")));
     place.style.height = `${figure.layout.height || 300}px`;
     Plotly.react(place, figure.data, themed(figure.layout), { displayModeBar: false, responsive: true });
   }

@@ -11,8 +11,8 @@ from django.urls import reverse
 from mlops_site.core.permissions import Actor
 from mlops_site.core.templatetags import steward
 from mlops_site.pages import home
-from tests import factories
 from tests.factories import Scene
+from tests.training import runs
 
 LogIn = Callable[[Actor], Client]
 
@@ -35,7 +35,7 @@ def test_the_requester_sees_that_others_must_decide(site: Scene, as_: LogIn) -> 
 
 
 def test_a_failed_run_needs_the_one_who_asked_for_it(site: Scene, as_: LogIn) -> None:
-    factories.failed_run(site.scientist, site.model, site.dataset)
+    runs.failed_run(site.scientist, site.model, site.dataset)
     assert "Your run of high_cost_claim failed" in text_of(as_(site.scientist))
     assert "Your run" not in text_of(as_(site.author))
 

@@ -15,6 +15,7 @@ from registry import services
 from tests import factories
 from tests.factories import Scene
 from tests.pages.test_access import pages
+from tests.training import runs
 
 LogIn = Callable[[Actor], Client]
 
@@ -115,6 +116,6 @@ def more(site: Scene) -> None:
         services.request_promotion(version, actor=site.author, reason="Again.")
         other = services.create_model(actor=site.author, name=f"model_{seed}", task_type="classification")
         factories.into_production(factories.version(other, site.author, None, seed=seed), site.author, site.approver)
-        data = factories.dataset_version(site.scientist, name=f"data_{seed}")
-        factories.failed_run(site.scientist, other, data)
+        data = runs.dataset_version(site.scientist, name=f"data_{seed}")
+        runs.failed_run(site.scientist, other, data)
         factories.predictions(other.versions.get(), 3)

@@ -13,8 +13,8 @@ from django.utils import timezone
 from mlops_site.core.permissions import Actor
 from registry import services as registry
 from registry.models import RegisteredModel
-from tests import factories
 from tests.people import actor
+from tests.training import runs as made
 from training.dashboards import study
 from training.models import DatasetVersion, Run
 
@@ -39,17 +39,17 @@ def model(db: None) -> RegisteredModel:
 
 @pytest.fixture
 def data(scientist: Actor) -> DatasetVersion:
-    return factories.dataset_version(scientist)
+    return made.dataset_version(scientist)
 
 
 @pytest.fixture
 def working(scientist: Actor, model: RegisteredModel, data: DatasetVersion) -> Run:
-    return factories.working_run(scientist, model, data)
+    return made.working_run(scientist, model, data)
 
 
 @pytest.fixture
 def done(scientist: Actor, model: RegisteredModel, data: DatasetVersion) -> Run:
-    return factories.succeeded_run(scientist, model, data)
+    return made.succeeded_run(scientist, model, data)
 
 
 def test_a_working_run_asks_for_its_progress_every_two_seconds(client: Client, working: Run) -> None:
@@ -102,7 +102,7 @@ def test_importance_waits_for_the_end_and_for_enough_trials(done: Run, working: 
 
 
 def test_a_failed_run_says_why(client: Client, scientist: Actor, model: RegisteredModel, data: DatasetVersion) -> None:
-    run = factories.failed_run(scientist, model, data)
+    run = made.failed_run(scientist, model, data)
     assert "killed by signal 9" in client.get(reverse("run", args=[run.pk])).content.decode()
 
 
