@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from django.db import transaction
 
 from mlops_site.core.tasks import execute_job
@@ -12,4 +10,4 @@ from training.models import Run
 
 def ring(run: Run) -> None:
     """Wake a worker once the run's row is committed. A broker that is down delays the run until the sweep."""
-    transaction.on_commit(partial(execute_job.delay, str(run.pk)), robust=True)
+    transaction.on_commit(lambda: execute_job.delay(str(run.pk)), robust=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.training.claims import claims, csv_of
 
@@ -15,7 +15,7 @@ class BadFile(NamedTuple):
     filename: str = "hie.csv"
 
 
-def _csv(**changes: object) -> bytes:
+def _csv(**changes: Any) -> bytes:
     return csv_of(claims(120).assign(**changes)).getvalue()
 
 

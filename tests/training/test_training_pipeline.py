@@ -7,11 +7,14 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
+new_notebook: Any = nbformat.v4.new_notebook
+new_code_cell: Any = nbformat.v4.new_code_cell
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """
 import os
@@ -80,7 +83,7 @@ def test_the_seeds_example_runs_in_a_jupyter_kernel(home: Mapping[str, str], mon
         SAID,
         'pipeline.run_training_pipeline_sync("fraud_detection@1", config).state',
     ]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells])
     kernel = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}})
     kernel.execute()
     assert notebook.cells[2].outputs[0].text.strip() == EXPECTED
