@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from django.db.models import Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 
 from mlops_site.core.choices import Role
 from mlops_site.core.errors import Invalid, NotFound
@@ -51,7 +51,8 @@ def requests(
 
 def _complete(rows: QuerySet[PromotionRequest]) -> QuerySet[PromotionRequest]:
     people = ("requester", "author", "trainer", "closed_by")
-    chosen = rows.select_related("model__team", "version__model", *people).prefetch_related("reviews__reviewer")
+    reviews = Prefetch("reviews", queryset=Review.objects.select_related("reviewer"))
+    chosen = rows.select_related("model__team", "version__model", *people).prefetch_related(reviews)
     return chosen.defer("version__reference", "version__golden").order_by("-created_at", "-pk")
 
 

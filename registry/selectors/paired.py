@@ -44,16 +44,15 @@ def paired(first: Version, second: Version) -> Paired:
         sides.append(_Side(version.holdout_id, Signature.from_json(version.signature).digest, version.threshold))
     if first.signature["classes"] != second.signature["classes"]:
         return Paired({}, 0, "the versions tell different classes apart")
-    signature = Signature.from_json(second.signature)
-    return _compute(sides[0], sides[1], signature)
+    try:
+        return _compute(sides[0], sides[1], Signature.from_json(second.signature))
+    except StewardError as error:  # not kept in memory: the file may be restored
+        return Paired({}, 0, f"a holdout cannot be read: {error.detail}")
 
 
 @lru_cache(maxsize=128)
 def _compute(first: _Side, second: _Side, signature: Signature) -> Paired:
-    try:
-        before, after = (pd.read_parquet(io.BytesIO(store.read(side.holdout))) for side in (first, second))
-    except StewardError as error:
-        return Paired({}, 0, f"a holdout cannot be read: {error.detail}")
+    before, after = (pd.read_parquet(io.BytesIO(store.read(side.holdout))) for side in (first, second))
     if not (before["row_key"].is_unique and after["row_key"].is_unique):
         return Paired({}, 0, "the holdouts name a row twice")
     joined = before.merge(after, on="row_key", suffixes=("_1", "_2"))

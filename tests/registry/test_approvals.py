@@ -164,7 +164,7 @@ def test_a_request_whose_comparison_is_outdated_is_void(
 
 
 def test_a_failed_preflight_leaves_everything_as_it_was(request_: PromotionRequest, approver: Actor) -> None:
-    damage(request_.version)
+    damage(request_.version.artifact_id)
     with pytest.raises(Conflict, match="pre-flight") as raised:
         approve(request_, approver)
     assert raised.value.code == "preflight_failed"

@@ -169,16 +169,16 @@ def test_rollback_to_a_damaged_artifact_is_refused(
     served: Version, model: RegisteredModel, author: Actor, approver: Actor
 ) -> None:
     second = into_production(model, author=author, approver=approver, seed=1)
-    damage(served)
+    damage(served.artifact_id)
     with pytest.raises(Conflict, match=r"did not pass its pre-flight.*damaged") as raised:
         services.rollback(model, actor=approver, reason="x")
     assert raised.value.code == "preflight_failed"
     assert selectors.in_production(model) == second
 
 
-def damage(version: Version) -> None:
-    """Change one byte of the stored artifact."""
-    path = Path(settings.STORAGES["artifacts"]["OPTIONS"]["location"], version.artifact_id[:2], version.artifact_id)
+def damage(digest: str) -> None:
+    """Change one byte of a stored artifact."""
+    path = Path(settings.STORAGES["artifacts"]["OPTIONS"]["location"], digest[:2], digest)
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
