@@ -14,8 +14,8 @@ from mlops_site.core.admin import TeamAdmin
 from mlops_site.core.api.auth import actor_of
 from mlops_site.core.templatetags.steward import moment, tag
 from registry import selectors
+from registry.admin.approval import ApprovalPage
 from registry.choices import RequestStatus
-from registry.dashboards.approval import ApprovalPage
 from registry.models import PromotionRequest
 
 
