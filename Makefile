@@ -10,6 +10,7 @@ INSTALLED := .venv/.installed
 PLOTLY := static/vendor/plotly.min.js
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+unexport PYTHONDONTWRITEBYTECODE  # a dozen processes would each compile every package anew
 
 .PHONY: help install demo up test check bench drill lock clean
 
