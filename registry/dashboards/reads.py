@@ -14,6 +14,7 @@ from registry.models import RegisteredModel, StageInterval, Version
 from registry.plots import MetricHistory
 from registry.selectors.models import stages_of
 
+LINEAGE = {"dataset": "data set", "lock": "packages", "parent": "version before", "trigger_reason": "reason"}
 HEADLINES = ("roc_auc", "f1_score", "accuracy", "rmse", "mae", "r2")
 
 
@@ -85,9 +86,9 @@ class Origin(NamedTuple):
 def origins(version: Version) -> list[Origin]:
     """The lineage of a version in the order in which it is stored, what is empty left out."""
     return [
-        Origin("data set" if name == "dataset" else name, _said(value), _page(name, str(value)))
+        Origin(LINEAGE.get(name, name), _said(value), _page(name, str(value)))
         for name, value in version.lineage.items()
-        if value
+        if value not in ("", None)
     ]
 
 

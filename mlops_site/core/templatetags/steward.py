@@ -74,13 +74,16 @@ def signed(value: Any, digits: int = 3) -> str:
 
 @register.filter
 def interval(pair: Any, digits: int = 3) -> str:
-    """
-    >>> interval([0.7412, 0.7834]), interval(None)
-    ('0.741 to 0.783', '–')
+    """Both ends to the same decimals, unless all of it is too small for them.
+
+    >>> interval([0.7412, 0.7834]), interval([-0.0002, 0.009]), interval(None)
+    ('0.741 to 0.783', '−0.000 to 0.009', '–')
     """
     if not isinstance(pair, list | tuple) or len(pair) != 2 or any(not isinstance(x, int | float) for x in pair):
         return "–"
-    return f"{figure(float(pair[0]), digits)} to {figure(float(pair[1]), digits)}"
+    if max(map(abs, pair)) < 10.0**-digits:
+        return f"{figure(float(pair[0]), digits)} to {figure(float(pair[1]), digits)}"
+    return f"{pair[0]:,.{digits}f} to {pair[1]:,.{digits}f}".replace("-", "−")
 
 
 @register.filter
