@@ -144,6 +144,11 @@ def test_holm_lies_between_the_p_value_and_bonferroni_and_rejects_stepwise(value
     assert ((adjusted <= 0.05)[order] == stepwise).all()
 
 
+def test_holm_never_ranks_a_greater_p_value_as_more_certain() -> None:
+    assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+    assert holm([0.5, 0.6]) == pytest.approx([1.0, 1.0])
+
+
 def test_an_undefined_p_value_is_no_test() -> None:
     for adjust in (holm, benjamini_hochberg):
         assert adjust([0.01, np.nan, 0.04])[[0, 2]].tolist() == adjust([0.01, 0.04]).tolist()

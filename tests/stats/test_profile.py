@@ -155,6 +155,8 @@ def test_missing_fields_wrong_counts_and_endless_content_are_refused(monkeypatch
     for inner in (len(text).to_bytes(4, "little") + text, (99).to_bytes(4, "little"), b"\0\0\0\0" + b"[" * 99_999):
         with pytest.raises(ValueError):
             codec.unpack(codec.MAGIC + zlib.compress(inner))
+    with pytest.raises(ValueError, match="must be whole"):
+        Profile.from_bytes(window([]).to_bytes() + b"more")
     deep = b"[" * 200_000
     with pytest.raises(ValueError):
         codec.unpack(codec.MAGIC + zlib.compress(len(deep).to_bytes(4, "little") + deep))
