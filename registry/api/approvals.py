@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from mlops_site.core.api.pagination import Pages
 from mlops_site.core.api.views import ApiView
 from registry import selectors, services
 from registry.api import answers, serializers
@@ -14,6 +15,8 @@ from registry.models import PromotionRequest
 
 
 class Approvals(ApiView):
+    pagination_class = Pages
+
     @extend_schema(parameters=[serializers.ApprovalFilter], responses=answers.RequestAnswer(many=True))
     def get(self, request: Request) -> Response:
         """Promotion requests of your teams, latest first, each with whether you may decide it, and why."""

@@ -11,6 +11,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from mlops_site.core.api.pagination import Pages
 from mlops_site.core.api.views import ApiView
 from mlops_site.core.errors import FieldError, TooLarge
 from registry import selectors, services
@@ -21,12 +22,12 @@ FORM_BYTES = 16 << 20  # what a form may have around its file
 
 
 class Versions(ApiView):
+    pagination_class = Pages
     parser_classes = (MultiPartParser,)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse by the declared length, before anything parses the body (a session's CSRF check does)."""
-        limit = settings.MAX_UPLOAD_BYTES
-        if int(request.META.get("CONTENT_LENGTH") or 0) > limit + FORM_BYTES:
+        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.MAX_UPLOAD_BYTES + FORM_BYTES:
             raise _too_large()
         super().initial(request, *args, **kwargs)
 
@@ -50,7 +51,7 @@ class Versions(ApiView):
 
 
 class VersionDetail(ApiView):
-    @extend_schema(responses=answers.VersionAnswer)
+    @extend_schema(operation_id="versions_retrieve", responses=answers.VersionAnswer)
     def get(self, request: Request, name: str, version: str) -> Response:
         """One version with its artifact, metrics, signature, lineage and the stages it has been in."""
         model = selectors.model_named(self.actor, name)

@@ -19,6 +19,8 @@ from registry.api import answers, serializers
 
 
 class Models(ApiView):
+    pagination_class = Pages
+
     @extend_schema(parameters=[serializers.ModelFilter], responses=answers.ModelAnswer(many=True))
     def get(self, request: Request) -> Response:
         """The models of your teams, with the newest version in each stage."""
@@ -99,7 +101,7 @@ def valid(serializer: drf.Serializer[Any]) -> dict[str, Any]:
 
 
 def listed(view: ApiView, rows: Any, serializer: Any) -> Response:
-    pages: Pages = Pages()
+    pages = Pages()
     page: Any = pages.paginate_queryset(rows, view.request, view=view)
     return pages.get_paginated_response(serializer(page, many=True, context={"actor": view.actor}).data)
 

@@ -14,7 +14,8 @@ from registry.artifacts.schema import sample_row
 from registry.artifacts.scorer import golden
 from registry.artifacts.signature import Signature
 from registry.models import RegisteredModel, Version
-from registry.services.versions import Candidate, register_version
+from registry.services.numbering import parse
+from registry.services.versions import Candidate, normal_metrics, register_version
 
 GOLDEN_ROWS = 20
 
@@ -38,6 +39,9 @@ def upload_version(
     """
     with events.atomic():  # nobody else's file is worth a process
         require(actor, Action.VERSION_REGISTER, model.team, subject=model.subject)
+    normal_metrics(metrics or {})  # what is cheap to refuse is refused before the file is tried
+    if number is not None:
+        parse(number)
     given = None if signature is None else Signature.from_json(dict(signature))
     found = inspect_upload(content, signature=given)
     scorer = open_scorer(content, found.format, found.signature)

@@ -1,0 +1,198 @@
+"""The notebook face: as tokens say who acts, in a plain process, and inside a running event loop."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from mlops_site.core import tokens
+from mlops_site.core.errors import Conflict, Forbidden, Invalid, NotFound
+from mlops_site.core.permissions import Actor
+from registry import selectors, services
+from registry.model_registry import ModelRegistry, ModelStage
+from registry.models import PromotionRequest, Version
+from registry.services.estimators import plain
+from tests.people import actor as person
+from tests.registry.parts import user
+
+RANDOM = np.random.default_rng(3)
+FRAME = pd.DataFrame({"age": RANDOM.normal(50, 9, 120), "plan": RANDOM.choice(np.array(["basic", "full", None], object), 120)})
+TARGET = np.where(FRAME["age"] + RANDOM.normal(0, 5, 120) > 50, "high", "low")
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Any:
+    columns = [("n", StandardScaler(), ["age"]), ("c", OneHotEncoder(handle_unknown="ignore"), ["plan"])]
+    return make_pipeline(ColumnTransformer(columns), LogisticRegression()).fit(FRAME.fillna({"plan": ""}), TARGET)
+
+
+@pytest.fixture
+def act_as(monkeypatch: pytest.MonkeyPatch, author: Actor, approver: Actor) -> Any:
+    """Puts a person's token where the face looks."""
+
+    def put(actor: Actor) -> None:
+        monkeypatch.setenv("STEWARD_TOKEN", tokens.create_token(user(actor))[1])
+
+    put(author)
+    return put
+
+
+def register(pipeline: Any, **changes: Any) -> Any:
+    given = {"model_name": "fraud_detection", "model_obj": pipeline, "config": {"C": 1.0}, "sample": FRAME}
+    return ModelRegistry().register_model(**{**given, "metrics": {"f1_score": 0.8}, **changes})
+
+
+def test_an_estimator_is_registered_with_what_its_sample_says(act_as: Any, pipeline: Any, author: Actor) -> None:
+    found = register(pipeline)
+    assert (str(found), found.stage, found.created_by) == ("fraud_detection 1.0.0", "development", "author")
+    assert found.metrics == {"f1_score": {"value": 0.8, "ci95": None}}
+    age, plan = found.signature["inputs"]
+    assert (age["kind"], plan["kind"], plan["levels"], plan["nullable"]) == (
+        "number",
+        "category",
+        ["basic", "full"],
+        True,
+    )
+    assert (found.signature["classes"], found.signature["positive_class"]) == (["high", "low"], "low")
+    kept = Version.objects.get()
+    assert kept.serving is not None
+    assert kept.reference is not None
+    assert len(kept.golden) == 20
+    assert selectors.model_named(author, "fraud_detection").task_type == "classification"
+
+
+def test_a_cell_that_is_run_again_registers_nothing_new(act_as: Any, pipeline: Any) -> None:
+    assert register(pipeline) == register(pipeline)
+    assert register(pipeline, config={"C": 2.0}).version == "1.1.0"
+    assert register(pipeline, version="4.0.0", tags={"why": "explicit"}).version == "4.0.0"
+
+
+def test_without_a_sample_the_inputs_are_numbers_as_the_estimator_names_them(act_as: Any) -> None:
+    forest = RandomForestRegressor(3, random_state=0).fit(FRAME[["age"]], FRAME["age"])
+    found = register(forest, sample=None)
+    assert (found.signature["task_type"], [i["name"] for i in found.signature["inputs"]]) == ("regression", ["age"])
+
+
+def test_production_waits_for_another_person_here_too(
+    act_as: Any, pipeline: Any, author: Actor, approver: Actor
+) -> None:
+    registry, found = ModelRegistry(), register(pipeline)
+    done = registry.promote_model(
+        model_name="fraud_detection", version=found.version, target_stage=ModelStage.PRODUCTION
+    )
+    assert (done.status, done.stage) == ("pending_approval", "staging")
+    request = PromotionRequest.objects.get()
+    with pytest.raises(Forbidden):
+        services.review_request(request, actor=author, decision="approve")
+    services.review_request(request, actor=approver, decision="approve")
+    (listed,) = registry.list_models(stage=ModelStage.PRODUCTION)
+    assert listed == registry.get_model("fraud_detection")
+    assert (listed.stages, listed.version_count, listed.team) == ({"production": "1.0.0"}, 1, "claims")
+    assert [stay.stage for stay in registry.get_version("fraud_detection", "1.0.0").intervals] == [
+        "development", "staging", "production",
+    ]  # fmt: skip
+    with pytest.raises(Conflict, match="is in production"):
+        registry.promote_model(model_name="fraud_detection", version="1.0.0", target_stage="archived")
+
+
+def test_comparison_and_rollback(act_as: Any, pipeline: Any, approver: Actor) -> None:
+    registry = ModelRegistry()
+    for metric in (0.8, 0.9):
+        found = register(pipeline, metrics={"f1_score": metric})
+        registry.promote_model(model_name="fraud_detection", version=found.version, target_stage="production")
+        request = PromotionRequest.objects.get(status="pending")
+        services.review_request(request, actor=approver, decision="approve")
+    compared = registry.compare("fraud_detection", "1.0.0", "1.0.1")
+    assert [(row["v1"], row["v2"], row["better"]) for row in compared.metrics] == [(0.8, 0.9, "v2")]
+    with pytest.raises(Forbidden):
+        registry.rollback("fraud_detection", reason="worse")
+    act_as(approver)
+    done = registry.rollback("fraud_detection", reason="worse")
+    assert (done.version, done.replaced) == ("1.0.0", "1.0.1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"model_obj": LogisticRegression()}, "model_obj"),
+        ({"model_obj": "a model"}, "model_obj"),
+        ({"sample": FRAME[["age"]]}, "sample"),
+        ({"sample": FRAME.assign(age=pd.Timestamp("2026-01-01"))}, "sample"),
+        ({"metrics": {"f1_score": float("nan")}}, "metrics.f1_score"),
+        ({"model_name": "Fraud Detection"}, "name"),
+        ({"version": "1"}, "version"),
+    ],
+)
+def test_what_cannot_be_registered_is_one_kind_of_error_and_leaves_nothing(
+    act_as: Any, pipeline: Any, changes: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(Invalid) as raised:
+        register(pipeline, **changes)
+    assert raised.value.errors[0].field == field
+    assert ModelRegistry().list_models() == []  # nor a model made for it
+
+
+def test_another_teams_model_is_not_there(act_as: Any, pipeline: Any) -> None:
+    register(pipeline)
+    act_as(person("otto", "ml_engineer", team="elsewhere"))
+    with pytest.raises(NotFound):
+        ModelRegistry().get_model("fraud_detection")
+    assert ModelRegistry().list_models() == []
+
+
+def test_a_config_of_any_kind_becomes_plain() -> None:
+    @dataclass
+    class Config:
+        depth: Any
+        seed: Any = None
+
+    assert plain(Config(np.int64(3), (1, 2))) == {"depth": 3, "seed": [1, 2]}
+    assert plain(None) == {}
+    assert plain({"missing": float("nan"), 3: {"inner": {1}}}) == {"missing": "nan", "3": {"inner": "{1}"}}
+
+
+SCRIPT = """
+import asyncio, sys
+from registry.model_registry import ModelRegistry, ModelStage
+from sklearn.linear_model import LogisticRegression
+
+def cell():
+    registry = ModelRegistry()
+    model = LogisticRegression().fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+    found = registry.register_model(
+        model_name="fraud_detection", model_obj=model, config={"C": 1.0}, metrics={"f1_score": 0.8}
+    )
+    done = registry.promote_model(
+        model_name="fraud_detection", version=found.version, target_stage=ModelStage.PRODUCTION
+    )
+    print(found, done.status, registry.list_models()[0].team)
+
+async def notebook():
+    cell()
+
+asyncio.run(notebook()) if sys.argv[1] == "loop" else cell()
+"""
+
+
+@pytest.mark.parametrize("place", ["plain", "loop"])
+def test_the_example_runs_in_a_fresh_process_without_set_up(place: str, tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    dropped = ("DJANGO_SETTINGS_MODULE", "DATABASE_URL", "REDIS_URL", "STEWARD_TOKEN")
+    env = {name: value for name, value in os.environ.items() if name not in dropped} | {"STEWARD_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, place], cwd=root, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "fraud_detection 1.0.0 pending_approval local\n", done.stderr
