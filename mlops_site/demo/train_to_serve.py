@@ -161,7 +161,7 @@ def _replayed(client: Client, path: str, one: dict[str, Any], scores: dict[str, 
 def _compare(report: Report, who: dict[str, Client], old: str, new: str) -> None:
     with report.step(f"{new} beside {old}") as outcome:
         answer = who["approver"].get(f"/models/{MODEL}/compare/{old}/{new}")
-        metric = next(m for m in answer["metrics"]["rows"] if m["name"] == "roc_auc")
+        metric = next(m for m in answer["metrics"] if m["name"] == "roc_auc")
         low, high = metric["ci95"]
         outcome.append(
             f"ROC AUC on the same holdout {metric['v1']:.3f} and {metric['v2']:.3f}: "
