@@ -163,7 +163,7 @@ def _judge(column: Input, value: object) -> _Verdict:
     if value is None or (value == "" and column.kind == "category"):
         if column.nullable:
             return _null(column)
-        shown = f"must be a {column.kind} but got {_shown(value)}; training had no missing value here"
+        shown = f"must be a {column.kind} but got {_shown(value)}; the data set had no missing value here"
         return 0.0, ("null", shown)
     return _number(value) if column.kind == "number" else _category(column, value)
 

@@ -45,7 +45,7 @@ def files_of(winner: Winner, rows: Rows, run: Run) -> Files:
     if hasattr(model, "n_jobs"):
         model.set_params(n_jobs=None)  # else the artifact would tell how many cores this machine has
     described = signature.infer(
-        rows.training.frame,
+        pd.concat([rows.training.frame, rows.holdout.frame]),  # what the data set had is asked for, not half of it
         rows.kinds,
         task_type=rows.task_type,
         target=rows.training.truth.tolist() if rows.classes else None,
