@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ face.ready()
 from django.db import connections  # noqa: E402  (models can be imported once Django is set up)
 
 from mlops_site.core import child, events, jobs  # noqa: E402
-from mlops_site.core.errors import Invalid  # noqa: E402
+from mlops_site.core.errors import Conflict, Invalid  # noqa: E402
 from mlops_site.core.permissions import Actor, visible  # noqa: E402
 from registry.models import RegisteredModel  # noqa: E402
 from registry.services import create_model  # noqa: E402
@@ -97,7 +97,7 @@ class TrainingPipeline:
         try:
             self._follow(run, actor, stop)
         except KeyboardInterrupt:
-            cancel_run(run, actor=actor)
+            _cancel(run, actor)
             raise
         return selectors.status(selectors.run_of(actor, run.pk))
 
@@ -110,9 +110,14 @@ class TrainingPipeline:
                     watcher = _watch(run)
                 if stop.wait(LOOK_SECS):
                     time.sleep(LOOK_SECS)
-                    cancel_run(run, actor=actor)
+                    _cancel(run, actor)
                 run = Run.objects.select_related("model__team").get(pk=run.pk)
                 show(run)
+
+
+def _cancel(run: Run, actor: Actor) -> None:
+    with suppress(Conflict):  # it has ended meanwhile
+        cancel_run(run, actor=actor)
 
 
 def _asked(config: RunConfig) -> dict[str, Any]:

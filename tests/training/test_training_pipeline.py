@@ -131,3 +131,34 @@ print(RegisteredModel.objects.filter(name="never_made").exists(), Dataset.object
         "n_trials must be a whole number from 1 to 1000 but got 0",
         "False 1",
     ]
+
+
+def test_cancelling_the_task_cancels_the_run(home: Mapping[str, str]) -> None:
+    code = f"""{CONFIG}
+import asyncio
+from training.models import Run
+
+config.n_trials = 1000
+watched = TrainingPipeline(show_progress=True)
+
+async def main():
+    task = asyncio.create_task(watched.run_training_pipeline(training_data=df, config=config))
+    while not await look_up(lambda: Run.objects.filter(trials_done__gte=1, spec__n_trials=1000).exists()):
+        await asyncio.sleep(0.2)
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError:
+        pass
+    while not await look_up(lambda: Run.objects.filter(state="cancelled").exists()):
+        await asyncio.sleep(0.2)
+
+async def look_up(look):
+    return await asyncio.get_running_loop().run_in_executor(None, look)
+
+asyncio.run(main())
+print("cancelled")
+"""
+    said = run(code, home)
+    assert "search logistic_regression" in said
+    assert "cancelled" in said.splitlines()
