@@ -77,13 +77,12 @@ def deploy_by_policy(version: Version, *, actor: Actor, gate: Mapping[str, Any])
     evidence = gather(version, {"gate": dict(gate)})
     with locked(version.model) as model:
         policy = selectors.policy(model)
-        if held := _held_back(policy, gate, failures):
+        if held := _held_back(version, policy, gate, failures):
             events.record(
                 "version.held_back", actor=actor, subject=version.subject, team=model.team.name, data={"reason": held}
             )
             return None
         assert policy is not None
-        check_move(version, Stage.STAGING)
         move(version, to=Stage.STAGING, cause=Cause.POLICY, by=policy.set_by, reason=reason, policy=policy)
         data = {"stage": str(Stage.STAGING), "cause": str(Cause.POLICY), "policy": policy.pk, "reason": reason}
         events.record("version.stage_changed", actor=actor, subject=version.subject, team=model.team.name, data=data)
@@ -95,9 +94,11 @@ def deploy_by_policy(version: Version, *, actor: Actor, gate: Mapping[str, Any])
         return Promotion("pending_approval", version, str(Stage.STAGING), request)
 
 
-def _held_back(policy: DeployPolicy | None, gate: Mapping[str, Any], failures: list[str]) -> str:
+def _held_back(version: Version, policy: DeployPolicy | None, gate: Mapping[str, Any], failures: list[str]) -> str:
     if not gate["passed"]:
         return "the gate did not pass"
+    if (stage := current_stage(version)) != Stage.DEVELOPMENT:  # the same content was registered before
+        return f"the version is in {stage} already"
     if policy is None or policy.reach == AutoDeploy.NONE:
         return "the deploy policy keeps candidates in development"
     return f"the pre-flight failed: {'; '.join(failures)}"[:1000] if failures else ""

@@ -8,6 +8,7 @@ from mlops_site.core.permissions import Actor
 from registry import services
 from registry.models import PromotionRequest, RegisteredModel, Version
 from tests.people import actor
+from tests.registry.http import Person
 from tests.registry.parts import candidate
 
 
@@ -61,3 +62,18 @@ def request_(staged: Version, author: Actor) -> PromotionRequest:
 def served(request_: PromotionRequest, approver: Actor) -> Version:
     """1.0.0, in production."""
     return services.review_request(request_, actor=approver, decision="approve").version
+
+
+@pytest.fixture
+def engineer(author: Actor) -> Person:
+    return Person(author)
+
+
+@pytest.fixture
+def decider(approver: Actor) -> Person:
+    return Person(approver)
+
+
+@pytest.fixture
+def stranger(outsider: Actor) -> Person:
+    return Person(outsider)

@@ -2,74 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import json
-import pickle
-from collections.abc import Callable
 from typing import Any
 
-import joblib
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from sklearn.linear_model import LogisticRegression
 
 from mlops_site.core.models import AuditRecord
 from mlops_site.core.permissions import Actor
-from mlops_site.stats.profile import Profile
 from registry import services
-from registry.models import Artifact, PromotionRequest, RegisteredModel, Version
+from registry.models import PromotionRequest, RegisteredModel, Version
 from tests.people import actor as person
-from tests.people import bearer
-from tests.registry.parts import SIGNATURE, artifact, candidate, into_production, user
+from tests.registry.http import API, Person
+from tests.registry.parts import candidate, into_production
 from tests.registry.test_stages import damage
-
-API = "/api/v1"
-Answer = tuple[int, Any]
-
-
-class Person:
-    """Somebody with a token, who sends and gets JSON."""
-
-    def __init__(self, actor: Actor) -> None:
-        self._client = Client(headers=bearer(user(actor)))
-
-    def get(self, path: str, **query: Any) -> Answer:
-        return self._said(self._client.get(API + path, query))
-
-    def post(self, path: str, body: Any = None, **headers: str) -> Answer:
-        sent = json.dumps({} if body is None else body)
-        return self._said(self._client.post(API + path, sent, content_type="application/json", headers=headers))
-
-    def patch(self, path: str, body: Any) -> Answer:
-        return self._said(self._client.patch(API + path, json.dumps(body), content_type="application/json"))
-
-    def upload(self, content: bytes, *, name: str = "claims", **form: Any) -> Answer:
-        file = SimpleUploadedFile("model.skops", content)
-        texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in form.items()}
-        return self._said(self._client.post(f"{API}/models/{name}/versions", {"artifact": file, **texts}))
-
-    def _said(self, response: Any) -> Answer:
-        is_problem = response.status_code >= 400
-        assert response["Content-Type"] == ("application/problem+json" if is_problem else "application/json")
-        return response.status_code, response.json()
-
-
-@pytest.fixture
-def engineer(author: Actor) -> Person:
-    return Person(author)
-
-
-@pytest.fixture
-def decider(approver: Actor) -> Person:
-    return Person(approver)
-
-
-@pytest.fixture
-def stranger(outsider: Actor) -> Person:
-    return Person(outsider)
 
 
 def test_a_model_is_made_listed_and_edited(engineer: Person, decider: Person, stranger: Person) -> None:
@@ -115,88 +61,6 @@ def test_a_wrong_filter_names_the_field(engineer: Person, query: dict[str, str])
     assert problem["errors"][0]["field"] == next(iter(query))
     assert engineer.get("/approvals", status="maybe")[0] == 422
     assert engineer.get("/models", page="nine")[0] == 404
-
-
-def test_an_upload_becomes_a_version_and_again_the_same(model: RegisteredModel, engineer: Person) -> None:
-    rows = [{"age": 30 + i, "visits": i % 5} for i in range(60)]
-    metadata = {"metrics": {"roc_auc": 0.7}, "params": {"C": 1}, "tags": {"ticket": "A-1"}, "reference": rows}
-    status, made = engineer.upload(artifact(), metadata=metadata)
-    assert (status, made["version"], made["stage"]) == (201, "1.0.0", "development")
-    assert made["metrics"] == {"roc_auc": {"value": 0.7, "ci95": None}}
-    columns = [{**column, "required": True, "nullable": False} for column in SIGNATURE["inputs"]]
-    assert made["signature"] == {**SIGNATURE, "inputs": columns}
-    assert made["artifact"]["size"] == len(artifact())
-    assert [interval["stage"] for interval in made["intervals"]] == ["development"]
-    assert set(made["intervals"][0]) == {"stage", "from", "to", "by", "reason", "cause"}
-    assert engineer.upload(artifact(), metadata=metadata)[1]["version"] == "1.0.0"
-    assert engineer.upload(artifact(1), metadata=metadata, version="3.1.0")[1]["version"] == "3.1.0"
-    kept = Version.objects.get(major=1)
-    assert kept.reference is not None
-    assert Profile.from_bytes(bytes(kept.reference)).rows == 60
-    assert [row["features"] for row in kept.golden] == rows[:20]
-    assert engineer.get("/models/claims/1.0.0")[1] == made
-
-
-def bad_pickle() -> bytes:
-    return pickle.dumps(LogisticRegression())
-
-
-def bad_joblib() -> bytes:
-    stream = io.BytesIO()
-    joblib.dump({"model": LogisticRegression()}, stream, compress=3)
-    return stream.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("content", "form", "field", "code"),
-    [
-        (bad_pickle, {}, "artifact", "pickle_refused"),
-        (bad_joblib, {}, "artifact", "pickle_refused"),
-        (lambda: b"", {}, "artifact", "empty_artifact"),
-        (lambda: b"PK\x03\x04 cut off", {}, "artifact", "damaged_archive"),
-        (artifact, {"metadata": "{"}, "metadata", "malformed"),
-        (artifact, {"metadata": '{"metrics": {"roc_auc": NaN}}'}, "metadata", "malformed"),
-        (artifact, {"metadata": {"metric": {}}}, "metadata.metric", "unknown_field"),
-        (artifact, {"metadata": {"metrics": {"roc_auc": "high"}}}, "metrics.roc_auc", "bad_metric"),
-        (artifact, {"metadata": {"signature": {"inputs": []}}}, "signature.task_type", "bad_signature"),
-        (artifact, {"metadata": {"reference": [{"age": "old", "visits": 1}]}}, "features.age", "wrong_type"),
-        (artifact, {"metadata": {"reference": []}}, "metadata.reference", "min_length"),
-        (artifact, {"version": "1.0"}, "version", "bad_version"),
-        (artifact, {"file_format": "skops"}, "file_format", "unknown_field"),
-    ],
-)
-def test_a_bad_upload_names_the_field_and_leaves_nothing(
-    model: RegisteredModel,
-    engineer: Person,
-    content: Callable[[], bytes],
-    form: dict[str, Any],
-    field: str,
-    code: str,
-) -> None:
-    status, problem = engineer.upload(content(), **form)
-    assert status == 422
-    assert (problem["errors"][0]["field"], problem["errors"][0]["code"]) == (field, code)
-    assert not Version.objects.exists()
-    assert not Artifact.objects.exists()
-
-
-def test_an_upload_too_large_is_refused_by_its_length(model: RegisteredModel, engineer: Person, settings: Any) -> None:
-    settings.MAX_UPLOAD_BYTES = 1000
-    status, problem = engineer.upload(artifact())
-    assert (status, problem["code"], problem["errors"][0]["field"]) == (413, "too_large", "artifact")
-    settings.MAX_UPLOAD_BYTES = -(16 << 20)  # the form's own allowance used up: refused before the body is read
-    assert engineer.upload(artifact())[0] == 413
-
-
-def test_uploads_are_forms_and_nothing_else_is(model: RegisteredModel, engineer: Person) -> None:
-    assert engineer.post("/models/claims/versions", {"metadata": {}})[0] == 415
-    form = engineer._client.post(f"{API}/models", {"name": "x_y", "task_type": "regression"})
-    assert form.status_code == 415
-
-
-def test_who_may_not_register_starts_no_inspection(model: RegisteredModel, decider: Person, stranger: Person) -> None:
-    assert decider.upload(b"\x80\x04 a pickle")[0] == 403  # refused for the person, not for the file
-    assert stranger.upload(artifact())[0] == 404
 
 
 def test_the_way_into_production_and_back(

@@ -162,6 +162,14 @@ def test_a_failed_preflight_holds_it_back(trained: Version, scientist: Actor) ->
     assert AuditRecord.objects.get(action="version.held_back").data["reason"].startswith("the pre-flight failed: skops")
 
 
+def test_content_that_was_registered_before_is_left_where_it_is(trained: Version, scientist: Actor) -> None:
+    first = deploy(trained, scientist)
+    assert first is not None
+    assert deploy(trained, scientist) is None
+    assert AuditRecord.objects.get(action="version.held_back").data["reason"] == "the version is in staging already"
+    assert PromotionRequest.objects.get() == first.request
+
+
 def test_a_policy_of_an_approver_decides_for_production(served: Version, scientist: Actor, approver: Actor) -> None:
     model = served.model
     policy = services.set_deploy_policy(model, actor=approver, reach="production", reason="a year without a fault")

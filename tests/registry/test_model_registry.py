@@ -29,7 +29,9 @@ from tests.people import actor as person
 from tests.registry.parts import user
 
 RANDOM = np.random.default_rng(3)
-FRAME = pd.DataFrame({"age": RANDOM.normal(50, 9, 120), "plan": RANDOM.choice(np.array(["basic", "full", None], object), 120)})
+FRAME = pd.DataFrame(
+    {"age": RANDOM.normal(50, 9, 120), "plan": RANDOM.choice(np.array(["basic", "full", None], object), 120)}
+)
 TARGET = np.where(FRAME["age"] + RANDOM.normal(0, 5, 120) > 50, "high", "low")
 
 
