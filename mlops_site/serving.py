@@ -16,6 +16,7 @@ from django.utils.functional import SimpleLazyObject
 from mlops_site.core import events
 from mlops_site.core.errors import Conflict, FieldError, Invalid, NotFound, StewardError
 from mlops_site.core.permissions import Action, Actor, require
+from mlops_site.core.prepared import Prepared
 from monitoring.models import Prediction
 from monitoring.services import Draft, answers_kept, log_answers
 from registry.artifacts.scorer import Scorer, cached
@@ -53,6 +54,22 @@ class Answers(NamedTuple):
     version: str
     arm: str
     predictions: list[Answer]
+
+
+_COLUMNS = (  # of _Chosen
+    "model_id",
+    "model__team_id",
+    "stage",
+    "version_id",
+    "version__major",
+    "version__minor",
+    "version__patch",
+    "version__threshold",
+    "version__artifact_id",
+    "version__artifact__format",
+    "version__serving_id",
+    "version__serving__format",
+)
 
 
 class _Chosen(NamedTuple):
@@ -128,8 +145,7 @@ def _check_ids(questions: Sequence[Question]) -> None:
 
 def _choose(model_name: str, actor: Actor, version: str | None) -> _Chosen:
     """Read at each request, so that no process answers with a version that has been replaced."""
-    rows = StageInterval.objects.open().filter(model__name=model_name)
-    found = _production(rows) if version is None else _pinned(rows, version)
+    found = _production(model_name) if version is None else _pinned(model_name, version)
     if found is None or not actor.may(Action.PREDICT, found.team_id):
         raise _absence(model_name, actor, version)
     if found.stage not in SERVED:
@@ -138,34 +154,25 @@ def _choose(model_name: str, actor: Actor, version: str | None) -> _Chosen:
     return found
 
 
-def _production(rows: QuerySet[StageInterval]) -> _Chosen | None:
-    return _first(rows.filter(stage=Stage.PRODUCTION))
+def _production(model_name: str) -> _Chosen | None:
+    return next((_Chosen(*row) for row in _in_stage(model_name, Stage.PRODUCTION)), None)
 
 
-def _pinned(rows: QuerySet[StageInterval], version: str) -> _Chosen | None:
+def _pinned(model_name: str, version: str) -> _Chosen | None:
     parts = _VERSION.fullmatch(version)
-    if parts is None:
-        return None
-    major, minor, patch = map(int, parts.groups())
-    return _first(rows.filter(version__major=major, version__minor=minor, version__patch=patch))
+    numbers = map(int, parts.groups()) if parts else ()
+    return next((_Chosen(*row) for row in _numbered(model_name, *numbers)), None) if parts else None
 
 
-def _first(rows: QuerySet[StageInterval]) -> _Chosen | None:
-    columns = rows.values_list(
-        "model_id",
-        "model__team_id",
-        "stage",
-        "version_id",
-        "version__major",
-        "version__minor",
-        "version__patch",
-        "version__threshold",
-        "version__artifact_id",
-        "version__artifact__format",
-        "version__serving_id",
-        "version__serving__format",
-    )
-    return next((_Chosen(*row) for row in columns[:1]), None)
+@Prepared
+def _in_stage(model_name: str, stage: str) -> QuerySet[StageInterval, tuple[Any, ...]]:
+    return StageInterval.objects.open().filter(model__name=model_name).filter(stage=stage).values_list(*_COLUMNS)
+
+
+@Prepared
+def _numbered(model_name: str, major: int, minor: int, patch: int) -> QuerySet[StageInterval, tuple[Any, ...]]:
+    rows = StageInterval.objects.open().filter(model__name=model_name).filter(version__major=major)
+    return rows.filter(version__minor=minor).filter(version__patch=patch).values_list(*_COLUMNS)
 
 
 def _absence(model_name: str, actor: Actor, version: str | None) -> StewardError:

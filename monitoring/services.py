@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import NamedTuple
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from mlops_site.core.errors import Conflict
+from mlops_site.core.prepared import insert
 from monitoring.models import Prediction
 from monitoring.selectors import first_answers
 
@@ -30,9 +32,11 @@ def log_answers(drafts: Sequence[Draft]) -> list[Prediction]:
     answered: Mapping[str, Prediction] = {}
     for _ in range(TRIES):
         fresh = [draft.row for draft in drafts if draft.row.request_id not in answered]
+        if not fresh:
+            return [answered[draft.row.request_id] for draft in drafts]
         try:
-            with transaction.atomic():
-                Prediction.objects.bulk_create(fresh)
+            with transaction.atomic() if connection.in_atomic_block else nullcontext():
+                insert(fresh)  # one statement: it is its own transaction
         except IntegrityError:
             answered = answers_kept(drafts)
         else:

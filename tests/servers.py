@@ -26,8 +26,8 @@ PORT_TRIES = 5
 
 
 @contextmanager
-def postgres() -> Iterator[str]:
-    """A fresh PostgreSQL; yields `postgresql://...` of a superuser. Not durable: fsync is off."""
+def postgres(*, durable: bool = False) -> Iterator[str]:
+    """A fresh PostgreSQL; yields `postgresql://...` of a superuser. Unless it is `durable`, fsync is off."""
     binaries = program("initdb", package="postgresql").resolve().parent
     owner = _unprivileged_user()
     password = secrets.token_hex(16)
@@ -36,7 +36,7 @@ def postgres() -> Iterator[str]:
 
         def start(port: int) -> Process:
             return start_process(
-                [binaries / "postgres", "-D", folder / "data", *_postgres_options(port, folder)],
+                [binaries / "postgres", "-D", folder / "data", *_postgres_options(port, folder, durable)],
                 log=folder / "log",
                 cwd=folder,
                 user=owner,
@@ -70,14 +70,15 @@ def _initdb(initdb: Path, folder: Path, owner: str | None, password: str) -> Non
         raise RuntimeError(f"initdb failed with status {done.returncode}:\n{done.stderr}")
 
 
-def _postgres_options(port: int, folder: Path) -> list[str]:
+def _postgres_options(port: int, folder: Path, durable: bool) -> list[str]:
+    kept = "on" if durable else "off"
     settings = {
         "port": port,
         "listen_addresses": "127.0.0.1",
         "unix_socket_directories": folder,
-        "fsync": "off",
-        "synchronous_commit": "off",
-        "full_page_writes": "off",
+        "fsync": kept,
+        "synchronous_commit": kept,
+        "full_page_writes": kept,
         "max_connections": 200,
         "timezone": "UTC",
         "log_timezone": "UTC",

@@ -139,11 +139,12 @@ def database(sqlite: Path) -> dict[str, Any]:
         return {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": str(sqlite),
+            "CONN_MAX_AGE": None,  # opening the file and, in WAL mode, closing it costs more than a whole prediction
             "OPTIONS": {
                 "timeout": 20,
                 "transaction_mode": "IMMEDIATE",
                 # without recursive triggers INSERT OR REPLACE would slip past the triggers that refuse DELETE
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; "
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; "
                 "PRAGMA recursive_triggers=ON;",
             },
         }
