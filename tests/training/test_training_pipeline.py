@@ -136,8 +136,10 @@ print(RegisteredModel.objects.filter(name="never_made").exists(), Dataset.object
 def test_cancelling_the_task_cancels_the_run(home: Mapping[str, str]) -> None:
     code = f"""{CONFIG}
 import asyncio
+from mlops_site.core import face
 from training.models import Run
 
+face.migrate()  # before anything looks for runs
 config.n_trials = 1000
 watched = TrainingPipeline(show_progress=True)
 
