@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -38,7 +39,7 @@ class Audit(ApiView):
         asked.is_valid(raise_exception=True)
         filters = {name: asked.validated_data[name] for name in asked.validated_data if not name.startswith("page")}
         pages = self.pagination_class()
-        rows: Any = pages.paginate_queryset(audit_records(self.actor, **filters), request, view=self)
+        rows: Any = pages.paginate_queryset(audit_records(self.actor, filters), request, view=self)
         return pages.get_paginated_response(serializers.AuditAnswer(rows, many=True).data)
 
 
@@ -50,7 +51,7 @@ def job_of(actor: Actor, job_id: UUID) -> Job:
     return job
 
 
-def audit_records(actor: Actor, **filters: Any) -> QuerySet[AuditRecord]:
+def audit_records(actor: Actor, filters: Mapping[str, Any]) -> QuerySet[AuditRecord]:
     """The records of the teams whose auditor the actor is; Forbidden to who is nobody's."""
     teams = Team.objects.filter(pk__in=actor.teams(Action.AUDIT_VIEW))
     if not teams:

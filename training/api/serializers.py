@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from mlops_site.core.api.serializers import StrictSerializer, TextField
@@ -41,6 +42,7 @@ class DatasetAnswer(serializers.ModelSerializer[DatasetVersion]):
         )  # fmt: skip
 
 
+@extend_schema_field({"oneOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]})
 class LabelField(serializers.Field[Any, Any, Any, Any]):
     """A class label: a text, a number or a truth value, as it stands in the data."""
 

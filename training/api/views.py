@@ -26,6 +26,7 @@ FORM_BYTES = 1 << 20  # what a form may have around its file
 
 
 class Datasets(ApiView):
+    pagination_class = Pages
     parser_classes = (MultiPartParser,)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -87,6 +88,8 @@ class Cancel(ApiView):
 
 
 class Runs(ApiView):
+    pagination_class = Pages
+
     @extend_schema(parameters=[serializers.RunFilter], responses=serializers.RunAnswer(many=True))
     def get(self, request: Request) -> Response:
         """Training runs, newest first."""

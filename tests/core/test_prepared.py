@@ -1,0 +1,71 @@
+"""Statements built once are the statements that the ORM builds."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.db.models import QuerySet
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from mlops_site.core.models import Team
+from mlops_site.core.prepared import Prepared, insert
+
+pytestmark = pytest.mark.django_db
+
+
+def named(name: str, after: Any) -> QuerySet[Team, tuple[Any, ...]]:
+    return Team.objects.filter(name=name).filter(created_at__gt=after).values_list("pk", "name")
+
+
+def test_it_answers_like_the_query_whatever_the_values() -> None:
+    before = timezone.now() - timedelta(days=1)
+    teams = [Team.objects.create(name=name) for name in ("a", "b")]
+    prepared = Prepared(named)
+    for team in teams:
+        assert prepared(team.name, before) == [(team.pk, team.name)]
+    assert prepared("a", timezone.now()) == []
+    assert prepared("' OR 1=1 --", before) == []
+
+
+def test_the_sql_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[str] = []
+
+    def counted(name: str, after: Any) -> QuerySet[Team, tuple[Any, ...]]:
+        built.append(name)
+        return named(name, after)
+
+    prepared = Prepared(counted)
+    with CaptureQueriesContext(connection) as queries:
+        for name in "abc":
+            prepared(name, timezone.now())
+    assert (built, len(queries)) == (["a"], 3)
+
+
+def test_parameters_out_of_order_are_found_at_the_first_use() -> None:
+    def swapped(name: str, after: Any) -> QuerySet[Team, tuple[Any, ...]]:
+        return Team.objects.filter(created_at__gt=after).filter(name=name).values_list("pk")
+
+    with pytest.raises(RuntimeError, match="the parameters of swapped must be used once and in order"):
+        Prepared(swapped)("a", timezone.now())
+
+
+def test_rows_are_inserted_in_one_statement_as_the_orm_would() -> None:
+    rows = [Team(pk=n, name=f"t{n}", created_at=timezone.now()) for n in range(1, 4)]
+    with CaptureQueriesContext(connection) as queries:
+        insert(rows)
+    assert len(queries) == 1
+    for row in rows:
+        found = Team.objects.get(pk=row.pk)
+        assert (found.name, found.created_at) == (row.name, row.created_at)
+        assert not row._state.adding
+
+
+def test_all_or_none() -> None:
+    Team.objects.create(pk=2, name="here")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        insert([Team(pk=1, name="new"), Team(pk=3, name="here")])
+    assert list(Team.objects.values_list("name", flat=True)) == ["here"]
