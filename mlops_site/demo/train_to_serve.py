@@ -16,6 +16,7 @@ MODEL, DATASET = "high_cost_claim", "hie_year_2"
 BATCH = 500
 SINGLES = 200
 RUN_SECS = 240
+MARGIN = 0.02  # the holdout has some 90 costly person-years: it cannot tell smaller differences from none
 
 
 def tell(report: Report, who: dict[str, Client]) -> None:
@@ -33,7 +34,7 @@ def tell(report: Report, who: dict[str, Client]) -> None:
 
 
 FIRST_SEARCH = {"model_types": ["logistic_regression", "random_forest"], "n_trials": 4, "seed": 7}
-SECOND_SEARCH = {"model_types": ["gradient_boosting", "hist_gradient_boosting"], "n_trials": 6, "seed": 8}
+SECOND_SEARCH = {"model_types": ["gradient_boosting"], "n_trials": 6, "seed": 8}
 
 
 def _upload(report: Report, who: dict[str, Client], rows: Any) -> float:

@@ -70,6 +70,7 @@ class TrainingStart(StrictSerializer):
     cv = TextField(max_length=20, required=False, help_text=", ".join(CrossValidation.values))
     metric = TextField(max_length=40, required=False)
     auto_deploy_threshold = serializers.FloatField(required=False, allow_null=True)
+    margin = serializers.FloatField(required=False)
     seed = serializers.IntegerField(required=False)
     trigger_reason = TextField(max_length=200, required=False)
 

@@ -26,7 +26,8 @@ SLICE_LEVELS = 20  # a feature with at most so many values makes slices
 
 def judged(run: Run, winner: Winner, rows: Rows, serving: Version | None) -> dict[str, Any]:
     """The verdict as JSON: "passed", the checks, the policy, and which version was the champion (or null)."""
-    policy = gate.Policy(run.spec["metric"], threshold=run.spec["auto_deploy_threshold"], seed=run.seed)
+    spec = run.spec
+    policy = gate.Policy(spec["metric"], threshold=spec["auto_deploy_threshold"], margin=spec["margin"], seed=run.seed)
     said = evaluate.predicted(winner.pipeline, rows.holdout.frame, rows.classes)
     challenger = evaluate.judged(said, rows.holdout.truth, rows.classes, threshold=winner.threshold)
     champion, problem = (None, "") if serving is None else _scored(serving, rows)

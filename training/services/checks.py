@@ -47,6 +47,9 @@ def _numbers(config: RunConfig) -> Iterator[FieldError]:
     if type(config.hyperparameter_optimization) is not bool:
         got = config.hyperparameter_optimization
         yield _wrong("hyperparameter_optimization", f"must be true or false but got {got!r:.80}")
+    margin: Any = config.margin
+    if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin < float("inf"):
+        yield _wrong("margin", f"must be a finite number of at least 0 but got {margin!r:.80}", "out_of_range")
     threshold: Any = config.auto_deploy_threshold
     if threshold is None:
         return

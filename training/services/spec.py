@@ -37,6 +37,7 @@ def completed(config: RunConfig, *, model: RegisteredModel, version: DatasetVers
         "cv_folds": config.cv_folds,
         "metric": config.metric or _default_metric(task_type, labels),
         "auto_deploy_threshold": config.auto_deploy_threshold,
+        "margin": float(config.margin),
     }
 
 

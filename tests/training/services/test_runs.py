@@ -42,6 +42,7 @@ def test_a_request_is_completed_from_the_model_and_the_data_set(
         "cv_folds": 5,
         "metric": "roc_auc",
         "auto_deploy_threshold": 0.7,
+        "margin": 0.01,
     }
     assert run.trials_total == 80
     assert len(run.lock_digest) == 64
@@ -81,6 +82,8 @@ def test_a_positive_class_is_found_whatever_its_spelling(
         ("seed", -1),
         ("seed", 2**32),
         ("auto_deploy_threshold", 1.01),
+        ("margin", -0.01),
+        ("margin", float("inf")),
         ("auto_deploy_threshold", float("nan")),
         ("hyperparameter_optimization", "yes"),
         ("metric", "rmse"),
