@@ -8,14 +8,16 @@ from celery import Celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mlops_site.settings")
 
-from django.conf import settings  # noqa: E402  (settings need the variable above)
+from django.conf import settings  # settings need the variable above
 
 app = Celery("steward")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "system: sweep jobs": {
-        "task": "core.sweep_jobs", "schedule": settings.JOB_SWEEP_SECS, "options": {"expires": settings.JOB_SWEEP_SECS},
+        "task": "core.sweep_jobs",
+        "schedule": settings.JOB_SWEEP_SECS,
+        "options": {"expires": settings.JOB_SWEEP_SECS},
     },
     "system: write audit checkpoint": {"task": "core.write_checkpoint", "schedule": 3600.0},
     "system: delete old answers": {"task": "core.delete_old_answers", "schedule": 3600.0},

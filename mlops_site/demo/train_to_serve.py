@@ -72,6 +72,7 @@ def _train(report: Report, who: dict[str, Client], title: str, search: dict[str,
             "cv": "group",
             "cv_folds": 4,
             "metric": "roc_auc",
+            "margin": MARGIN,
             "trigger_reason": "demo",
             **search,
         }
