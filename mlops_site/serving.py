@@ -22,10 +22,10 @@ from monitoring.services import Draft, answers_kept, log_answers
 from registry.artifacts.scorer import Scorer, cached
 from registry.choices import Stage
 from registry.models import RegisteredModel, StageInterval, Version
+from registry.models.version import parts_of
 
 ARM = "production"
 SERVED = (Stage.PRODUCTION, Stage.STAGING)
-_VERSION = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})", re.ASCII)
 
 
 class Question(NamedTuple):
@@ -159,9 +159,8 @@ def _production(model_name: str) -> _Chosen | None:
 
 
 def _pinned(model_name: str, version: str) -> _Chosen | None:
-    parts = _VERSION.fullmatch(version)
-    numbers = map(int, parts.groups()) if parts else ()
-    return next((_Chosen(*row) for row in _numbered(model_name, *numbers)), None) if parts else None
+    parts = parts_of(version)
+    return next((_Chosen(*row) for row in _numbered(model_name, *parts)), None) if parts else None
 
 
 @Prepared

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import register_converter
 
 from registry.models.model import MODEL_NAME
+from registry.models.version import VERSION_NUMBER
 
 
 class ModelName:
@@ -20,9 +21,9 @@ class ModelName:
 
 
 class VersionNumber(ModelName):
-    """`1.20.3`: three numbers without leading zeros."""
+    """`1.20.3`"""
 
-    regex = r"(?:0|[1-9][0-9]{0,8})\.(?:0|[1-9][0-9]{0,8})\.(?:0|[1-9][0-9]{0,8})"
+    regex = VERSION_NUMBER
 
 
 register_converter(ModelName, "model")

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import re
+
 from django.db import models
 from django.utils import timezone
 
 from mlops_site.core.models import User
-from registry.choices import ArtifactFormat, Stage
+from registry.choices import ArtifactFormat
 from registry.models.model import RegisteredModel
+
+_PART = r"(?:0|[1-9][0-9]{0,8})"
+VERSION_NUMBER = rf"{_PART}\.{_PART}\.{_PART}"  # without leading zeros: a version has one spelling
+
+
+def parts_of(number: str) -> tuple[int, int, int] | None:
+    """Major, minor and patch of a number written like 1.20.3; None for any other text.
+
+    >>> parts_of("1.20.3"), parts_of("01.2.3")
+    ((1, 20, 3), None)
+    """
+    if not re.fullmatch(VERSION_NUMBER, number):
+        return None
+    major, minor, patch = map(int, number.split("."))
+    return major, minor, patch
 
 
 class Artifact(models.Model):
@@ -85,7 +102,3 @@ class Version(models.Model):
     @property
     def subject(self) -> str:
         return f"version:{self.model.name}@{self.number}"
-
-    @property
-    def is_in_production(self) -> bool:
-        return self.stage == Stage.PRODUCTION

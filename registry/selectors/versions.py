@@ -8,7 +8,7 @@ from mlops_site.core.errors import NotFound
 from registry.artifacts.schema import json_schema, sample_row
 from registry.artifacts.signature import Signature
 from registry.models import RegisteredModel, Version
-from registry.models.version import VersionQuerySet
+from registry.models.version import VersionQuerySet, parts_of
 from registry.selectors.stages import in_production
 
 _HEAVY = ("reference", "golden")
@@ -23,15 +23,11 @@ def versions(model: RegisteredModel) -> VersionQuerySet:
 
 def version_numbered(model: RegisteredModel, number: str) -> Version:
     """The version written as `1.2.0`, with its stage; NotFound if the model has none of that number."""
-    parts = number.split(".")
-    is_number = len(parts) == 3 and all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts)
     found = None
-    if is_number:
-        major, minor, patch = map(int, parts)
-        found = (
-            versions(model).filter(major=major, minor=minor, patch=patch).select_related("serving", "holdout").first()
-        )
-    if found is None or found.number != number:
+    if parts := parts_of(number):
+        rows = versions(model).select_related("serving", "holdout")
+        found = rows.filter(**dict(zip(("major", "minor", "patch"), parts, strict=True))).first()
+    if found is None:
         raise NotFound(f"{model.name} has no version {number[:40]!r}", code="unknown_version")
     return found
 

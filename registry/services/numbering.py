@@ -1,14 +1,12 @@
-"""Semantic numbers of versions (DESIGN 3): what changed since the highest version says which part rises."""
+"""Semantic numbers of versions: what changed since the highest version says which part rises."""
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from mlops_site.core.errors import Conflict, FieldError, Invalid
 from registry.models import Version
-
-_NUMBER = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})")
+from registry.models.version import parts_of
 
 
 class Number(NamedTuple):
@@ -35,11 +33,11 @@ def parse(text: str) -> Number:
     >>> parse("1.20.3")
     Number(major=1, minor=20, patch=3)
     """
-    match = _NUMBER.fullmatch(text)
-    if match is None:
+    parts = parts_of(text)
+    if parts is None:
         message = f"version must be written like 1.2.0 but got {text[:80]!r}"
         raise Invalid(message, code="bad_version", errors=[FieldError("version", "bad_version", message)])
-    return Number(*(int(part) for part in match.groups()))
+    return Number(*parts)
 
 
 def number_of(version: Version) -> Number:
