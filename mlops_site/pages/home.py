@@ -42,15 +42,12 @@ class HomePage(Page):
             "who": _teams(self.actor),
             "waiting": waiting,
             "failed": failed,
-            "asked": [r for r in selectors.requests(self.actor, status="pending")[:50] if r.requester_id == self._me()],
+            "asked": selectors.requests(self.actor, status="pending").filter(requester=self.actor.user)[:SHOWN],
             "runs": training.runs(self.actor)[:SHOWN],
             "ended": _ended(self.actor),
             "traffic": traffic.last_day(*models),
             "lines": sorted(lines, key=lambda line: (line.production is None, line.model.name)),
         }
-
-    def _me(self) -> int | None:
-        return self.actor.user.pk if self.actor.user else None
 
     def _failed(self) -> Any:
         """My runs that failed since yesterday: somebody must look at them, and that is me."""

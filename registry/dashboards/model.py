@@ -57,7 +57,8 @@ class _ModelForm(FormPage):
         return {"crumbs": [("Models", reverse("models")), (model, back)], "back": back, **self.words(found)}
 
     def words(self, model: RegisteredModel) -> dict[str, Any]:
-        raise NotImplementedError
+        """Title, question and answer of the page."""
+        return {}
 
 
 class RollbackPage(_ModelForm):

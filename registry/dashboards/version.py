@@ -27,7 +27,7 @@ class VersionPage(Page):
         model, number = self.kwargs["model"], self.kwargs["number"]
         version = version_of(self.actor, model, number)
         team = version.model.team_id
-        requests = [r for r in selectors.requests(self.actor, model=version.model) if r.version_id == version.pk]
+        requests = list(selectors.requests(self.actor, model=version.model).filter(version=version))
         return {
             "title": str(version),
             "version": version,
@@ -61,7 +61,8 @@ class _VersionForm(FormPage):
         return {"crumbs": crumbs, "back": self.back(version), **self.words(version)}
 
     def words(self, version: Version) -> dict[str, Any]:
-        raise NotImplementedError
+        """Title, question and answer of the page."""
+        return {}
 
     @staticmethod
     def back(version: Version) -> str:
