@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from mlops_site.core.api.parsers import load_json
-from mlops_site.core.api.serializers import StrictSerializer, TextField
+from mlops_site.core.api.serializers import FiniteField, StrictSerializer, TextField
 from mlops_site.core.errors import StewardError
 
 MAX_METADATA = 8 * 2**20  # characters
@@ -69,7 +69,7 @@ class Metadata(StrictSerializer):
     reference = serializers.ListField(
         child=serializers.DictField(), required=False, min_length=1, max_length=MAX_REFERENCE_ROWS
     )
-    threshold = serializers.FloatField(required=False)
+    threshold = FiniteField(required=False)
 
 
 class VersionUpload(StrictSerializer):

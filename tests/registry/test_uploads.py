@@ -61,6 +61,7 @@ def bad_joblib() -> bytes:
         (artifact, {"metadata": {"signature": {"inputs": []}}}, "signature.task_type", "bad_signature"),
         (artifact, {"metadata": {"reference": [{"age": "old", "visits": 1}]}}, "features.age", "wrong_type"),
         (artifact, {"metadata": {"reference": []}}, "metadata.reference", "min_length"),
+        (artifact, {"metadata": {"threshold": True}}, "metadata.threshold", "not_finite"),
         (artifact, {"version": "1.0"}, "version", "bad_version"),
         (artifact, {"file_format": "skops"}, "file_format", "unknown_field"),
     ],

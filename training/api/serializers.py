@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from mlops_site.core.api.serializers import StrictSerializer, TextField
+from mlops_site.core.api.serializers import FiniteField, StrictSerializer, TextField
 from mlops_site.core.choices import JobState
 from training.choices import CrossValidation
 from training.models import DatasetVersion
@@ -69,8 +69,8 @@ class TrainingStart(StrictSerializer):
     cv_folds = serializers.IntegerField(required=False)
     cv = TextField(max_length=20, required=False, help_text=", ".join(CrossValidation.values))
     metric = TextField(max_length=40, required=False)
-    auto_deploy_threshold = serializers.FloatField(required=False, allow_null=True)
-    margin = serializers.FloatField(required=False)
+    auto_deploy_threshold = FiniteField(required=False, allow_null=True)
+    margin = FiniteField(required=False)
     seed = serializers.IntegerField(required=False)
     trigger_reason = TextField(max_length=200, required=False)
 

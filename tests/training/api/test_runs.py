@@ -65,6 +65,8 @@ def test_a_running_run_shows_its_progress_and_its_log(client: Client) -> None:
         ({"features": ["nothing"]}, 422, "features"),
         ({"search_space": {"random_forest": {"depth": 1}}}, 422, "search_space.random_forest"),
         ({"auto_deploy_threshold": 2}, 422, "auto_deploy_threshold"),
+        ({"auto_deploy_threshold": True}, 422, "auto_deploy_threshold"),
+        ({"margin": False}, 422, "margin"),
         ({"positive_class": {"a": 1}}, 422, "positive_class"),
         ({"lable": 1}, 422, "lable"),
         ({"dataset": "../hie"}, 400, "dataset"),
