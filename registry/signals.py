@@ -5,6 +5,4 @@ from django.dispatch import Signal
 version_registered = Signal()  # sender=Version, version
 stage_changed = Signal()  # sender=Version, version, stage, before, cause
 request_filed = Signal()  # sender=PromotionRequest, request
-request_decided = (
-    Signal()
-)  # sender=PromotionRequest, request (approved, rejected, changes requested, withdrawn or void)
+request_decided = Signal()  # sender=PromotionRequest, request: by people, withdrawn or void

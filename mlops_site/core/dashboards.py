@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -56,14 +57,16 @@ class FormPage(Page):
     http_method_names = ["get", "head", "post"]
     template_name = "core/form.html"
     form_class: ClassVar[type[forms.Form]] = forms.Form
+    file_field: ClassVar[str] = ""  # of a form with a file: see core.bodies
     button: ClassVar[str] = "Save"
 
     def form_options(self) -> dict[str, Any]:
         """Arguments of the form beyond what was sent."""
         return {}
 
+    @abstractmethod
     def save(self, form: Any) -> str | HttpResponse:
-        raise NotImplementedError
+        """Call one service; answer where to go next, or the page that shows what came of it."""
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         form = kwargs.get("form") or self.form_class(**self.form_options())

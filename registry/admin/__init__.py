@@ -27,12 +27,10 @@ class PromotionRequestAdmin(TeamAdmin):
     search_fields = ("model__name", "requester__username", "reason")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PromotionRequest]:
-        """What waits comes first."""
-        rows = selectors.requests(actor_of(request))
-        waits = Case(When(status=RequestStatus.PENDING, then=Value(0)), default=Value(1))
-        return rows.order_by(waits, "-created_at", "-pk")
+        return selectors.requests(actor_of(request))
 
     def get_ordering(self, request: HttpRequest) -> tuple[Any, ...]:
+        """What waits comes first."""
         return (Case(When(status=RequestStatus.PENDING, then=Value(0)), default=Value(1)), "-created_at", "-pk")
 
     def change_view(
