@@ -21,7 +21,7 @@ _lock = threading.Lock()
 
 
 def ready() -> None:
-    """Set Django up for the caller, once; embedded, also bring the database up to date. Importing a face calls it."""
+    """Set Django up for the caller, once. Importing a face calls it."""
     import django
     from django.apps import apps
 
