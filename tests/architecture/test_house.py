@@ -1,4 +1,4 @@
-"""The size budget of DESIGN and the rules of the lock, read from the files in the repository."""
+"""The size budget and the rules of the lock, read from the files in the repository."""
 
 from __future__ import annotations
 
