@@ -141,7 +141,7 @@ def steward(folder: Path, rows: list[dict[str, float]], engine: str, env: dict[s
         "AUDIT_KEY": key,
     }
     subprocess.run([ROOT / "deploy/start", "prepare"], env={**os.environ, **env}, check=True)
-    command = [sys.executable, "-m", "benchmarks.predict", "--register", folder]
+    command = [sys.executable, "-m", "benchmarks.predict", "--register", str(folder)]
     said = subprocess.run(command, env={**os.environ, **env}, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     headers = {"Authorization": f"Bearer {said.stdout.split()[-1]}", "Content-Type": "application/json"}
     with start(["deploy/start", "web"], home / "web.log", port, "/livez", env):
