@@ -10,8 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import requests
-
 from mlops_site.core import face
 from mlops_site.demo import people, stack, train_to_serve
 from mlops_site.demo.client import Client, StepFailed
@@ -33,7 +31,7 @@ def main() -> int:
             report.console.print(f"All steps held, in {time.monotonic() - started:.0f} s.")
             if not options.exit:
                 _stay(report, made, site)
-    except (StepFailed, requests.RequestException) as failure:
+    except Exception as failure:  # whatever it is, the person sees how far the story came and where it broke
         report.table()
         report.failed(failure)
         return 1

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from mlops_site.demo.client import StepFailed
 from mlops_site.demo.people import Person
 
 
@@ -20,7 +21,7 @@ class Report:
     def __init__(self) -> None:
         self.console = Console(highlight=False, soft_wrap=True)
         self.rows: list[tuple[str, str, float]] = []
-        self.current = ""
+        self.current = "Set-up"
 
     @contextmanager
     def step(self, title: str) -> Iterator[list[str]]:
@@ -56,7 +57,8 @@ class Report:
 
     def failed(self, failure: Exception) -> None:
         self.console.print(f"[bold red]Failed at “{self.current}”:[/bold red]")
-        self.console.print(str(failure), markup=False)
+        kind = "" if isinstance(failure, StepFailed) else f"{type(failure).__name__}: "
+        self.console.print(f"{kind}{failure}", markup=False)
 
     def logins(self, people: dict[str, Person], address: str) -> None:
         table = Table(title=f"Log in at {address} (passwords are shown this once)")
