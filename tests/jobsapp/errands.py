@@ -51,6 +51,13 @@ def hang(errand: Errand, rest: str) -> None:
     time.sleep(300)
 
 
+def first(errand: Errand, order: str) -> None:
+    """The order, but in the first attempt only."""
+    if errand.attempt == 1:
+        verb, _, rest = order.partition(" ")
+        ORDERS[verb](errand, rest)
+
+
 def eat(errand: Errand, megabytes: str) -> None:
     food = bytearray(int(megabytes) * 2**20)
     food[::4096] = b"x" * len(food[::4096])
@@ -65,4 +72,4 @@ def fail(errand: Errand, detail: str) -> None:
     raise ZeroDivisionError(detail)
 
 
-ORDERS = {f.__name__: f for f in (reach, succeed, spawn, crash, leave, hang, eat, refuse, fail)}
+ORDERS = {f.__name__: f for f in (reach, succeed, spawn, crash, leave, hang, first, eat, refuse, fail)}
