@@ -57,7 +57,7 @@ class FormPage(Page):
     http_method_names = ["get", "head", "post"]
     template_name = "core/form.html"
     form_class: ClassVar[type[forms.Form]] = forms.Form
-    file_field: ClassVar[str] = ""  # of a form with a file: see core.bodies
+    file_field: ClassVar[str] = ""  # of a form with a file: see core.intake
     button: ClassVar[str] = "Save"
 
     def form_options(self) -> dict[str, Any]:

@@ -67,6 +67,10 @@ class Conflict(StewardError):
     status, title, default_code = 409, "Wrong state", "conflict"
 
 
+class LengthRequired(StewardError):
+    status, title, default_code = 411, "Length required", "length_required"
+
+
 class TooLarge(StewardError):
     status, title, default_code = 413, "Too large", "too_large"
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.conf import settings
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -18,18 +16,11 @@ from registry import selectors, services
 from registry.api import answers, serializers
 from registry.api.views import listed, valid
 
-FORM_BYTES = 16 << 20  # what a form may have around its file
-
 
 class Versions(ApiView):
     pagination_class = Pages
     parser_classes = (MultiPartParser,)
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Refuse by the declared length, before anything parses the body (a session's CSRF check does)."""
-        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.MAX_UPLOAD_BYTES + FORM_BYTES:
-            raise _too_large()
-        super().initial(request, *args, **kwargs)
+    file_field = "artifact"
 
     @extend_schema(parameters=[serializers.PageFilter], responses=answers.VersionLine(many=True))
     def get(self, request: Request, name: str) -> Response:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -19,21 +18,13 @@ from training import selectors
 from training.api import serializers
 from training.models import Run
 from training.services import cancel_run, create_dataset_version, request_run
-from training.services.datasets import too_large
 from training.tasks import ring
-
-FORM_BYTES = 1 << 20  # what a form may have around its file
 
 
 class Datasets(ApiView):
     pagination_class = Pages
     parser_classes = (MultiPartParser,)
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Refuse by the declared length, before anything parses the body (a session's CSRF check does)."""
-        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.MAX_UPLOAD_BYTES + FORM_BYTES:
-            raise too_large(settings.MAX_UPLOAD_BYTES)
-        super().initial(request, *args, **kwargs)
+    file_field = "file"
 
     @extend_schema(responses=serializers.DatasetAnswer(many=True))
     def get(self, request: Request) -> Response:

@@ -53,6 +53,7 @@ def _version(actor: Actor, reference: str) -> DatasetVersion:
 class UploadPage(FormPage):
     title = "Upload a data set"
     form_class = DatasetForm
+    file_field = "file"
     button = "Upload and check"
 
     def _teams(self) -> list[str]:
