@@ -204,3 +204,17 @@ def test_lineage_of_another_system_is_shown_without_a_link(model: RegisteredMode
     said = client_of(author).get(reverse("version", args=["claims", "1.0.0"])).content.decode()
     assert "not/a run" in said
     assert 'href="/runs/not' not in said
+
+
+@pytest.mark.parametrize(
+    ("lineage", "said"),
+    [({}, "this version was not trained here"), ({"run": "6664552d"}, "the page of the run has it")],
+    ids=["an upload", "a run"],
+)
+def test_a_request_without_a_verdict_of_the_gate_says_why(
+    model: RegisteredModel, author: Actor, lineage: dict[str, str], said: str
+) -> None:
+    version = services.register_version(model, actor=author, candidate=candidate(lineage=lineage))
+    services.move_stage(version, actor=author, target_stage="staging", reason="ready")
+    request = services.request_promotion(version, actor=author, reason="better")
+    assert said in client_of(author).get(page_of(request)).content.decode()
