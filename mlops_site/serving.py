@@ -145,7 +145,8 @@ def _check_ids(questions: Sequence[Question]) -> None:
 
 def _choose(model_name: str, actor: Actor, version: str | None) -> _Chosen:
     """Read at each request, so that no process answers with a version that has been replaced."""
-    found = _production(model_name) if version is None else _pinned(model_name, version)
+    rows = _in_stage(model_name, Stage.PRODUCTION) if version is None else _pinned(model_name, version)
+    found = next((_Chosen(*row) for row in rows), None)
     if found is None or not actor.may(Action.PREDICT, found.team_id):
         raise _absence(model_name, actor, version)
     if found.stage not in SERVED:
@@ -154,13 +155,9 @@ def _choose(model_name: str, actor: Actor, version: str | None) -> _Chosen:
     return found
 
 
-def _production(model_name: str) -> _Chosen | None:
-    return next((_Chosen(*row) for row in _in_stage(model_name, Stage.PRODUCTION)), None)
-
-
-def _pinned(model_name: str, version: str) -> _Chosen | None:
+def _pinned(model_name: str, version: str) -> list[tuple[Any, ...]]:
     parts = parts_of(version)
-    return next((_Chosen(*row) for row in _numbered(model_name, *parts)), None) if parts else None
+    return _numbered(model_name, *parts) if parts else []
 
 
 @Prepared

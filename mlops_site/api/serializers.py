@@ -48,18 +48,20 @@ class AuditFilter(StrictSerializer):
 
 class PredictRow(StrictSerializer):
     features = serializers.DictField(help_text="as GET /models/{name}/schema says")
-    request_id = TextField(max_length=128, required=False, help_text="repeated, it gets the first answer")
-    unit_id = TextField(max_length=128, required=False)
+    request_id = TextField(
+        max_length=128, required=False, allow_null=True, help_text="repeated, it gets the first answer"
+    )
+    unit_id = TextField(max_length=128, required=False, allow_null=True)
 
 
 class PredictOne(PredictRow):
-    version = TextField(max_length=40, required=False, help_text="one in staging or production")
+    version = TextField(max_length=40, required=False, allow_null=True, help_text="one in staging or production")
     dry_run = serializers.BooleanField(required=False, help_text="answer without logging")
 
 
 class PredictMany(StrictSerializer):
     rows = serializers.ListField(child=PredictRow(), min_length=1, max_length=1_000)
-    version = TextField(max_length=40, required=False)
+    version = TextField(max_length=40, required=False, allow_null=True)
     dry_run = serializers.BooleanField(required=False)
 
 
