@@ -214,5 +214,6 @@ UNFOLD = {
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda request: "/static/css/steward.css"],
+    "LOGIN": {"form": "mlops_site.core.forms.LoginForm"},
     "SIDEBAR": {"show_search": False, "navigation": "mlops_site.pages.navigation.sidebar"},
 }

@@ -11,7 +11,9 @@ import django.contrib.auth.admin  # noqa: F401
 import django_celery_beat.admin  # noqa: F401
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.models import Group
+from django.core.exceptions import SuspiciousOperation, ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -46,6 +48,20 @@ class TeamAdmin(ModelAdmin):  # type: ignore[misc]
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request)
         return visible(actor_of(request), rows, team=self.team_path, action=self.needed)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """The filters that the page shows: Django would take any lookup of any column, regular expressions too."""
+        return lookup in {f"{name}__exact" for name in self.list_filter}
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """Django looks for whatever was sent as a key."""
+        key = self.model._meta.pk
+        try:
+            for sent in request.POST.getlist(ACTION_CHECKBOX_NAME):
+                key.run_validators(key.to_python(sent))
+        except ValidationError as error:
+            raise SuspiciousOperation("what was chosen is no key") from error
+        return super().response_action(request, queryset)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_authenticated and actor_of(request).teams(self.needed))

@@ -5,10 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.core.validators import MaxLengthValidator
+from unfold.forms import AuthenticationForm
 
 from mlops_site.core.choices import Role
 from mlops_site.core.models import Team, User
 from mlops_site.core.permissions import Action, Actor
+
+
+class LoginForm(AuthenticationForm):  # type: ignore[misc]
+    """Django's own says how long a name may be to the browser only, and django-axes writes down what was sent."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field, length in (("username", 150), ("password", 4096)):
+            self.fields[field].validators.append(MaxLengthValidator(length))
 
 
 class PersonForm(forms.Form):
