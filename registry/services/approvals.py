@@ -195,6 +195,8 @@ def withdraw_request(request: PromotionRequest, *, actor: Actor, comment: str = 
             raise refused(
                 actor, detail, action="promotion.withdraw", subject=row.subject, team=team, code="not_requester"
             )
+        if actor.scopes is not None:  # a person who has changed roles still takes back what is theirs
+            require(actor, Action.PROMOTION_REQUEST, row.model.team, subject=row.subject)
         if row.status != RequestStatus.PENDING:
             raise Conflict(
                 f"request {row.pk} is {row.get_status_display()}; only a pending one is withdrawn",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mlops_site.core.errors import Conflict, Forbidden, Invalid, NotFound
 from mlops_site.core.models import AuditRecord, Membership
-from mlops_site.core.permissions import Actor
+from mlops_site.core.permissions import Action, Actor
 from registry import selectors, services
 from registry.models import PromotionRequest, RegisteredModel, Review, Version
 from registry.services.intervals import current_stage
@@ -135,6 +137,14 @@ def test_withdrawn_by_the_requester_only(request_: PromotionRequest, author: Act
     assert services.withdraw_request(request_, actor=author).status == "withdrawn"
     with pytest.raises(Conflict):
         services.withdraw_request(request_, actor=author)
+
+
+def test_a_token_without_the_scope_withdraws_nothing(request_: PromotionRequest, author: Actor) -> None:
+    narrow = replace(author, scopes=frozenset({Action.VIEW}))
+    with pytest.raises(Forbidden, match="scopes leave it out"):
+        services.withdraw_request(request_, actor=narrow)
+    request_.refresh_from_db()
+    assert request_.status == "pending"
 
 
 def test_one_request_at_a_time(request_: PromotionRequest, author: Actor) -> None:
