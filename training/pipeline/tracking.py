@@ -11,6 +11,7 @@ import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 from django.conf import settings
 
@@ -151,6 +152,9 @@ def _metrics(values: dict[str, dict[str, Any]]) -> list[Any]:
 
 
 def _url(experiment: str, run_id: str) -> str:
-    """Where a person reads it; nothing for a tracking store that is a plain database."""
-    address = settings.MLFLOW_TRACKING_URI.rstrip("/")
-    return f"{address}/#/experiments/{experiment}/runs/{run_id}" if address.startswith("http") else ""
+    """Where a person reads it, without the password that we log in with; nothing for a plain database."""
+    address = urlsplit(settings.MLFLOW_TRACKING_URI.rstrip("/"))
+    if not address.scheme.startswith("http"):
+        return ""
+    public = address._replace(netloc=address.netloc.rpartition("@")[2]).geturl()
+    return f"{public}/#/experiments/{experiment}/runs/{run_id}"

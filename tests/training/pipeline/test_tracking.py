@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from django.conf import settings
 from django.test import override_settings
 from mlflow import MlflowClient
 
 from training import selectors
 from training.models import DatasetVersion, Run
-from training.pipeline.tracking import Record, Tracking
+from training.pipeline.tracking import Record, Tracking, _url
 
 Train = Callable[..., Run]
 UNREACHABLE = "http://127.0.0.1:9"
@@ -48,3 +49,16 @@ def test_an_unreachable_mlflow_is_a_line_in_the_log(train: Train, dataset: Datas
     assert run.state == "succeeded"
     assert run.mlflow == {}
     assert any("MLflow has no record of this run" in line for line in selectors.log_of(run))
+
+
+@pytest.mark.parametrize(
+    ("store", "shown"),
+    [
+        ("https://steward:secret@mlflow.example:5000/", "https://mlflow.example:5000/#/experiments/3/runs/r"),
+        ("http://127.0.0.1:5000/base", "http://127.0.0.1:5000/base/#/experiments/3/runs/r"),
+        ("postgresql://mlflow:secret@db/mlflow", ""),
+    ],
+)
+def test_the_link_to_mlflow_tells_no_password(store: str, shown: str) -> None:
+    with override_settings(MLFLOW_TRACKING_URI=store):
+        assert _url("3", "r") == shown
