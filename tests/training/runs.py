@@ -41,7 +41,7 @@ GATE: dict[str, Any] = {
             "level": "pass",
             "passed": True,
             "values": {"estimate": 0.013},
-            "message": "Against the champion roc_auc improves by +0.0130 (95 % interval +0.0060 to +0.0200); "
+            "message": "Against the champion the gain in roc_auc is +0.0130 (95 % interval +0.0060 to +0.0200); "
             "to be no worse the lower end must lie above -0.0100.",
         },
         {

@@ -153,7 +153,7 @@ def _comparison(challenger: ScoredRows, champion: ScoredRows, policy: Policy, gr
     superior = policy.need == "superior"
     bound = 0.0 if superior else -policy.margin
     message = (
-        f"Against the champion {policy.metric} improves by {gain.estimate:+.4f} ({_range(gain, sign='+')}); "
+        f"Against the champion the gain in {policy.metric} is {gain.estimate:+.4f} ({_range(gain, sign='+')}); "
         f"to be {'better' if superior else 'no worse'} the lower end must lie above {bound:+.4f}."
     )
     values = {**_values(gain), "need": policy.need, "bound": bound, "p_value": gain.p_value}
@@ -168,7 +168,7 @@ def _calibration(challenger: ScoredRows, champion: ScoredRows, policy: Policy, g
     except ValueError as problem:
         return _uncomputable("calibration", problem)
     message = (
-        f"The Brier score improves by {gain.estimate:+.4f} ({_range(gain, sign='+')}); "
+        f"The gain in the Brier score is {gain.estimate:+.4f} ({_range(gain, sign='+')}); "
         "it is worse only if the whole interval lies below 0."
     )
     return Check("calibration", _level(gain.upper >= 0), message, _values(gain))
