@@ -1,5 +1,6 @@
 """The registry's figures, from plain numbers."""
 
+from html import escape
 from typing import NamedTuple
 
 import plotly.graph_objects as go
@@ -19,7 +20,7 @@ class MetricHistory(NamedTuple):
 
 def history_figure(info: MetricHistory) -> go.Figure:
     """A point per version with its interval."""
-    figure = go.Figure()
+    figure, name = go.Figure(), escape(info.metric, quote=False)  # Plotly takes text for HTML, links included
     error = {
         "type": "data",
         "symmetric": False,
@@ -32,7 +33,7 @@ def history_figure(info: MetricHistory) -> go.Figure:
         x=info.numbers,
         y=info.values,
         mode="markers",
-        name=info.metric,
+        name=name,
         marker={"color": BLUE, "size": 9},
         error_y=error,
     )
@@ -42,6 +43,6 @@ def history_figure(info: MetricHistory) -> go.Figure:
         margin={"l": 56, "r": 12, "t": 12, "b": 40},
         showlegend=False,
         xaxis={"type": "category", "title": {"text": "version"}},
-        yaxis={"title": {"text": info.metric.replace("_", " ")}},
+        yaxis={"title": {"text": name.replace("_", " ")}},
     )
     return figure

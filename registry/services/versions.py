@@ -22,6 +22,8 @@ from registry.services.numbering import Number, explicit, following
 from registry.signals import version_registered
 
 MAX_METRIC = 1e300
+MAX_NAME = 80  # of a metric
+MAX_SAID = 256 * 1024  # characters of JSON; a list shows it for each version
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,8 +122,8 @@ def _fields(model: RegisteredModel, candidate: Candidate) -> dict[str, Any]:
         "signature": signature.to_json(),
         "signature_digest": signature.interface_digest,
         "config_digest": events.digest_of(plain_json("config", config)),
-        "metrics": plain_json("metrics", normal_metrics(candidate.metrics)),
-        "params": plain_json("params", candidate.params),
+        "metrics": _said("metrics", normal_metrics(candidate.metrics)),
+        "params": _said("params", candidate.params),
         "threshold": float(candidate.threshold),
         "data_digest": candidate.data_digest,
         "golden": candidate.golden,
@@ -129,8 +131,17 @@ def _fields(model: RegisteredModel, candidate: Candidate) -> dict[str, Any]:
         "importance": plain_json("importance", candidate.importance),
         "lineage": plain_json("lineage", candidate.lineage),
         "mlflow": plain_json("mlflow", candidate.mlflow),
-        "tags": plain_json("tags", candidate.tags),
+        "tags": _said("tags", candidate.tags),
     }
+
+
+def _said(part: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    """What people say of a version, as JSON of bounded length."""
+    said = plain_json(part, value)
+    if (length := len(events.canonical(said))) > MAX_SAID:
+        message = f"{part} must be at most {MAX_SAID:,} characters of JSON but has {length:,}"
+        raise Invalid.on(part, message, code="too_long")
+    return said
 
 
 def normal_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,6 +152,9 @@ def normal_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """
     found = {}
     for name, given in metrics.items():
+        if not 1 <= len(str(name)) <= MAX_NAME or not str(name).isprintable():
+            message = f"the name of a metric must be 1 to {MAX_NAME} printable characters but is {name!r:.80}"
+            raise Invalid.on("metrics", message, code="bad_metric")
         parts = given if isinstance(given, Mapping) else {"value": given, "ci95": None}
         value, interval = parts.get("value"), parts.get("ci95")
         ends = interval if isinstance(interval, list | tuple) else [] if interval is None else [interval]
