@@ -149,7 +149,7 @@ def test_an_answer_that_cannot_be_repeated_is_a_mistake(eve: User) -> None:
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_eight_at_once_with_one_key_have_one_effect(eve: User) -> None:
-    """Without the unique constraint one_answer_per_key each of them makes its team (tried: unique team names fail)."""
+    """Without the constraint one_answer_per_key each of them tries to make its team (tried)."""
     bearer = {"Authorization": f"Bearer {tokens.create_token(eve)[1]}"}
     answers: list[Any] = []
     start = threading.Barrier(8)
