@@ -18,6 +18,7 @@ from mlops_site.core.api.serializers import FiniteField, StrictSerializer, TextF
 from mlops_site.core.api.views import ApiView
 from mlops_site.core.models import Team
 from mlops_site.core.permissions import Action, require
+from tests.jobsapp.models import Errand
 
 WRONG: dict[str, Exception] = {
     "malformed": errors.Malformed("bad"),
@@ -66,6 +67,13 @@ class Teams(ApiView):
         return Response({"name": team.name, "id": team.pk}, status=201)
 
 
+class Errands(ApiView):
+    """Makes an errand; nothing but the key keeps it from making two."""
+
+    def post(self, request: Request) -> Response:
+        return Response({"id": str(Errand.objects.create().pk)}, status=201)
+
+
 class Refusing(ApiView):
     def post(self, request: Request, where: str) -> Response:
         team = Team.objects.get(name="claims")
@@ -108,6 +116,7 @@ class Plain(ApiView):
 
 urlpatterns = [
     path("teams", Teams.as_view()),
+    path("errands", Errands.as_view()),
     path("refusing/<str:where>", Refusing.as_view()),
     path("wrong/<str:kind>", Wrong.as_view()),
     path("echo", Echo.as_view()),

@@ -16,6 +16,7 @@ from mlops_site.core import audit, tokens
 from mlops_site.core.models import AuditRecord, IdempotencyKey, Team, User
 from mlops_site.core.tasks import delete_old_answers
 from tests import people
+from tests.jobsapp.models import Errand
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.core.endpoints")]
 
@@ -149,14 +150,14 @@ def test_an_answer_that_cannot_be_repeated_is_a_mistake(eve: User) -> None:
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_eight_at_once_with_one_key_have_one_effect(eve: User) -> None:
-    """Without the constraint one_answer_per_key each of them tries to make its team (tried)."""
+    """Without the constraint one_answer_per_key each of them makes its errand (tried)."""
     bearer = {"Authorization": f"Bearer {tokens.create_token(eve)[1]}"}
     answers: list[Any] = []
     start = threading.Barrier(8)
 
     def send() -> None:
         start.wait()
-        answers.append(post(bearer, name="red"))
+        answers.append(post(bearer, path="/errands"))
         connection.close()
 
     threads = [threading.Thread(target=send) for _ in range(8)]
@@ -167,4 +168,4 @@ def test_eight_at_once_with_one_key_have_one_effect(eve: User) -> None:
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.content for answer in answers}) == 1
     assert sum("Idempotent-Replay" not in answer.headers for answer in answers) == 1
-    assert Team.objects.filter(name="red").count() == 1
+    assert Errand.objects.count() == 1
