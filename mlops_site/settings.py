@@ -169,6 +169,11 @@ OPTUNA_STORAGE = (
     env.text("OPTUNA_STORAGE") or env.text("DATABASE_URL") or f"sqlite:///{STEWARD_HOME / 'optuna.sqlite3'}"
 )
 
+DRIFT_THRESHOLD = env.number("DRIFT_THRESHOLD", 0.1, low=0, high=1)
+PERFORMANCE_DEGRADATION_THRESHOLD = env.number("PERFORMANCE_DEGRADATION_THRESHOLD", 0.05, low=0, high=1)
+MIN_SAMPLES_FOR_MONITORING = env.integer("MIN_SAMPLES_FOR_MONITORING", 100, low=1, high=1_000_000)
+MONITORING_WEBHOOK_URL = env.text("MONITORING_WEBHOOK_URL")  # the operator's own address: may be private, plain HTTP
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "mlops_site.core.api.auth.BearerAuthentication",

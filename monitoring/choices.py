@@ -1,8 +1,87 @@
 """The fixed words of monitoring."""
 
+from __future__ import annotations
+
+from datetime import timedelta
+
 from django.db import models
 
 
 class PredictionStatus(models.TextChoices):
     OK = "ok", "ok"
     ERROR = "error", "error"
+
+
+class Source(models.TextChoices):
+    SERVED = "served", "served here"
+    LOGGED = "logged", "logged by the caller"
+
+
+class FoldKind(models.TextChoices):
+    PREDICTION = "prediction", "prediction"
+    LABEL = "label", "label"
+
+
+class Span(models.IntegerChoices):
+    """Length of a bucket in seconds. Time zone traps: buckets start at whole multiples since 1970, in UTC."""
+
+    MINUTES = 300, "5 minutes"
+    HOUR = 3600, "hour"
+    DAY = 86_400, "day"
+
+
+class Severity(models.TextChoices):
+    CRITICAL = "critical", "critical"
+    HIGH = "high", "high"
+    MEDIUM = "medium", "medium"
+    LOW = "low", "low"
+
+
+class Rule(models.TextChoices):
+    """What an alert is about; each has one severity."""
+
+    PERFORMANCE = "performance", "performance below threshold"
+    DRIFT = "drift", "data drift"
+    QUALITY = "quality", "data quality"
+    VOLUME = "volume", "prediction volume"
+
+
+SEVERITY_OF = {
+    Rule.PERFORMANCE: Severity.CRITICAL,
+    Rule.DRIFT: Severity.HIGH,
+    Rule.QUALITY: Severity.MEDIUM,
+    Rule.VOLUME: Severity.LOW,
+}
+
+
+class AlertStatus(models.TextChoices):
+    OPEN = "open", "open"
+    ACKNOWLEDGED = "acknowledged", "acknowledged"
+    RESOLVED = "resolved", "resolved"
+
+
+UNRESOLVED = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED)
+
+
+class Trigger(models.TextChoices):
+    """Why a model is trained again; the seed's names."""
+
+    PERFORMANCE_DEGRADATION = "performance_degradation", "performance degradation"
+    DATA_DRIFT_SCORE = "data_drift_score", "data drift score"
+    PREDICTION_VOLUME_DROP = "prediction_volume_drop", "prediction volume drop"
+    SCHEDULED_INTERVAL = "scheduled_interval", "scheduled interval"
+    MANUAL = "manual", "asked for"
+
+
+class Outcome(models.TextChoices):
+    """What came of a reason to train again."""
+
+    TAKEN = "taken", "retraining started"
+    COOLING_DOWN = "cooling_down", "cooling down"
+    ALREADY_RUNNING = "already_running", "already running"
+    NOT_ENOUGH_LABELS = "not_enough_labels", "not enough labels"
+    REFUSED = "refused", "refused"
+
+
+DAY = timedelta(days=1)
+WEEK = timedelta(days=7)

@@ -24,4 +24,10 @@ class JobState(models.TextChoices):
     CANCELLED = "cancelled", "cancelled"
 
 
+class DeliveryState(models.TextChoices):
+    PENDING = "pending", "pending"
+    DELIVERED = "delivered", "delivered"
+    FAILED = "failed", "given up"
+
+
 ENDED = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)

@@ -1,4 +1,4 @@
-"""Laws that the database holds on both engines: triggers from one condition, put in place after every migration.
+"""Laws that the database holds on both engines, as triggers put in place after every migration.
 
 They are not migrations, because SQLite drops a table's triggers whenever a later migration rebuilds the table.
 """
@@ -14,6 +14,15 @@ _HELD_BY_SQLITE = "SELECT name, sql, '' FROM sqlite_master WHERE type = 'trigger
 # 'O' fires for everybody; 'D' is off and 'R' fires on replicas only
 _HELD_BY_POSTGRESQL = """SELECT t.tgname, pg_get_triggerdef(t.oid, true), p.prosrc FROM pg_trigger t
     JOIN pg_proc p ON p.oid = t.tgfoid WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')"""
+
+
+class Deed(NamedTuple):
+    """After `event` on `table`, in the same transaction, also do `statement` (SQL over NEW that both engines know)."""
+
+    name: str
+    table: str
+    event: str
+    statement: str
 
 
 class Law(NamedTuple):
@@ -35,12 +44,12 @@ def append_only(table: str) -> list[Law]:
     ]
 
 
-def declared(app: AppConfig) -> list[Law]:
+def declared(app: AppConfig) -> list[Law | Deed]:
     """The laws an app declares as `LAWS` in its models."""
     return list(getattr(app.models_module, "LAWS", []))
 
 
-def sql(law: Law, vendor: str) -> list[str]:
+def sql(law: Law | Deed, vendor: str) -> list[str]:
     """The statements that put one law in place, replacing an older form of it."""
     if vendor == "sqlite":
         return [] if law.event == "TRUNCATE" else [f"DROP TRIGGER IF EXISTS {law.name}", _trigger(law, vendor)]
@@ -50,7 +59,10 @@ def sql(law: Law, vendor: str) -> list[str]:
     ]
 
 
-def _trigger(law: Law, vendor: str) -> str:
+def _trigger(law: Law | Deed, vendor: str) -> str:
+    if isinstance(law, Deed):
+        head = f"CREATE TRIGGER {law.name} AFTER {law.event} ON {law.table} FOR EACH ROW"
+        return f"{head} BEGIN {law.statement}; END" if vendor == "sqlite" else f"{head} EXECUTE FUNCTION {law.name}()"
     if vendor == "sqlite":
         return (
             f"CREATE TRIGGER {law.name} BEFORE {law.event} ON {law.table} FOR EACH ROW WHEN ({law.condition}) "
@@ -60,7 +72,9 @@ def _trigger(law: Law, vendor: str) -> str:
     return f"CREATE TRIGGER {law.name} BEFORE {law.event} ON {law.table} FOR EACH {level} EXECUTE FUNCTION {law.name}()"
 
 
-def _function(law: Law) -> str:
+def _function(law: Law | Deed) -> str:
+    if isinstance(law, Deed):
+        return f" BEGIN {law.statement}; RETURN NULL; END "
     result = {"TRUNCATE": "NULL", "DELETE": "OLD"}.get(law.event, "NEW")
     return (
         f" BEGIN IF ({law.condition}) THEN RAISE EXCEPTION '{law.message}' USING ERRCODE = 'check_violation'; END IF; "
@@ -90,5 +104,5 @@ def missing(using: str = "default") -> list[str]:
     return [law.name for law in laws if held.get(law.name) != _expected(law, connection.vendor)]
 
 
-def _expected(law: Law, vendor: str) -> tuple[str, str]:
+def _expected(law: Law | Deed, vendor: str) -> tuple[str, str]:
     return _trigger(law, vendor), "" if vendor == "sqlite" else _function(law)

@@ -30,22 +30,33 @@ class Action(StrEnum):
     PREDICT = "predict"
     PREDICTION_LOG = "prediction.log"
     LABEL_LOG = "label.log"
+    MONITORING_RUN = "monitoring.run"
+    ALERT_HANDLE = "alert.handle"  # acknowledge, resolve, silence
+    RETRAIN_SET = "retrain.set"  # when a model is trained again by itself
     AUDIT_VIEW = "audit.view"
     PEOPLE_MANAGE = "people.manage"
 
 
 A = Action
 _READ = frozenset({A.VIEW, A.SCHEMA_VIEW})
-_SCIENCE = _READ | {A.VERSION_REGISTER, A.DATASET_CREATE, A.RUN_REQUEST, A.PROMOTION_REQUEST}
+_SCIENCE = _READ | {
+    A.VERSION_REGISTER,
+    A.DATASET_CREATE,
+    A.RUN_REQUEST,
+    A.PROMOTION_REQUEST,
+    A.MONITORING_RUN,
+    A.ALERT_HANDLE,
+}
+_SERVING = frozenset({A.PREDICT, A.PREDICTION_LOG, A.LABEL_LOG})
 ROLE_ACTIONS: dict[str, frozenset[Action]] = {
     Role.VIEWER: _READ,
     Role.DATA_SCIENTIST: _SCIENCE,
-    Role.ML_ENGINEER: _SCIENCE | {A.MODEL_CREATE, A.MODEL_EDIT, A.STAGE_MOVE, A.PREDICT, A.PREDICTION_LOG, A.LABEL_LOG},
-    Role.VALIDATOR: _READ | {A.PROMOTION_REVIEW},
-    Role.APPROVER: _READ | {A.PROMOTION_REVIEW, A.PROMOTION_DECIDE, A.ROLLBACK, A.POLICY_SET},
+    Role.ML_ENGINEER: _SCIENCE | _SERVING | {A.MODEL_CREATE, A.MODEL_EDIT, A.STAGE_MOVE, A.RETRAIN_SET},
+    Role.VALIDATOR: _READ | {A.PROMOTION_REVIEW, A.MONITORING_RUN},
+    Role.APPROVER: _READ | {A.PROMOTION_REVIEW, A.PROMOTION_DECIDE, A.ROLLBACK, A.POLICY_SET, A.ALERT_HANDLE},
     Role.AUDITOR: _READ | {A.AUDIT_VIEW},
     Role.ADMIN: _READ | {A.PEOPLE_MANAGE},
-    Role.SERVICE: frozenset({A.SCHEMA_VIEW, A.PREDICT, A.PREDICTION_LOG, A.LABEL_LOG}),
+    Role.SERVICE: _SERVING | {A.SCHEMA_VIEW},
 }
 
 M = TypeVar("M", bound=models.Model)

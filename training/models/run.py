@@ -22,6 +22,7 @@ class Run(Job):
     code = models.CharField(max_length=80)  # commit, "+dirty" when the tree differs from it
     lock_digest = models.CharField(max_length=64)
     trigger_reason = models.CharField(max_length=200, default="manual")
+    trigger = models.JSONField(default=dict)  # plain identifiers of what asked for it: {"alert", "decision"}
     trials_done = models.PositiveIntegerField(default=0)
     trials_total = models.PositiveIntegerField(default=0)
     best = models.JSONField(null=True, blank=True)  # {"model_type", "value"} so far

@@ -27,6 +27,7 @@ class Job(models.Model):
 
     executor: ClassVar[str]  # dotted path of `execute(job)`, run in the child process
     kind: ClassVar[str]  # "run"; part of audit subjects
+    in_process: ClassVar[bool] = False  # light work: done by whoever claims it, without a child
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     state = models.CharField(max_length=10, choices=JobState.choices, default=JobState.QUEUED)

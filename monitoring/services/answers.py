@@ -11,7 +11,7 @@ from django.db import IntegrityError, connection, transaction
 from mlops_site.core.errors import Conflict
 from mlops_site.core.prepared import insert
 from monitoring.models import Prediction
-from monitoring.selectors import first_answers
+from monitoring.selectors.answers import first_answers
 
 TRIES = 3
 

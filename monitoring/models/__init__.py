@@ -1,0 +1,21 @@
+"""Predictions and labels, what they add up to, reports, alerts, and the policy of training again."""
+
+from monitoring.models.alert import Alert
+from monitoring.models.laws import LAWS
+from monitoring.models.policy import RetrainDecision, RetrainPolicy
+from monitoring.models.prediction import Label, Prediction
+from monitoring.models.profile import Bucket, FoldItem
+from monitoring.models.report import MonitoringRun, Report
+
+__all__ = [
+    "LAWS",
+    "Alert",
+    "Bucket",
+    "FoldItem",
+    "Label",
+    "MonitoringRun",
+    "Prediction",
+    "Report",
+    "RetrainDecision",
+    "RetrainPolicy",
+]

@@ -1,0 +1,57 @@
+"""Alerts: one unresolved per model, rule and subject."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.utils import timezone
+
+from mlops_site.core.models import User
+from monitoring.choices import UNRESOLVED, AlertStatus, Rule, Severity
+from monitoring.models.report import Report
+from registry.models import RegisteredModel, Version
+
+
+class Alert(models.Model):
+    """Something that somebody must look at. Raised again while unresolved, it counts up instead of standing twice."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="+")
+    version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="+")
+    rule = models.CharField(max_length=20, choices=Rule.choices)
+    subject_key = models.CharField(max_length=128, blank=True)  # a feature, a metric; "" is the whole model
+    severity = models.CharField(max_length=10, choices=Severity.choices)
+    status = models.CharField(max_length=15, choices=AlertStatus.choices, default=AlertStatus.OPEN)
+    summary = models.CharField(max_length=300)
+    evidence = models.JSONField(default=dict)  # the finding that raised it, as it was last seen
+    report = models.ForeignKey(Report, on_delete=models.PROTECT, related_name="alerts", null=True, blank=True)
+    count = models.PositiveIntegerField(default=1)
+    first_seen_at = models.DateTimeField(default=timezone.now)
+    last_seen_at = models.DateTimeField(default=timezone.now)
+    acknowledged_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", null=True, blank=True)
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    resolved_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", null=True, blank=True)
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    comment = models.TextField(blank=True)  # of the last of the two
+    silenced_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-last_seen_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["model", "rule", "subject_key"],
+                condition=models.Q(status__in=UNRESOLVED),
+                name="one_unresolved_alert",
+            ),
+            models.CheckConstraint(condition=models.Q(status__in=AlertStatus.values), name="alert_status_known"),
+        ]
+        indexes = [models.Index(fields=["model", "-first_seen_at"], name="alerts_of_model")]
+
+    def __str__(self) -> str:
+        return self.summary
+
+    @property
+    def subject(self) -> str:
+        """As the audit chain names it."""
+        return f"alert:{self.pk}"

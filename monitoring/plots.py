@@ -1,0 +1,1 @@
+"""Figures of monitoring: info in, figure out."""

@@ -1,0 +1,1 @@
+"""Pure statistics of production: tallies, performance, quality, volume, persistence."""
