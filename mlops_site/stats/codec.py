@@ -19,29 +19,29 @@ def payload(header: dict[str, Any], counts: NDArray[np.int64]) -> bytes:
     return len(text).to_bytes(4, "little") + text + counts.astype("<i8").tobytes()
 
 
-def pack(header: dict[str, Any], counts: NDArray[np.int64]) -> bytes:
+def pack(header: dict[str, Any], counts: NDArray[np.int64], *, magic: bytes = MAGIC) -> bytes:
     """The payload, compressed, behind four bytes that name format and version."""
-    return MAGIC + zlib.compress(payload(header, counts), 6)
+    return magic + zlib.compress(payload(header, counts), 6)
 
 
-def unpack(data: bytes) -> tuple[dict[str, Any], NDArray[np.int64]]:
+def unpack(data: bytes, *, magic: bytes = MAGIC, what: str = "profile") -> tuple[dict[str, Any], NDArray[np.int64]]:
     """The reverse of `pack`; ValueError for anything else, and for more than 64 MiB once unpacked."""
-    if data[:4] != MAGIC:
-        raise ValueError(f"profile must begin with {MAGIC!r} but got {data[:4]!r}")
+    if data[:4] != magic:
+        raise ValueError(f"{what} must begin with {magic!r} but got {data[:4]!r}")
     unzip = zlib.decompressobj()
     try:
         content = unzip.decompress(data[4:], LARGEST_BYTES)
     except zlib.error as error:
-        raise ValueError(f"profile must be intact but got corrupt bytes: {error}") from error
+        raise ValueError(f"{what} must be intact but got corrupt bytes: {error}") from error
     if not unzip.eof or unzip.unused_data:
-        raise ValueError(f"profile must be whole and up to {LARGEST_BYTES} bytes but got {len(data)} bytes")
+        raise ValueError(f"{what} must be whole and up to {LARGEST_BYTES} bytes but got {len(data)} bytes")
     size = int.from_bytes(content[:4], "little")
     if len(content) < 4 + size or (len(content) - 4 - size) % 8:
-        raise ValueError(f"profile must hold a header of {size} bytes and counts but got {len(content)} bytes")
+        raise ValueError(f"{what} must hold a header of {size} bytes and counts but got {len(content)} bytes")
     try:
         header = json.loads(content[4 : 4 + size])
     except RecursionError as error:
-        raise ValueError("profile must have a flat header but got a deeply nested one") from error
+        raise ValueError(f"{what} must have a flat header but got a deeply nested one") from error
     if not isinstance(header, dict):
-        raise ValueError(f"profile must have a header with fields but got {header!r}")
+        raise ValueError(f"{what} must have a header with fields but got {header!r}")
     return header, np.frombuffer(content, dtype="<i8", offset=4 + size).astype(np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,13 @@ def exact_sum(values: Floats) -> Fraction:
     return total
 
 
+def read_fraction(text: str) -> Fraction:
+    """A fraction from "3/4" or "3"; ValueError or ZeroDivisionError for any other text."""
+    # Not Fraction(text): it would work out "1e999999999", for hours.
+    top, _, bottom = text.partition("/")
+    return Fraction(int(top), int(bottom or 1))
+
+
 @dataclass(frozen=True)
 class Moments:
     """Count, sum and sum of squares of the present numbers; they add and subtract exactly.
@@ -55,6 +63,18 @@ class Moments:
             return cls()
         low, high = float(values.min()), float(values.max())
         return cls(len(values), exact_sum(values), exact_sum(np.square(values)), low, high)
+
+    def to_json(self, *, extremes: bool = True) -> list[Any]:
+        """Count, total and squares as texts without rounding, then the extremes if there are any."""
+        sums = [self.count, str(self.total), str(self.squares)]
+        return [*sums, self.low, self.high] if extremes and self.low <= self.high else sums
+
+    @classmethod
+    def from_json(cls, fields: list[Any]) -> Moments:
+        """The reverse of `to_json`; anything else raises ValueError, TypeError, ZeroDivisionError or OverflowError."""
+        count, total, squares, *extremes = fields
+        low, high = extremes or (np.inf, -np.inf)
+        return cls(int(count), read_fraction(total), read_fraction(squares), float(low), float(high))
 
     @property
     def mean(self) -> float | None:

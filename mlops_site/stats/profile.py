@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -77,7 +76,7 @@ class Profile:
         return codec.pack(self._header(extremes=True) | bins, self.counts)
 
     def _header(self, *, extremes: bool) -> dict[str, Any]:
-        moments = {name: _write_moments(own, extremes) for name, own in self.moments.items()}
+        moments = {name: own.to_json(extremes=extremes) for name, own in self.moments.items()}
         return {"rows": self.rows, "digest": self.bins.digest, "moments": moments}
 
     @classmethod
@@ -90,7 +89,7 @@ class Profile:
         try:
             own = Bins.from_json(header["bins"]) if "bins" in header else bins
             rows, digest = int(header["rows"]), str(header["digest"])
-            moments = {str(name): _read_moments(fields) for name, fields in header["moments"].items()}
+            moments = {str(name): Moments.from_json(fields) for name, fields in header["moments"].items()}
         except (AttributeError, KeyError, OverflowError, TypeError, ZeroDivisionError) as error:
             raise ValueError(f"profile must have a complete header but got {error!r}") from error
         if own is None:
@@ -137,20 +136,3 @@ def check_same_bins(first: Bins, second: Bins) -> None:
         if first.features.get(name) != second.features.get(name):
             raise ValueError(f'profiles must have the same bins but those of "{name}" differ')
     raise ValueError(f"profiles must have their features in one order but got {[*second.features]}")
-
-
-def _write_moments(moments: Moments, extremes: bool) -> list[Any]:
-    sums = [moments.count, str(moments.total), str(moments.squares)]
-    return [*sums, moments.low, moments.high] if extremes and moments.low <= moments.high else sums
-
-
-def _read_moments(fields: list[Any]) -> Moments:
-    count, total, squares, *extremes = fields
-    low, high = extremes or (np.inf, -np.inf)
-    return Moments(int(count), _read_fraction(total), _read_fraction(squares), float(low), float(high))
-
-
-def _read_fraction(text: str) -> Fraction:
-    # Not Fraction(text): it would work out "1e999999999", for hours.
-    top, _, bottom = text.partition("/")
-    return Fraction(int(top), int(bottom or 1))
