@@ -1,0 +1,57 @@
+"""What a version's answers are counted on: the bins of its reference and the shape of its tally."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+from mlops_site.stats.profile import Bins, Profile
+from monitoring.stats.tally import Shape, shape_of
+from registry.models import Version
+
+KEPT = 200  # versions in a process's memory; a reference takes up to a few MB
+
+
+class Basis(NamedTuple):
+    """`reference` is the profile of the training data, None where the version came without one."""
+
+    reference: Profile | None
+    shape: Shape
+
+    @property
+    def bins(self) -> Bins | None:
+        return self.reference.bins if self.reference is not None else None
+
+
+_kept: dict[tuple[int, str], Basis] = {}
+
+
+def basis_of(version: Version) -> Basis:
+    """Of one version; read once per process, because a version never changes."""
+    return bases([version.pk])[version.pk]
+
+
+def bases(version_ids: Collection[int]) -> dict[int, Basis]:
+    """Version id -> its basis, of those that exist: one query, and one more for those not read before."""
+    # The digest belongs to the key because a database that was made anew counts its ids from the start.
+    rows = Version.objects.filter(pk__in=version_ids).values_list("pk", "content_digest")
+    found = {key: _kept[key] for key in rows if key in _kept}
+    if missing := set(rows) - set(found):
+        found |= _read(missing)
+        _keep(found)
+    return {pk: basis for (pk, _), basis in found.items()}
+
+
+def _read(keys: Collection[tuple[int, str]]) -> dict[tuple[int, str], Basis]:
+    rows: Any = Version.objects.filter(pk__in=[pk for pk, _ in keys])
+    found = {}
+    for pk, digest, signature, reference in rows.values_list("pk", "content_digest", "signature", "reference"):
+        profile = Profile.from_bytes(bytes(reference)) if reference is not None else None
+        found[pk, digest] = Basis(profile, shape_of(signature))
+    return found
+
+
+def _keep(found: dict[tuple[int, str], Basis]) -> None:
+    if len(_kept) + len(found) > KEPT:
+        _kept.clear()
+    _kept.update(found)
