@@ -8,6 +8,7 @@ import secrets
 import tempfile
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -48,16 +49,35 @@ def choice(name: str, default: str, known: tuple[str, ...]) -> str:
     return str(_read(name, default, parse, f"one of {', '.join(known)}"))
 
 
-def redis_url(name: str) -> str:
-    """The address of a Redis server, or nothing. Never repeated in an error: it may hold a password."""
-    url = text(name)
-    if url and not url.startswith(("redis://", "rediss://")):
-        raise ImproperlyConfigured(f"{name} must start with redis:// or rediss:// but got {_scheme(url)!r}")
+def address(name: str, default: str = "", *, schemes: tuple[str, ...]) -> str:
+    """An address that begins with one of the schemes ("https://"), or nothing."""
+    url = text(name, default)
+    if url and not url.startswith(schemes):
+        raise ImproperlyConfigured(f"{name} must start with {' or '.join(schemes)} but got {_public(url)!r}")
+    if url and not _names_a_place(url):
+        raise ImproperlyConfigured(f"{name} must name a host and port or a file but got {_public(url)!r}")
     return url
 
 
-def _scheme(url: str) -> str:
-    return url.partition("://")[0][:20] if "://" in url else "an address without ://"
+def _names_a_place(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        is_server = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # the port is no number, say
+        return False
+    return is_server or (not parts.scheme.startswith("http") and bool(parts.path.strip("/")))
+
+
+def redis_url(name: str) -> str:
+    """The address of a Redis server, or nothing."""
+    return address(name, schemes=("redis://", "rediss://"))
+
+
+def _public(url: str) -> str:
+    """Scheme and host at most: an address may hold a password, and its path be a secret."""
+    scheme, found, rest = url.partition("://") if "://" in url else ("", "", url)
+    host = "…" if "@" in rest else rest.partition("/")[0].partition("?")[0]
+    return f"{scheme}{found}{host}"[:80]
 
 
 def flag(name: str, default: bool) -> bool:
@@ -149,7 +169,7 @@ def database(sqlite: Path) -> dict[str, Any]:
             },
         }
     if not url.startswith(("postgres://", "postgresql://")):
-        raise ImproperlyConfigured(f"DATABASE_URL must start with postgresql:// but got {_scheme(url)!r}")
+        raise ImproperlyConfigured(f"DATABASE_URL must start with postgresql:// but got {_public(url)!r}")
     try:
         parsed = {**dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True)}
     except ValueError:  # its text may repeat a part of the password

@@ -15,6 +15,8 @@ from mlops_site.core import env
 from tests.processes import ROOT
 
 KEY = "k" * 32
+WEB, PLACE = "http:// or https://", "a host and port or a file"
+DATABASES = "sqlite:/// or postgresql:// or postgres:// or postgresql+psycopg2://"
 SERVER = {"DATABASE_URL": "postgresql://steward:pass-word@db/steward", "SECRET_KEY": KEY, "AUDIT_KEY": KEY}
 
 
@@ -70,6 +72,32 @@ def test_a_bad_value_stops_the_start(tmp_path: Path, variables: dict[str, str], 
     said = start(tmp_path, **variables)
     assert said.startswith(f"django.core.exceptions.ImproperlyConfigured: {message}")
     assert "pass-word" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("MLFLOW_TRACKING_URI", "mlflow:5000", f"start with {WEB} or {DATABASES} but got 'mlflow:5000'"),
+        ("MLFLOW_TRACKING_URI", "http://", f"name {PLACE} but got 'http://'"),
+        ("OPTUNA_STORAGE", "redis://cache", f"start with {DATABASES} but got 'redis://cache'"),
+        ("OPTUNA_STORAGE", "mysql://u:pass-word@h/d", f"start with {DATABASES} but got 'mysql://…'"),
+        ("MONITORING_WEBHOOK_URL", "notify:8000/pass-word", f"start with {WEB} but got 'notify:8000'"),
+        ("MONITORING_WEBHOOK_URL", "file:///etc/pass-word", f"start with {WEB} but got 'file://'"),
+        ("MONITORING_WEBHOOK_URL", "http:///pass-word", f"name {PLACE} but got 'http://'"),
+        ("MONITORING_WEBHOOK_URL", "http://h:port/pass-word", f"name {PLACE} but got 'http://h:port'"),
+        ("MONITORING_WEBHOOK_URL", "http://[h/pass-word", f"name {PLACE} but got 'http://[h'"),
+        ("DRIFT_THRESHOLD", "10%", "be a number from 0 to 1 but got '10%'"),
+        ("DRIFT_THRESHOLD", "nan", "be a number from 0 to 1 but got 'nan'"),
+        ("PERFORMANCE_DEGRADATION_THRESHOLD", "5", "be a number from 0 to 1 but got '5'"),
+        ("MIN_SAMPLES_FOR_MONITORING", "0", "be a whole number from 1 to 1000000 but got '0'"),
+        ("MIN_SAMPLES_FOR_MONITORING", "1e3", "be a whole number from 1 to 1000000 but got '1e3'"),
+    ],
+)
+def test_a_bad_value_of_monitoring_and_its_stores_stops_the_start(
+    tmp_path: Path, name: str, value: str, expected: str
+) -> None:
+    said = start(tmp_path, **{name: value})
+    assert said.removeprefix("django.core.exceptions.ImproperlyConfigured: ") == f"{name} must {expected}"
 
 
 def test_an_empty_value_is_an_unset_one(tmp_path: Path) -> None:
