@@ -19,6 +19,7 @@ app.conf.beat_schedule = {
         "schedule": settings.JOB_SWEEP_SECS,
         "options": {"expires": settings.JOB_SWEEP_SECS},
     },
+    "system: send deliveries": {"task": "core.send_deliveries", "schedule": 10.0, "options": {"expires": 10.0}},
     "system: write audit checkpoint": {"task": "core.write_checkpoint", "schedule": 3600.0},
     "system: delete old answers": {"task": "core.delete_old_answers", "schedule": 3600.0},
 }

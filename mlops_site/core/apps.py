@@ -13,7 +13,8 @@ class CoreConfig(AppConfig):
         from django.db.models.signals import post_migrate
         from django.utils.module_loading import import_string
 
-        from mlops_site.core import laws
+        from mlops_site.core import laws, receivers, signals
 
         import_string(settings.TASK_APP)  # so that every process rings the same broker
         post_migrate.connect(laws.install, dispatch_uid="core.laws")
+        signals.delivery_enqueued.connect(receivers.ring, dispatch_uid="core.ring")

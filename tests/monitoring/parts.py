@@ -1,0 +1,41 @@
+"""Reports and alerts made by hand, as an analysis would keep them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from monitoring.models import Alert, Report
+from monitoring.services import raise_alerts
+from registry.models import Version
+
+EVIDENCE = {"features": [{"name": "age", "effect": 0.31, "q": 0.0001, "drifted": True}], "overall_score": 0.22}
+
+
+def finding(rule: str = "drift", subject: str = "", **changes: Any) -> dict[str, Any]:
+    summary = f"{rule} of {subject or 'the model'}"
+    return {"rule": rule, "subject": subject, "summary": summary, "evidence": EVIDENCE, "raised": True, **changes}
+
+
+def report_of(version: Version, *findings: dict[str, Any]) -> Report:
+    now = timezone.now()
+    return Report.objects.create(
+        model=version.model,
+        version=version,
+        window_from=now - timedelta(hours=1),
+        window_to=now,
+        samples=1000,
+        overall_score=0.22,
+        severity="high",
+        body={},
+        findings=list(findings),
+    )
+
+
+def raised(version: Version, *findings: dict[str, Any]) -> list[Alert]:
+    """The alerts of a new report with the findings, or with one of drift."""
+    with transaction.atomic():
+        return raise_alerts(report_of(version, *(findings or [finding()])))
