@@ -148,7 +148,7 @@ CELERY_TASK_ACKS_LATE = False  # the leased row is the queue; a message is only 
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "mlops_site.core.scheduler:LeaderScheduler"
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
 JOB_LEASE_SECS = env.number("JOB_LEASE_SECS", 30.0, low=1, high=3600)
@@ -158,6 +158,7 @@ if JOB_HEARTBEAT_SECS > JOB_LEASE_SECS / 2:
         f"JOB_HEARTBEAT_SECS must be at most half of JOB_LEASE_SECS ({JOB_LEASE_SECS}) but got {JOB_HEARTBEAT_SECS}"
     )
 JOB_SWEEP_SECS = env.number("JOB_SWEEP_SECS", 10.0, low=0.5, high=600)
+BEAT_LEASE_SECS = env.number("BEAT_LEASE_SECS", 30.0, low=1, high=600)
 JOB_MEMORY_LIMIT_MB = env.integer("JOB_MEMORY_LIMIT_MB", 8192, low=256, high=10_000_000)
 JOB_TIME_LIMIT_SECS = env.integer("JOB_TIME_LIMIT_SECS", 6 * 3600, low=1, high=30 * 86400)
 MODEL_CACHE_MB = env.integer("MODEL_CACHE_MB", 512, low=16, high=1_000_000)
