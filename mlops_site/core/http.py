@@ -114,6 +114,9 @@ def _cut_after(connection: HTTPConnection, secs: float) -> Iterator[None]:
         raise
     finally:
         clock.cancel()
+        clock.join()
+    if is_late.is_set():  # http.client takes headers that break off for headers that end
+        raise TimeoutError
 
 
 def _judged(response: HTTPResponse, parts: SplitResult) -> Answer:

@@ -1,0 +1,60 @@
+"""Alerts, and what became of them."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import Case, QuerySet, Value, When
+
+from mlops_site.core.errors import NotFound
+from mlops_site.core.models import Delivery
+from mlops_site.core.permissions import Actor, visible
+from monitoring.choices import UNRESOLVED, AlertStatus, Severity
+from monitoring.models import Alert, RetrainDecision
+from registry.services.guards import one_of
+
+ALL = "all"
+_WORST_FIRST = Case(*(When(severity=level, then=Value(rank)) for rank, level in enumerate(Severity)))
+
+
+def alerts(actor: Actor, *, status: str = "", severity: str = "", model: str = "") -> QuerySet[Alert]:
+    """The alerts that the actor may see, worst first, then latest; with an empty status those that are not resolved.
+    A model that is not there has none."""
+    rows = visible(actor, Alert.objects.all(), team="model__team")
+    if not status:
+        rows = rows.filter(status__in=UNRESOLVED)
+    elif one_of("status", status, [*AlertStatus.values, ALL]) != ALL:
+        rows = rows.filter(status=status)
+    if severity:
+        rows = rows.filter(severity=one_of("severity", severity, list(Severity.values)))
+    if model:
+        rows = rows.filter(model__name=model)
+    return _complete(rows).order_by(_WORST_FIRST, "-last_seen_at", "-pk")
+
+
+def alert_of(actor: Actor, alert_id: UUID) -> Alert:
+    """One alert; NotFound if it is absent or another team's."""
+    found = _complete(visible(actor, Alert.objects.filter(pk=alert_id), team="model__team")).first()
+    if found is None:
+        raise NotFound(f"no alert {alert_id} here, or it belongs to another team", code="unknown_alert")
+    return found
+
+
+def _complete(rows: QuerySet[Alert]) -> QuerySet[Alert]:
+    chosen = rows.select_related("model__team", "version__model", "acknowledged_by", "resolved_by")
+    return chosen.defer("version__reference", "version__golden", "version__signature")
+
+
+def open_count(actor: Actor) -> int:
+    """How many alerts of the actor's teams nobody has looked at yet."""
+    return visible(actor, Alert.objects.filter(status=AlertStatus.OPEN), team="model__team").count()
+
+
+def deliveries(alert: Alert) -> QuerySet[Delivery]:
+    """What was told of it outside, oldest first."""
+    return Delivery.objects.filter(subject=alert.subject).order_by("created_at")
+
+
+def decisions(alert: Alert) -> QuerySet[RetrainDecision]:
+    """What it led to, latest first."""
+    return alert.decisions.select_related("decided_by").order_by("-decided_at")
