@@ -23,6 +23,8 @@ class FoldItem(models.Model):
         indexes = [
             # the folder's only user: what can be folded, oldest first
             models.Index(fields=["id"], name="fold_items_ready", condition=models.Q(waiting=False)),
+            # the folder of a prediction asks for the labels that came before it
+            models.Index(fields=["label_id"], name="fold_items_waiting", condition=models.Q(waiting=True)),
         ]
 
     def __str__(self) -> str:

@@ -1,0 +1,129 @@
+"""Bucket rows: made, locked in one order, and added to."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from django.utils import timezone
+
+from mlops_site.stats.profile import Profile
+from monitoring.choices import Span
+from monitoring.models import Bucket
+from monitoring.selectors.bases import Basis
+from monitoring.stats.tally import Tally
+
+Key = tuple[int, datetime]  # version id, start of the bucket
+
+
+class Vanished(Exception):
+    """A bucket was compacted away between its being made and its being locked: roll back and begin again."""
+
+
+class Step(NamedTuple):
+    """Buckets of `spans` go into one of `into` once that ended `after` ago."""
+
+    into: Span
+    spans: tuple[Span, ...]
+    after: timedelta
+
+    def closed_before(self, now: datetime) -> datetime:
+        """Every bucket of `into` that starts before this is closed."""
+        return start_of(now - self.after, self.into)
+
+
+STEPS = (  # days first, so that what comes very late makes no hour on its way
+    Step(Span.DAY, (Span.MINUTES, Span.HOUR), timedelta(days=3)),
+    Step(Span.HOUR, (Span.MINUTES,), timedelta(hours=2)),
+)
+
+
+class Content(NamedTuple):
+    """What a bucket holds, or what is to be added to it. `profile` is None without a reference."""
+
+    rows: int
+    profile: Profile | None
+    tally: Tally
+
+
+def added(first: Content, second: Content) -> Content:
+    """Both together, of one version."""
+    profile = None if first.profile is None or second.profile is None else first.profile + second.profile
+    return Content(first.rows + second.rows, profile, first.tally + second.tally)
+
+
+def start_of(at: datetime, span_secs: int) -> datetime:
+    """Start of the bucket of a moment: a whole multiple of the span since 1970, in UTC."""
+    return datetime.fromtimestamp(math.floor(at.timestamp() / span_secs) * span_secs, tz=UTC)
+
+
+def placed(at: datetime, now: datetime) -> datetime:
+    """Start of the 5-minute bucket that takes what happened at `at`: the first one of the hour or day that is closed
+    by now. So what comes late lies in the same windows as the bucket that it will be merged into, and a year of
+    history that is logged at once makes a row for each day."""
+    for step in STEPS:
+        if at < step.closed_before(now):
+            return start_of(at, step.into)
+    return start_of(at, Span.MINUTES)
+
+
+def content_of(bucket: Bucket, basis: Basis) -> Content:
+    """What a row holds; nothing, of a new one."""
+    if basis.bins is None:
+        profile = None
+    elif bucket.profile is None:
+        profile = Profile.empty(basis.bins)
+    else:
+        profile = Profile.from_bytes(bytes(bucket.profile), basis.bins)
+    return Content(bucket.rows, profile, Tally.from_bytes(bytes(bucket.tally), basis.shape))
+
+
+def locked(keys: Iterable[Key], span_secs: int) -> dict[Key, Bucket]:
+    """The rows of the keys, made where they are missing, locked by version and time so that nobody waits in a circle.
+
+    Raises Vanished.
+    """
+    wanted = sorted(keys)
+    Bucket.objects.bulk_create(
+        [Bucket(version_id=version, span_secs=span_secs, started_at=at) for version, at in wanted],
+        ignore_conflicts=True,
+    )
+    rows = Bucket.objects.select_for_update().filter(span_secs=span_secs)
+    rows = rows.filter(version__in={version for version, _ in wanted}, started_at__in={at for _, at in wanted})
+    found = {(row.version_id, row.started_at): row for row in rows.order_by("version_id", "started_at")}
+    if not found.keys() >= set(wanted):
+        raise Vanished
+    return {key: found[key] for key in wanted}
+
+
+def write(contents: Mapping[Key, Content], span_secs: int) -> list[Bucket]:
+    """Give locked rows their new content, in as few statements as the database takes."""
+    now = timezone.now()
+    rows = [
+        Bucket(
+            version_id=version,
+            span_secs=span_secs,
+            started_at=at,
+            rows=content.rows,
+            profile=None if content.profile is None else content.profile.to_bytes(with_bins=False),
+            tally=content.tally.to_bytes(),
+            updated_at=now,
+        )
+        for (version, at), content in contents.items()
+    ]
+    Bucket.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["version", "span_secs", "started_at"],
+        update_fields=["rows", "profile", "tally", "updated_at"],
+    )
+    return rows
+
+
+def digest_of_bucket(bucket: Bucket) -> str:
+    """sha256 of what the row holds, in hex: how the audit chain knows a closed bucket."""
+    parts = [str(bucket.rows).encode(), bytes(bucket.profile or b""), bytes(bucket.tally)]
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()

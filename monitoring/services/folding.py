@@ -1,0 +1,223 @@
+"""The folder: queued predictions and labels become counts in the buckets of their versions.
+
+Each item stands for a change that does not depend on what was folded before it: a prediction adds its row, revision r
+of a label adds the row with that label and takes away the row with revision r - 1. So the buckets and the queue
+together equal a recomputation at any time, in whatever order any number of folders take the items.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import pandas as pd
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from mlops_site.stats.profile import Bins, Profile, profile
+from monitoring.choices import PredictionStatus, Span
+from monitoring.models import FoldItem, Label, Prediction
+from monitoring.selectors.bases import Basis, bases
+from monitoring.services.buckets import Content, Key, Vanished, added, content_of, locked, placed, write
+from monitoring.stats.tally import Answers, Tally
+
+LIMIT = 2_000
+TRIES = 10
+
+Name = tuple[int, str]  # model id, request id
+
+
+class _Answer(NamedTuple):
+    """Columns of a prediction."""
+
+    id: UUID
+    model_id: int
+    version_id: int
+    request_id: str
+    predicted_at: datetime
+    prediction: Any
+    score: float | None
+    decision: Any
+    status: str
+    latency_ms: float | None
+
+    @property
+    def name(self) -> Name:
+        return self.model_id, self.request_id
+
+
+class _Label(NamedTuple):
+    """Columns of a label."""
+
+    id: int
+    model_id: int
+    request_id: str
+    revision: int
+    label: Any
+
+    @property
+    def name(self) -> Name:
+        return self.model_id, self.request_id
+
+
+@dataclass
+class _Change:
+    """What one bucket gains and loses: features of new rows, answers each with the label that it is counted with."""
+
+    features: list[Mapping[str, Any]] = field(default_factory=list)
+    gained: list[tuple[_Answer, Any]] = field(default_factory=list)
+    lost: list[tuple[_Answer, Any]] = field(default_factory=list)
+
+    def content(self, basis: Basis) -> Content:
+        tally = tally_of(self.gained, basis) - tally_of(self.lost, basis)
+        counted = None if basis.bins is None else profile_of(self.features, basis.bins)
+        return Content(len(self.features), counted, tally)
+
+
+class _Changes:
+    """By bucket."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+        self.by_key: dict[Key, _Change] = defaultdict(_Change)
+
+    def of(self, answer: _Answer) -> _Change:
+        return self.by_key[answer.version_id, placed(answer.predicted_at, self.now)]
+
+
+def fold(limit: int = LIMIT) -> int:
+    """Fold up to `limit` items, oldest first, in one transaction; how many were taken. Items that another folder holds
+    are passed over, so folders never wait for one another's items, and nobody who logs waits for a folder."""
+    for _ in range(TRIES):
+        try:
+            with transaction.atomic():
+                return _fold(limit)
+        except Vanished:
+            continue
+    return 0  # the next call finds them in the queue as they were
+
+
+def fold_all(*, limit: int = LIMIT, within_secs: float = 20.0) -> int:
+    """Fold until nothing is left that nobody else holds, or the time is over; how many items were taken."""
+    taken, deadline = 0, time.monotonic() + within_secs
+    while folded := fold(limit):
+        taken += folded
+        if time.monotonic() > deadline:
+            break
+    return taken
+
+
+def recall_waiting() -> int:
+    """Make labels ready whose predictions exist by now; how many. The folder of a prediction does so itself: this is
+    for a label that was set aside at the very moment when its prediction was folded."""
+    same = Prediction.objects.filter(model=OuterRef("model"), request_id=OuterRef("request_id"))
+    return _make_ready(Label.objects.filter(Exists(same)).values("pk"))
+
+
+def tally_of(rows: Iterable[tuple[_Answer, Any]], basis: Basis) -> Tally:
+    """The tally of answers, each with its label or None."""
+    given = list(rows)
+    nan = float("nan")
+    answers = Answers(
+        prediction=[answer.prediction for answer, _ in given],
+        score=[nan if answer.score is None else answer.score for answer, _ in given],
+        decision=[answer.decision for answer, _ in given],
+        status_is_error=[answer.status == PredictionStatus.ERROR for answer, _ in given],
+        latency_ms=[nan if answer.latency_ms is None else answer.latency_ms for answer, _ in given],
+        label=[label for _, label in given],
+    )
+    return Tally.of(answers, basis.shape) if given else Tally.empty(basis.shape)
+
+
+def profile_of(features: Sequence[Mapping[str, Any]], bins: Bins) -> Profile:
+    """The profile of rows as they were sent, whatever they hold. Every cell is judged by itself: with a column's type
+    inferred, the same cell could be read in two ways beside different neighbours."""
+    if not features:
+        return Profile.empty(bins)
+    columns = {name: pd.Series([row.get(name) for row in features], dtype=object) for name in bins.features}
+    return profile(pd.DataFrame(columns, copy=False), bins)
+
+
+def _fold(limit: int) -> int:
+    ready = FoldItem.objects.select_for_update(skip_locked=True).filter(waiting=False).order_by("pk")
+    items = list(ready.values_list("pk", "prediction_id", "label_id")[:limit])
+    if not items:
+        return 0
+    changes = _Changes(timezone.now())
+    predictions = [prediction for _, prediction, _ in items if prediction is not None]
+    labels = {label: pk for pk, _, label in items if label is not None}
+    names = _take_predictions(changes, predictions)
+    waiting = [labels[label] for label in _take_labels(changes, labels)]
+    _add(changes.by_key)
+    FoldItem.objects.filter(pk__in=waiting).update(waiting=True)
+    FoldItem.objects.filter(pk__in={pk for pk, *_ in items}.difference(waiting)).delete()
+    if names:
+        _make_ready(Label.objects.filter(**_among(names)).values("pk"))
+    return len(items)
+
+
+def _take_predictions(changes: _Changes, ids: Collection[UUID]) -> set[Name]:
+    """What the predictions change, and their names."""
+    rows = Prediction.objects.filter(pk__in=ids).values_list(*_Answer._fields, "features") if ids else []
+    names = set()
+    for *columns, features in rows:
+        answer = _Answer(*columns)
+        change = changes.of(answer)
+        change.features.append(features)
+        change.gained.append((answer, None))
+        names.add(answer.name)
+    return names
+
+
+def _take_labels(changes: _Changes, ids: Collection[int]) -> list[int]:
+    """What the labels change; ids of those that must wait for their prediction."""
+    if not ids:
+        return []
+    labels = [_Label(*row) for row in Label.objects.filter(pk__in=ids).values_list(*_Label._fields)]
+    among = _among({label.name for label in labels})
+    answers = [_Answer(*row) for row in Prediction.objects.filter(**among).values_list(*_Answer._fields)]
+    found = {answer.name: answer for answer in answers}
+    before = _before(label for label in labels if label.revision > 1)
+    for label in labels:
+        if answer := found.get(label.name):
+            change = changes.of(answer)
+            change.gained.append((answer, label.label))
+            change.lost.append((answer, before.get((*label.name, label.revision - 1))))
+    return [label.id for label in labels if label.name not in found]
+
+
+def _before(labels: Iterable[_Label]) -> dict[tuple[int, str, int], Any]:
+    """(model id, request id, revision) -> label, of everything said of the requests of corrections."""
+    names = {label.name for label in labels}
+    if not names:
+        return {}
+    rows = Label.objects.filter(**_among(names)).values_list("model_id", "request_id", "revision", "label")
+    return {(model, request, revision): label for model, request, revision, label in rows}
+
+
+def _add(changes: Mapping[Key, _Change]) -> None:
+    if not changes:
+        return
+    known = bases({version for version, _ in changes})
+    gains = {key: change.content(known[key[0]]) for key, change in changes.items()}  # before anything is locked
+    rows = locked(gains, Span.MINUTES)
+    write({key: added(content_of(row, known[key[0]]), gains[key]) for key, row in rows.items()}, Span.MINUTES)
+
+
+def _make_ready(labels: Any) -> int:
+    """The waiting items of the labels of a query, but for those that somebody else is making ready."""
+    rows = FoldItem.objects.select_for_update(skip_locked=True).filter(waiting=True, label_id__in=labels)
+    with transaction.atomic():
+        chosen = list(rows.values_list("pk", flat=True))
+        return FoldItem.objects.filter(pk__in=chosen).update(waiting=False) if chosen else 0
+
+
+def _among(names: Collection[Name]) -> dict[str, Any]:
+    """A filter for at least the rows of these names; of several models a few more, which nobody asks for."""
+    return {"model__in": {model for model, _ in names}, "request_id__in": {request for _, request in names}}

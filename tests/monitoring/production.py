@@ -1,0 +1,102 @@
+"""A version that is watched, and what its rows really add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlops_site.core.permissions import Actor
+from mlops_site.stats.profile import profile, reference_bins
+from monitoring.models import Bucket, FoldItem, Label, Prediction
+from monitoring.selectors import basis_of
+from monitoring.services.buckets import Content, added, content_of
+from monitoring.services.folding import _Answer, profile_of, tally_of
+from monitoring.stats.tally import Tally
+from registry import services
+from registry.models import RegisteredModel, Version
+from tests.registry.parts import SIGNATURE, candidate
+
+Name = tuple[int, str]
+
+
+def reference(columns: int = 2, rows: int = 500) -> bytes:
+    """The profile of training data: age and visits, and as many more numbers as are asked for."""
+    random = np.random.default_rng(0)
+    names = ["age", "visits", *(f"x{i}" for i in range(columns - 2))]
+    frame = pd.DataFrame({name: random.normal(50, 10, rows) for name in names})
+    return profile(frame, reference_bins(frame, dict.fromkeys(names, "number"), salt="tests")).to_bytes()
+
+
+def watched(model: RegisteredModel, author: Actor, *, columns: int = 2, **changes: Any) -> Version:
+    """The model's next version, registered with a reference."""
+    names = ["age", "visits", *(f"x{i}" for i in range(columns - 2))]
+    signature = SIGNATURE | {"inputs": [{"name": name, "kind": "number"} for name in names]}
+    parts: dict[str, Any] = {"reference": reference(columns), "signature": signature, **changes}
+    return services.register_version(model, actor=author, candidate=candidate(**parts))
+
+
+def recomputed(version: Version) -> Content:
+    """Profile and tally of a version from its rows and the highest revision of each label."""
+    basis = basis_of(version)
+    rows = Prediction.objects.filter(version=version).values_list(*_Answer._fields, "features")
+    labels = newest_labels(version.model)
+    answers = [_Answer(*columns) for *columns, _ in rows]
+    tally = tally_of([(answer, labels.get(answer.name)) for answer in answers], basis)
+    counted = None if basis.bins is None else profile_of([features for *_, features in rows], basis.bins)
+    return Content(len(rows), counted, tally)
+
+
+def newest_labels(model: RegisteredModel) -> Mapping[Name, Any]:
+    rows = Label.objects.filter(model=model).order_by("revision").values_list("request_id", "label")
+    return {(model.pk, request_id): label for request_id, label in rows}
+
+
+def folded(version: Version) -> Content:
+    """The sum of all buckets of a version."""
+    basis = basis_of(version)
+    total = content_of(Bucket(), basis)
+    for bucket in Bucket.objects.filter(version=version):
+        total = added(total, content_of(bucket, basis))
+    return total
+
+
+def queued(version: Version) -> Content:
+    """What the queue still holds for a version, item by item."""
+    basis = basis_of(version)
+    total = content_of(Bucket(), basis)
+    for item in FoldItem.objects.order_by("pk"):
+        total = added(total, _effect(item, version))
+    return total
+
+
+def _effect(item: FoldItem, version: Version) -> Content:
+    basis = basis_of(version)
+    nothing = content_of(Bucket(), basis)
+    if item.prediction_id is not None:
+        rows = Prediction.objects.filter(version=version, pk=item.prediction_id)
+        for *columns, features in rows.values_list(*_Answer._fields, "features"):
+            counted = None if basis.bins is None else profile_of([features], basis.bins)
+            return Content(1, counted, tally_of([(_Answer(*columns), None)], basis))
+        return nothing
+    label = Label.objects.get(pk=item.label_id)
+    rows = Prediction.objects.filter(version=version, model=label.model, request_id=label.request_id)
+    for columns in rows.values_list(*_Answer._fields):
+        answer = _Answer(*columns)
+        earlier = Label.objects.filter(
+            model=label.model, request_id=label.request_id, revision=label.revision - 1
+        ).first()
+        tally = tally_of([(answer, label.label)], basis)
+        tally -= tally_of([(answer, earlier.label if earlier else None)], basis)
+        return Content(0, nothing.profile, tally)
+    return nothing
+
+
+def is_same(first: Content, second: Content) -> bool:
+    return first.rows == second.rows and first.profile == second.profile and first.tally == second.tally
+
+
+def empty_tally(version: Version) -> Tally:
+    return Tally.empty(basis_of(version).shape)
