@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,10 +12,11 @@ from numpy.typing import NDArray
 from mlops_site.stats.bins import Counts
 from mlops_site.stats.exact import Moments, exact_sum
 from mlops_site.stats.scored import Floats
-from monitoring.stats.shape import LARGEST, LATENCY_EDGES, LONGEST_MS, MAX_CLASSES, SCORE_BINS, Label, Shape
+from monitoring.stats.shape import LARGEST, LATENCY_EDGES, LONGEST_MS, MAX_CLASSES, SCORE_BINS, Shape
 
 Column = Sequence[Any] | NDArray[Any]
 Codes = NDArray[np.int64]
+_REAL = int | float | np.integer | np.floating | np.bool_
 _NONE: Counts = np.empty(0, dtype=np.int64)
 
 
@@ -64,29 +64,29 @@ def judged_classes(answers: Answers, shape: Shape) -> Parts:
     confusion = np.bincount(truth[judged] * k + said[judged], minlength=k * k) if k <= MAX_CLASSES else _NONE
     if not shape.is_binary:
         return Parts(totals, _NONE, confusion, {}, {})
-    scores, brier = _scores(np.asarray(answers.score, dtype=np.float64), truth, shape.positive_code)
-    return Parts(totals, scores, confusion, {"brier": brier}, {})
+    scores, misses = _scores(np.asarray(answers.score, dtype=np.float64), truth, shape.positive_code)
+    return Parts(totals, scores, confusion, {}, {"brier": Moments.of(misses)})
 
 
-def _code(label: Any, place: Mapping[Label, int]) -> int:
+def _code(label: Any, place: Mapping[Any, int]) -> int:
     """Where a label stands among the classes; -1 for None and for what is no class."""
-    return place.get(label, -1) if isinstance(label, str | Real) else -1
+    return place.get(label, -1) if isinstance(label, str | _REAL) else -1
 
 
 def _decided(decision: Any, positive: int) -> int:
-    if not isinstance(decision, Real) or decision not in (0, 1):
+    if not isinstance(decision, _REAL) or decision not in (0, 1):
         return -1
     return positive if decision else 1 - positive
 
 
-def _scores(score: Floats, truth: Codes, positive: int) -> tuple[Counts, Fraction]:
-    """Histograms of all scores and of those with each truth, one after the other; sum of the squared errors."""
+def _scores(score: Floats, truth: Codes, positive: int) -> tuple[Counts, Floats]:
+    """Histograms of all scores and of those with each truth, one after the other; the squared errors."""
     usable = (score >= 0) & (score <= 1)
     bins = np.minimum((np.where(usable, score, 0) * SCORE_BINS).astype(np.int64), SCORE_BINS - 1)
     sides = usable, usable & (truth == 1 - positive), usable & (truth == positive)
     counts = [np.bincount(bins[side], minlength=SCORE_BINS) for side in sides]
     known = usable & (truth >= 0)
-    return np.concatenate(counts), exact_sum(np.square(score[known] - (truth[known] == positive)))
+    return np.concatenate(counts), np.square(score[known] - (truth[known] == positive))
 
 
 def judged_values(answers: Answers, shape: Shape) -> Parts:
@@ -99,11 +99,16 @@ def judged_values(answers: Answers, shape: Shape) -> Parts:
     sums = {
         "label3": label**3,
         "label4": label**4,
-        "residual4": np.square(squares),
         "residual2_label": squares * label,
         "residual2_label2": squares * np.square(label),
     }
-    moments = {"prediction": said[usable], "label": label, "residual": residual, "absolute": np.abs(residual)}
+    moments = {
+        "prediction": said[usable],
+        "label": label,
+        "residual": residual,
+        "absolute": np.abs(residual),
+        "square": squares,
+    }
     return Parts(
         (int(known.sum()), int(judged.sum()), 0),
         _NONE,
@@ -119,6 +124,6 @@ def _numbers(values: Column) -> Floats:
 
 
 def _number(value: Any) -> float:
-    if not isinstance(value, Real) or isinstance(value, bool | np.bool_) or not abs(value) <= LARGEST:
+    if isinstance(value, bool | np.bool_) or not isinstance(value, _REAL):
         return np.nan
-    return float(value)
+    return float(value) if -LARGEST <= value <= LARGEST else np.nan

@@ -23,8 +23,8 @@ LONGEST_MS = 1e9
 LATENCY_EDGES: Counts = np.array([round(10 ** (step / 20)) for step in range(20, 181)], dtype=np.int64)
 
 TOTALS = ("rows", "errors", "labelled", "judged", "hits")
-VALUES = ("prediction", "label", "residual", "absolute")
-PRODUCTS = ("label3", "label4", "residual4", "residual2_label", "residual2_label2")
+VALUES = ("prediction", "label", "residual", "absolute", "square")
+PRODUCTS = ("label3", "label4", "residual2_label", "residual2_label2")
 
 
 @dataclass(frozen=True)
@@ -64,18 +64,17 @@ class Shape:
     @property
     def width(self) -> int:
         """Number of counts."""
-        return self.slices["confusion"].stop
+        return int(max(part.stop for part in self.slices.values()))
 
     @property
     def sums(self) -> tuple[str, ...]:
         """Names of the exact sums."""
-        own = PRODUCTS if self.task_type == "regression" else ("brier",) if self.is_binary else ()
-        return ("latency_us", *own)
+        return ("latency_us", *PRODUCTS) if self.task_type == "regression" else ("latency_us",)
 
     @property
     def values(self) -> tuple[str, ...]:
         """Names of the moments."""
-        return VALUES if self.task_type == "regression" else ()
+        return VALUES if self.task_type == "regression" else ("brier",) if self.is_binary else ()
 
     def to_json(self) -> list[Any]:
         return [self.task_type, list(self.classes), self.positive]

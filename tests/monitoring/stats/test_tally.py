@@ -78,7 +78,7 @@ def test_of_two_classes_the_decision_is_judged_and_else_the_prediction() -> None
     assert found.confusion.tolist() == [[0, 0], [1, 2]]
     assert (found.rows, found.errors, found.labelled, found.judged, found.hits) == (4, 1, 4, 3, 2)
     assert found.coverage == 1.0
-    assert found.sums["brier"] == 2 * Fraction((0.4 - 1) ** 2)
+    assert found.moments["brier"].total == 2 * Fraction((0.4 - 1) ** 2)
 
 
 def test_the_positive_class_may_stand_first() -> None:
