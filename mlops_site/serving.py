@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 import uuid
@@ -21,7 +22,7 @@ from monitoring.models import Prediction
 from monitoring.services import Draft, answers_kept, log_answers
 from registry.artifacts.scorer import Scorer, cached
 from registry.choices import Stage
-from registry.models import RegisteredModel, StageInterval, Version
+from registry.models import Artifact, RegisteredModel, StageInterval, Version
 from registry.models.version import parts_of
 
 ARM = "production"
@@ -66,9 +67,7 @@ _COLUMNS = (  # of _Chosen
     "version__patch",
     "version__threshold",
     "version__artifact_id",
-    "version__artifact__format",
     "version__serving_id",
-    "version__serving__format",
 )
 
 
@@ -84,9 +83,7 @@ class _Chosen(NamedTuple):
     patch: int
     threshold: float
     digest: str
-    format: str
     serving_digest: str | None
-    serving_format: str | None
 
     @property
     def number(self) -> str:
@@ -97,8 +94,14 @@ class _Chosen(NamedTuple):
         signature = SimpleLazyObject(
             lambda: Version.objects.values_list("signature", flat=True).get(pk=self.version_id)
         )
-        digest, form = self.serving_digest or self.digest, self.serving_format or self.format
-        return cached(digest, form, cast(Mapping[str, Any], signature), key=self.version_id)
+        digest = self.serving_digest or self.digest
+        return cached(digest, _format(digest), cast(Mapping[str, Any], signature), key=self.version_id)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _format(digest: str) -> str:
+    """Of an artifact, for good: a digest names one content."""
+    return Artifact.objects.values_list("format", flat=True).get(pk=digest)
 
 
 def predict(

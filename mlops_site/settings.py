@@ -47,6 +47,7 @@ MIDDLEWARE = [
     "mlops_site.core.admission.Admission",
     "mlops_site.core.intake.Intake",
     "django.middleware.security.SecurityMiddleware",
+    "mlops_site.api.lane.Lane",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -164,16 +165,24 @@ JOB_TIME_LIMIT_SECS = env.integer("JOB_TIME_LIMIT_SECS", 6 * 3600, low=1, high=3
 MODEL_CACHE_MB = env.integer("MODEL_CACHE_MB", 512, low=16, high=1_000_000)
 ARTIFACT_MAX_MB = env.integer("ARTIFACT_MAX_MB", 512, low=1, high=10_000)
 
-MLFLOW_TRACKING_URI = env.text("MLFLOW_TRACKING_URI", f"sqlite:///{STEWARD_HOME / 'mlflow.sqlite3'}")
+_DATABASES = ("sqlite:///", "postgresql://", "postgres://", "postgresql+psycopg2://")
+MLFLOW_TRACKING_URI = env.address(
+    "MLFLOW_TRACKING_URI",
+    f"sqlite:///{STEWARD_HOME / 'mlflow.sqlite3'}",
+    schemes=("http://", "https://", *_DATABASES),
+)
 MLFLOW_ARTIFACTS = env.text("MLFLOW_ARTIFACTS", str(STEWARD_HOME / "mlflow"))
-OPTUNA_STORAGE = (
-    env.text("OPTUNA_STORAGE") or env.text("DATABASE_URL") or f"sqlite:///{STEWARD_HOME / 'optuna.sqlite3'}"
+OPTUNA_STORAGE = env.address(
+    "OPTUNA_STORAGE",
+    env.text("DATABASE_URL") or f"sqlite:///{STEWARD_HOME / 'optuna.sqlite3'}",
+    schemes=_DATABASES,
 )
 
 DRIFT_THRESHOLD = env.number("DRIFT_THRESHOLD", 0.1, low=0, high=1)
 PERFORMANCE_DEGRADATION_THRESHOLD = env.number("PERFORMANCE_DEGRADATION_THRESHOLD", 0.05, low=0, high=1)
 MIN_SAMPLES_FOR_MONITORING = env.integer("MIN_SAMPLES_FOR_MONITORING", 100, low=1, high=1_000_000)
-MONITORING_WEBHOOK_URL = env.text("MONITORING_WEBHOOK_URL")  # the operator's own address: may be private, plain HTTP
+# The operator's own address: it may be private, and plain HTTP.
+MONITORING_WEBHOOK_URL = env.address("MONITORING_WEBHOOK_URL", schemes=("http://", "https://"))
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

@@ -171,7 +171,7 @@ def database(sqlite: Path) -> dict[str, Any]:
     if not url.startswith(("postgres://", "postgresql://")):
         raise ImproperlyConfigured(f"DATABASE_URL must start with postgresql:// but got {_public(url)!r}")
     try:
-        parsed = {**dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True)}
+        parsed = {**dj_database_url.parse(url, conn_max_age=3600, conn_health_checks=True)}
     except ValueError:  # its text may repeat a part of the password
         raise ImproperlyConfigured(
             "DATABASE_URL must be postgresql://user:password@host:port/name but is not"

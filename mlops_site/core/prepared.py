@@ -1,14 +1,19 @@
-"""Statements whose SQL is built once per process: on a hot path the ORM takes longer to build it than the database
-to run it."""
+"""Statements whose SQL is built once per process and, on PostgreSQL, planned once per connection: on a hot path both
+take longer than running them."""
 
 from __future__ import annotations
 
 import functools
+import itertools
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connection, connections, models
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections, models
+from django.db.backends.utils import CursorWrapper
+
+_numbers = itertools.count()
 
 
 class Prepared:
@@ -24,22 +29,29 @@ class Prepared:
         adapted = [_adapted(value) for value in values]
         if not self._sql:
             self._sql = self._compiled(values, adapted)
-        with connection.cursor() as cursor:
-            cursor.execute(self._sql, adapted)
+        wrapper: Any = connections[DEFAULT_DB_ALIAS]
+        # The statement itself shows whether the kept connection is alive; Django would ask SELECT 1 before it.
+        wrapper.health_check_done = True
+        try:
+            return self._rows(adapted)
+        except (OperationalError, InterfaceError):
+            if wrapper.in_atomic_block or wrapper.is_usable():
+                raise
+            wrapper.close()
+            return self._rows(adapted)
+
+    def _rows(self, adapted: Sequence[Any]) -> list[tuple[Any, ...]]:
+        with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+            _execute(cursor, self._sql, adapted)
             rows: list[tuple[Any, ...]] = cursor.fetchall()
             return rows
 
     def _compiled(self, values: Sequence[Any], adapted: Sequence[Any]) -> str:
         sql, params = self._build(*values).query.sql_with_params()
         if list(params) != list(adapted):
-            raise RuntimeError(
-                f"the parameters of {self._build.__name__} must be used once and in order but are {params}"
-            )
+            name = self._build.__name__
+            raise RuntimeError(f"the parameters of {name} must be used once and in order but are {params}")
         return str(sql)
-
-
-def _adapted(value: Any) -> Any:
-    return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
 
 
 def insert(rows: Sequence[models.Model]) -> None:
@@ -52,7 +64,10 @@ def insert(rows: Sequence[models.Model]) -> None:
     head, places = _insertion(meta.db_table, tuple(str(field.column) for field in fields))
     values = [field.get_db_prep_save(getattr(row, field.attname), wrapper) for row in rows for field in fields]
     with wrapper.cursor() as cursor:
-        cursor.execute(head + ", ".join([places] * len(rows)), values)
+        if len(rows) == 1:
+            _execute(cursor, head + places, values)
+        else:  # each number of rows would be a statement of its own to keep
+            cursor.execute(head + ", ".join([places] * len(rows)), values)
     for row in rows:
         row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
 
@@ -62,3 +77,31 @@ def _insertion(table: str, columns: tuple[str, ...]) -> tuple[str, str]:
     quote = connection.ops.quote_name
     names = ", ".join(quote(column) for column in columns)
     return f"INSERT INTO {quote(table)} ({names}) VALUES ", f"({', '.join(['%s'] * len(columns))})"  # noqa: S608
+
+
+def _execute(cursor: CursorWrapper, sql: str, params: Sequence[Any]) -> None:
+    wrapper: Any = cursor.db
+    # The setting says that a pool may give each transaction another connection, where nothing stays prepared.
+    if wrapper.vendor != "postgresql" or wrapper.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
+        cursor.execute(sql, params)
+        return
+    name, numbered = _statement(sql)
+    kept, names = wrapper.__dict__.get("prepared", (None, set()))
+    if kept is not wrapper.connection:  # another connection than the one that they were prepared on
+        kept, names = wrapper.prepared = (wrapper.connection, set())
+    if name not in names:
+        with kept.cursor() as plain:
+            plain.execute(f"PREPARE {name} AS {numbered}")
+        names.add(name)
+    cursor.execute(f"EXECUTE {name} ({', '.join(['%s'] * len(params))})", params)
+
+
+@functools.cache
+def _statement(sql: str) -> tuple[str, str]:
+    """A name for it, and its text as PREPARE wants it: $1, $2, … in place of %s."""
+    places = itertools.count(1)
+    return f"steward_{next(_numbers)}", re.sub("%s", lambda _: f"${next(places)}", sql)
+
+
+def _adapted(value: Any) -> Any:
+    return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value

@@ -93,7 +93,7 @@ def _usable(an_hour_ago: datetime, prefix: str, now: datetime) -> QuerySet[Token
     rows = Token.objects.annotate(is_noted=is_noted).filter(prefix=prefix).filter(expires_at__gt=now)
     rows = rows.filter(revoked_at=None, user__is_active=True, user__memberships__team=F("team"))
     columns = ("pk", "user_id", "team_id", "prefix", "digest", "scopes")
-    return rows.values_list(*columns, "user__username", "team__name", "user__memberships__role", "is_noted")
+    return rows.values_list(*columns, "user__username", "user__memberships__role", "is_noted")
 
 
 def authenticate(text: str) -> tuple[Token, Actor]:
@@ -114,12 +114,12 @@ def authenticate(text: str) -> tuple[Token, Actor]:
 
 def _read(row: tuple[Any, ...]) -> tuple[Token, str, bool]:
     """The token with its user and team; what else they have is read when it is asked for."""
-    pk, user_id, team_id, prefix, digest, scopes, username, team, role, is_noted = row
+    pk, user_id, team_id, prefix, digest, scopes, username, role, is_noted = row
     db = Token.objects.db
     fields = ["id", "user_id", "team_id", "prefix", "digest", "scopes"]
     token = Token.from_db(db, fields, [pk, user_id, team_id, prefix, digest, json.loads(scopes)])
     token.user = User.from_db(db, ["id", "username", "is_active"], [user_id, username, True])
-    token.team = Team.from_db(db, ["id", "name"], [team_id, team])
+    token.team = Team.from_db(db, ["id"], [team_id])
     return token, role, bool(is_noted)
 
 

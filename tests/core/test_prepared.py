@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -69,3 +70,39 @@ def test_all_or_none() -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         insert([Team(pk=1, name="new"), Team(pk=3, name="here")])
     assert list(Team.objects.values_list("name", flat=True)) == ["here"]
+
+
+@pytest.mark.postgres
+class TestOnPostgreSQL:
+    pytestmark = pytest.mark.django_db(transaction=True)
+
+    def test_a_statement_is_planned_once_a_connection(self) -> None:
+        prepared = Prepared(named)
+        for name in ("a", "b"):
+            prepared(name, timezone.now())
+        assert len(planned()) == 1
+        connection.close()
+        prepared("a", timezone.now())
+        assert len(planned()) == 1, "a new connection knows no statement of the old one"
+
+    def test_a_connection_that_died_is_replaced(self) -> None:
+        team = Team.objects.create(name="claims")
+        prepared = Prepared(named)
+        prepared("claims", timezone.now())
+        with connection.cursor() as cursor, pytest.raises(OperationalError):
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        assert prepared("claims", timezone.now() - timedelta(days=1)) == [(team.pk, "claims")]
+
+    def test_inside_a_transaction_a_lost_connection_is_an_error(self) -> None:
+        prepared = Prepared(named)
+        with pytest.raises((DatabaseError, InterfaceError)), transaction.atomic():
+            with connection.cursor() as cursor, suppress(OperationalError):
+                cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+            prepared("claims", timezone.now())
+        connection.close()
+
+
+def planned() -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM pg_prepared_statements WHERE statement LIKE '%core_team%'")
+        return [name for (name,) in cursor.fetchall()]
