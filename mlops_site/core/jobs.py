@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -13,13 +14,15 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Case, F, IntegerField, Q, Value, When
 from django.db.models.functions import Coalesce, Greatest, Now
+from django.utils.module_loading import import_string
 
 from mlops_site.core import events
 from mlops_site.core.choices import JobState
-from mlops_site.core.errors import Conflict
+from mlops_site.core.errors import Conflict, StewardError
 from mlops_site.core.models import Job
 from mlops_site.core.permissions import Actor
 
+log = logging.getLogger(__name__)
 MAX_STALLED = 3  # consecutive attempts without progress
 J = TypeVar("J", bound=Job)
 
@@ -129,6 +132,24 @@ def finish(job: Job, state: str, *, error: str = "", **fields: Any) -> bool:
 def release(job: Job, *, error: str) -> None:
     """This attempt's process is gone: back to the queue, with the reason, for the next claim."""
     _mine(job).update(state=JobState.QUEUED, lease_until=None, error=error)
+
+
+def run_here(job: Job) -> None:
+    """Do a claimed light job in this process, to its end. A refusal ends it; any other error, and no end at all, puts
+    it back for the next claim, as a child that died would be."""
+    error = f"attempt {job.attempt} ended without a result"
+    try:
+        import_string(job.executor)(job)
+    except LeaseLost:
+        _end(_mine(job).filter(cancel_requested_at__isnull=False), job, JobState.CANCELLED, "cancelled")
+        return
+    except StewardError as refusal:
+        finish(job, JobState.FAILED, error=refusal.detail)
+        return
+    except Exception as failure:
+        log.exception("%s failed", job)
+        error = f"{type(failure).__name__}: {failure}"[:2000]
+    release(job, error=error)
 
 
 def cancel(job: Job, *, actor: Actor, team: str) -> Job:

@@ -8,21 +8,28 @@ from datetime import timedelta
 
 from celery import shared_task
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import close_old_connections, transaction
 from django.utils import timezone
 
 from mlops_site.core import audit, child, jobs, webhooks
-from mlops_site.core.models import IdempotencyKey
+from mlops_site.core.models import IdempotencyKey, Job
 
 
 @shared_task(name="core.execute_job")
 def execute_job(job_id: str) -> None:
-    """Claim the job and watch it to its end; a bell rung twice finds nothing to claim."""
+    """Claim the job and bring it to its end; a bell rung twice finds nothing to claim."""
     close_old_connections()
     job = jobs.find(job_id)
     claimed = jobs.claim(job, worker=f"{socket.gethostname()}:{os.getpid()}") if job else None
-    if claimed:
+    if claimed and claimed.in_process:
+        jobs.run_here(claimed)
+    elif claimed:
         child.watch(claimed)
+
+
+def ring(job: Job) -> None:
+    """Wake a worker once the job's row is committed. A broker that is down delays the job until the sweep."""
+    transaction.on_commit(lambda: execute_job.delay(str(job.pk)), robust=True)
 
 
 @shared_task(name="core.sweep_jobs")
