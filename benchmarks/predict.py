@@ -13,7 +13,6 @@ import datetime
 import http.client
 import json
 import os
-import pickle
 import platform
 import subprocess
 import sys
@@ -52,10 +51,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.predict", description=__doc__)
     parser.add_argument("--requests", type=int, default=2_000, help="to each server")
     parser.add_argument("--warm-up", type=int, default=200)
-    parser.add_argument("--register", type=Path, help="(internal) register the model of this folder, print a token")
+    parser.add_argument("--register", action="store_true", help="(internal) register the model, print a token")
     asked = parser.parse_args()
     if asked.register:
-        print(register(asked.register))
+        print(register())
         return 0
     exit_on_sigterm()
     with ExitStack() as stack:
@@ -79,23 +78,26 @@ def columns() -> tuple[pd.DataFrame, pd.Series[int]]:
     return frame, (rows["meddol"] > rows["meddol"].quantile(claims.QUANTILE)).astype(int)
 
 
-def fit(folder: Path) -> list[dict[str, float]]:
-    """The model in both forms under `folder`; returns the rows to ask about."""
-    import mlflow
-
+def fitted() -> tuple[Pipeline, pd.DataFrame, pd.Series[int]]:
+    """The model, the same in every process, with what it was fitted on."""
     frame, label = columns()
     passed = ColumnTransformer([("number", "passthrough", list(frame.columns))])
     forest = RandomForestClassifier(TREES, max_depth=12, min_samples_leaf=5, random_state=SEED)
-    pipeline = Pipeline([("columns", passed), ("forest", forest)]).fit(frame, label)
-    with (folder / "fitted").open("wb") as file:
-        pickle.dump((pipeline, frame, label), file)  # read again by this script only
+    return Pipeline([("columns", passed), ("forest", forest)]).fit(frame, label), frame, label
+
+
+def fit(folder: Path) -> list[dict[str, float]]:
+    """The model as MLflow keeps it, under `folder`; returns the rows to ask about."""
+    import mlflow
+
+    pipeline, frame, _ = fitted()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         mlflow.sklearn.save_model(pipeline, str(folder / "mlflow"), serialization_format="cloudpickle")
     return [{str(name): float(value) for name, value in row.items()} for row in frame.head(500).to_dict("records")]
 
 
-def register(folder: Path) -> str:
+def register() -> str:
     """In the site's environment: people, the model in production by two of them, a machine; its token."""
     import django
 
@@ -105,7 +107,7 @@ def register(folder: Path) -> str:
     from registry import services
     from registry.artifacts import formats, graphs, signature
 
-    pipeline, frame, label = pickle.loads((folder / "fitted").read_bytes())
+    pipeline, frame, label = fitted()
     kinds: dict[str, signature.Kind] = dict.fromkeys(frame.columns, "number")
     graph = graphs.to_onnx(pipeline, kinds).graph
     assert graph is not None
@@ -142,7 +144,7 @@ def steward(folder: Path, rows: list[dict[str, float]], engine: str, env: dict[s
         "AUDIT_KEY": key,
     }
     subprocess.run([ROOT / "deploy/start", "prepare"], env={**os.environ, **env}, check=True)
-    command = [sys.executable, "-m", "benchmarks.predict", "--register", str(folder)]
+    command = [sys.executable, "-m", "benchmarks.predict", "--register"]
     said = subprocess.run(command, env={**os.environ, **env}, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     headers = {"Authorization": f"Bearer {said.stdout.split()[-1]}", "Content-Type": "application/json"}
     with start(["deploy/start", "web"], home / "web.log", port, "/livez", env):

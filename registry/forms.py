@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 
+from mlops_site.core.forms import offer
 from registry.choices import RiskTier, TaskType
 
 _TEXT = forms.Textarea(attrs={"rows": 4})
@@ -26,7 +27,7 @@ class MoveForm(ReasonForm):
 
     def __init__(self, *args: Any, targets: Sequence[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["target_stage"].choices = [(stage, stage) for stage in targets]  # type: ignore[attr-defined]
+        offer(self, "target_stage", [(stage, stage) for stage in targets])
 
 
 class PolicyForm(ReasonForm):
@@ -38,7 +39,7 @@ class PolicyForm(ReasonForm):
         known = {"none": "stays in development", "staging": "goes to staging", "production": "goes to production"}
         if not to_production:
             del known["production"]
-        self.fields["reach"].choices = list(known.items())  # type: ignore[attr-defined]
+        offer(self, "reach", known.items())
 
 
 class ModelForm(forms.Form):
@@ -57,4 +58,4 @@ class ModelForm(forms.Form):
 
     def __init__(self, *args: Any, teams: Sequence[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["team"].choices = [(name, name) for name in teams]  # type: ignore[attr-defined]
+        offer(self, "team", [(name, name) for name in teams])

@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 
+from mlops_site.core.forms import offer
 from training.choices import CrossValidation
 
 
@@ -27,7 +28,7 @@ class DatasetForm(forms.Form):
 
     def __init__(self, *args: Any, teams: Sequence[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["team"].choices = [(name, name) for name in teams]  # type: ignore[attr-defined]
+        offer(self, "team", [(name, name) for name in teams])
 
     def clean_pii(self) -> list[str]:
         return [name.strip() for name in self.cleaned_data["pii"].split(",") if name.strip()]

@@ -24,8 +24,9 @@ from unfold.admin import ModelAdmin
 
 from mlops_site.core import people, teams, tokens
 from mlops_site.core.api.auth import actor_of
+from mlops_site.core.choices import DeliveryState
 from mlops_site.core.errors import StewardError
-from mlops_site.core.models import AuditRecord, Membership, Team, Token
+from mlops_site.core.models import AuditRecord, Delivery, Membership, Team, Token
 from mlops_site.core.permissions import Action, visible
 from mlops_site.core.templatetags.steward import moment, tag
 
@@ -36,7 +37,7 @@ RAW_TABLES = [
 admin.site.unregister(RAW_TABLES)
 
 
-class TeamAdmin(ModelAdmin):  # type: ignore[misc]
+class TeamAdmin(ModelAdmin):
     """Rows of the actor's teams, to look at; what changes them is a service."""
 
     needed: ClassVar[Action] = Action.VIEW
@@ -178,6 +179,38 @@ class AuditRecordAdmin(TeamAdmin):
     @admin.display(description="data")
     def said(self, row: AuditRecord) -> SafeString:
         return format_html('<pre class="log">{}</pre>', json.dumps(row.data, indent=2, ensure_ascii=False))
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(TeamAdmin):
+    """What was told to other servers, and how they took it. The address is not here: it may hold a secret."""
+
+    list_display = ("event", "channel", "progress", "attempts", "answer", "created", "next_try")
+    list_filter = ("state", "channel")
+    search_fields = ("=subject",)
+    fields = ("event", "channel", "subject", "team", "progress", "attempts", "answer", "created", "next_try", "said")
+    readonly_fields = ("progress", "answer", "created", "next_try", "said")
+    ordering = ("-created_at",)
+
+    @admin.display(description="state", ordering="state")
+    def progress(self, row: Delivery) -> SafeString:
+        return tag(row.get_state_display(), {"failed": "bad", "delivered": "ok"}.get(row.state, "info"))
+
+    @admin.display(description="last answer")
+    def answer(self, row: Delivery) -> str:
+        return row.error or str(row.status_code or "–")
+
+    @admin.display(description="written", ordering="created_at")
+    def created(self, row: Delivery) -> SafeString:
+        return moment(row.created_at)
+
+    @admin.display(description="next try", ordering="next_at")
+    def next_try(self, row: Delivery) -> SafeString:
+        return moment(row.next_at if row.state == DeliveryState.PENDING else None)
+
+    @admin.display(description="body")
+    def said(self, row: Delivery) -> SafeString:
+        return format_html('<pre class="log">{}</pre>', json.dumps(row.body, indent=2, ensure_ascii=False))
 
 
 def _say(request: HttpRequest, done: str, service: Any, subject: Any, **arguments: Any) -> None:

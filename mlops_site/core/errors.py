@@ -17,8 +17,8 @@ class FieldError(NamedTuple):
 class StewardError(Exception):
     """Base of every refusal. `code` is stable and documented, `detail` is for the person who reads it."""
 
-    status: ClassVar[int] = 500
-    title: ClassVar[str] = "Error"
+    status: int = 500
+    title: str = "Error"
     default_code: ClassVar[str] = "error"
 
     def __init__(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.core.validators import MaxLengthValidator
+from django.db.models import Model, QuerySet
 from unfold.forms import AuthenticationForm
 
 from mlops_site.core.choices import Role
@@ -13,7 +15,23 @@ from mlops_site.core.models import Team, User
 from mlops_site.core.permissions import Action, Actor
 
 
-class LoginForm(AuthenticationForm):  # type: ignore[misc]
+def offer(form: forms.Form, name: str, choices: Iterable[tuple[str, str]]) -> None:
+    """What may be chosen in a field of this one form: (value, label)."""
+    field = form.fields[name]
+    if not isinstance(field, forms.ChoiceField):
+        raise TypeError(f"{name} must be a field of choices but is {type(field).__name__}")
+    field.choices = list(choices)
+
+
+def offer_rows(form: forms.Form, name: str, rows: QuerySet[Any]) -> None:
+    """The same of a field that chooses among rows."""
+    field: forms.Field | forms.ModelChoiceField[Model] = form.fields[name]
+    if not isinstance(field, forms.ModelChoiceField):
+        raise TypeError(f"{name} must be a field of rows but is {type(field).__name__}")
+    field.queryset = rows
+
+
+class LoginForm(AuthenticationForm):
     """Django's own says how long a name may be to the browser only, and django-axes writes down what was sent."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -31,7 +49,7 @@ class PersonForm(forms.Form):
 
     def __init__(self, *args: Any, actor: Actor, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["team"].queryset = Team.objects.filter(pk__in=actor.teams(Action.PEOPLE_MANAGE))  # type: ignore[attr-defined]
+        offer_rows(self, "team", Team.objects.filter(pk__in=actor.teams(Action.PEOPLE_MANAGE)))
 
 
 class TokenForm(forms.Form):
@@ -58,6 +76,6 @@ class TokenForm(forms.Form):
         managed = actor.teams(Action.PEOPLE_MANAGE)
         me = User.objects.filter(pk=actor.user.pk) if actor.user else User.objects.none()
         people = (me | User.objects.filter(memberships__team__in=managed)).distinct()
-        self.fields["user"].queryset = people.order_by("username")  # type: ignore[attr-defined]
-        self.fields["team"].queryset = Team.objects.filter(pk__in=actor.roles).order_by("name")  # type: ignore[attr-defined]
+        offer_rows(self, "user", people.order_by("username"))
+        offer_rows(self, "team", Team.objects.filter(pk__in=actor.roles).order_by("name"))
         self.fields["user"].initial = actor.name

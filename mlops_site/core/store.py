@@ -14,7 +14,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, ClassVar, NamedTuple
+from typing import IO, NamedTuple
 
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
@@ -29,9 +29,9 @@ _IN_MEMORY_BYTES = 8 << 20
 class ArtifactDamaged(StewardError):
     """The stored bytes are not the ones that were stored under this digest; nothing of them may be used."""
 
-    status: ClassVar[int] = 500
-    title: ClassVar[str] = "Artifact damaged"
-    default_code: ClassVar[str] = "artifact_damaged"
+    status: int = 500
+    title: str = "Artifact damaged"
+    default_code: str = "artifact_damaged"
 
 
 class Stored(NamedTuple):

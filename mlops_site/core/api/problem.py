@@ -94,7 +94,7 @@ def _drf(exc: Exception) -> StewardError | None:
             return ours(str(exc) or ours.title, code=code)
     if isinstance(exc, exceptions.APIException):
         error = StewardError(str(exc.detail), code=str(exc.default_code))
-        error.status, error.title = exc.status_code, HTTPStatus(exc.status_code).phrase  # type: ignore[misc]
+        error.status, error.title = exc.status_code, HTTPStatus(exc.status_code).phrase
         return error
     return None
 
