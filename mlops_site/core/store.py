@@ -14,7 +14,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, ClassVar, NamedTuple
 
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
@@ -31,7 +31,7 @@ class ArtifactDamaged(StewardError):
 
     status: int = 500
     title: str = "Artifact damaged"
-    default_code: str = "artifact_damaged"
+    default_code: ClassVar[str] = "artifact_damaged"
 
 
 class Stored(NamedTuple):
