@@ -1,16 +1,18 @@
-"""Predictions as they were answered, to look at."""
+"""Predictions as they were answered, and alerts, to look at."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from mlops_site.core.admin import TeamAdmin
 from mlops_site.core.templatetags.steward import figure, moment, pretty, tag
-from monitoring.models import Prediction
+from monitoring.choices import Severity
+from monitoring.models import Alert, Prediction
 
 
 @admin.register(Prediction)
@@ -69,3 +71,62 @@ class PredictionAdmin(TeamAdmin):
     @admin.display(description="features")
     def asked(self, row: Prediction) -> SafeString:
         return format_html('<pre class="log">{}</pre>', pretty(row.features))
+
+
+@admin.register(Alert)
+class AlertAdmin(TeamAdmin):
+    """Every alert there was; what is done about one is done on its page."""
+
+    team_path = "model__team"
+    list_display = ("summary", "model", "level", "state", "count", "first_seen", "last_seen")
+    list_select_related = ("model",)
+    list_filter = ("status", "severity", "rule")
+    search_fields = ("summary", "=model__name", "=subject_key")
+    ordering = ("-last_seen_at",)
+    fields = (
+        "page",
+        "model",
+        "number",
+        "rule",
+        "subject_key",
+        "level",
+        "state",
+        "summary",
+        "count",
+        "first_seen",
+        "last_seen",
+        "acknowledged_by",
+        "resolved_by",
+        "comment",
+        "silenced_until",
+        "seen",
+    )
+    readonly_fields = ("page", "number", "level", "state", "first_seen", "last_seen", "seen")
+
+    @admin.display(description="page")
+    def page(self, row: Alert) -> SafeString:
+        return format_html('<a href="{}">{}</a>', reverse("alert", args=[row.pk]), row.pk)
+
+    @admin.display(description="version")
+    def number(self, row: Alert) -> str:
+        return row.version.number
+
+    @admin.display(description="severity", ordering="severity")
+    def level(self, row: Alert) -> SafeString:
+        return tag(row.severity, "bad" if row.severity in (Severity.CRITICAL, Severity.HIGH) else "plain")
+
+    @admin.display(description="status", ordering="status")
+    def state(self, row: Alert) -> SafeString:
+        return tag(row.status)
+
+    @admin.display(description="first seen", ordering="first_seen_at")
+    def first_seen(self, row: Alert) -> SafeString:
+        return moment(row.first_seen_at)
+
+    @admin.display(description="last seen", ordering="last_seen_at")
+    def last_seen(self, row: Alert) -> SafeString:
+        return moment(row.last_seen_at)
+
+    @admin.display(description="evidence")
+    def seen(self, row: Alert) -> SafeString:
+        return format_html('<pre class="log">{}</pre>', pretty(row.evidence))

@@ -1,6 +1,6 @@
 """Reads of monitoring. What the actor may not see is answered like what does not exist."""
 
-from monitoring.selectors.alerts import ALL, alert_of, alerts, decisions, deliveries, open_count
+from monitoring.selectors.alerts import ALL, alert_of, alerts, consequences, deliveries, is_silenced, open_count
 from monitoring.selectors.answers import first_answers
 from monitoring.selectors.bases import Basis, bases, basis_of
 from monitoring.selectors.windows import Point, Summed, series, window_sum
@@ -14,9 +14,10 @@ __all__ = [
     "alerts",
     "bases",
     "basis_of",
-    "decisions",
+    "consequences",
     "deliveries",
     "first_answers",
+    "is_silenced",
     "open_count",
     "series",
     "window_sum",

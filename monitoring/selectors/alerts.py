@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db.models import Case, QuerySet, Value, When
+from django.utils import timezone
 
 from mlops_site.core.errors import NotFound
 from mlops_site.core.models import Delivery
@@ -14,6 +15,7 @@ from monitoring.models import Alert, RetrainDecision
 from registry.services.guards import one_of
 
 ALL = "all"
+_HEAVY = ("version__reference", "version__golden", "version__signature")
 _WORST_FIRST = Case(*(When(severity=level, then=Value(rank)) for rank, level in enumerate(Severity)))
 
 
@@ -34,7 +36,8 @@ def alerts(actor: Actor, *, status: str = "", severity: str = "", model: str = "
 
 def alert_of(actor: Actor, alert_id: UUID) -> Alert:
     """One alert; NotFound if it is absent or another team's."""
-    found = _complete(visible(actor, Alert.objects.filter(pk=alert_id), team="model__team")).first()
+    rows = _complete(visible(actor, Alert.objects.filter(pk=alert_id), team="model__team"))
+    found = rows.select_related("report").defer("report__body", "report__findings", *_HEAVY).first()
     if found is None:
         raise NotFound(f"no alert {alert_id} here, or it belongs to another team", code="unknown_alert")
     return found
@@ -42,7 +45,7 @@ def alert_of(actor: Actor, alert_id: UUID) -> Alert:
 
 def _complete(rows: QuerySet[Alert]) -> QuerySet[Alert]:
     chosen = rows.select_related("model__team", "version__model", "acknowledged_by", "resolved_by")
-    return chosen.defer("version__reference", "version__golden", "version__signature")
+    return chosen.defer(*_HEAVY)
 
 
 def open_count(actor: Actor) -> int:
@@ -50,11 +53,17 @@ def open_count(actor: Actor) -> int:
     return visible(actor, Alert.objects.filter(status=AlertStatus.OPEN), team="model__team").count()
 
 
+def is_silenced(alert: Alert) -> bool:
+    """A silence belongs to what the alert is about: it outlives the alert that it was set on."""
+    about = {"model": alert.model_id, "rule": alert.rule, "subject_key": alert.subject_key}
+    return Alert.objects.filter(**about, silenced_until__gt=timezone.now()).exists()
+
+
 def deliveries(alert: Alert) -> QuerySet[Delivery]:
     """What was told of it outside, oldest first."""
     return Delivery.objects.filter(subject=alert.subject).order_by("created_at")
 
 
-def decisions(alert: Alert) -> QuerySet[RetrainDecision]:
+def consequences(alert: Alert) -> QuerySet[RetrainDecision]:
     """What it led to, latest first."""
     return alert.decisions.select_related("decided_by").order_by("-decided_at")

@@ -15,6 +15,7 @@ from mlops_site.core.permissions import Action, Actor, person, require
 from monitoring import channels, signals
 from monitoring.choices import SEVERITY_OF, UNRESOLVED, AlertStatus, Rule
 from monitoring.models import Alert, Report
+from monitoring.selectors.alerts import is_silenced
 from registry.services.guards import reason_given
 
 MAX_SILENCE_HOURS = 720
@@ -63,12 +64,6 @@ def _counted(report: Report, finding: dict[str, Any]) -> tuple[Alert, bool]:
         except IntegrityError:
             continue
     raise Conflict(f"the alert on {rule} {subject!r} of {report.model.name} changes too often; ask again")
-
-
-def is_silenced(alert: Alert) -> bool:
-    """A silence belongs to what the alert is about: it outlives the alert that it was set on."""
-    about = {"model": alert.model_id, "rule": alert.rule, "subject_key": alert.subject_key}
-    return Alert.objects.filter(**about, silenced_until__gt=timezone.now()).exists()
 
 
 def acknowledge_alert(alert: Alert, *, actor: Actor, comment: str = "") -> Alert:

@@ -10,8 +10,9 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from mlops_site.core import webhooks
+from mlops_site.core import http, webhooks
 from mlops_site.core.choices import DeliveryState
+from mlops_site.core.http import Answer
 from mlops_site.core.models import Delivery, Team
 from mlops_site.core.webhooks import ATTEMPTS, LEASE_SECS, RETRY_SECS, enqueue, send_due
 from tests.core.receivers import Receiver, receiver
@@ -126,7 +127,7 @@ def test_a_sender_that_was_killed_loses_its_lease_and_another_sends(
     made = delivery(team)
     with receiver(200) as server, monkeypatch.context() as patch:
         use(server, settings)
-        patch.setattr(webhooks.http, "post_json", _die)
+        patch.setattr(http, "post_json", _die)
         with pytest.raises(KeyboardInterrupt):
             send_due(NOW)
         assert row(made).lease_until == after(LEASE_SECS)
@@ -147,11 +148,11 @@ def test_one_who_lost_the_lease_cannot_write_a_failure_over_the_next_ones_work(
     made = delivery(team)
     settings.MONITORING_WEBHOOK_URL = "http://127.0.0.1:1/"
 
-    def slow(*_: Any, **__: Any) -> webhooks.http.Answer:
+    def slow(*_: Any, **__: Any) -> Answer:
         Delivery.objects.update(attempts=2, error="the next one's", lease_until=after(99))
-        return webhooks.http.Answer(500, "too late")
+        return Answer(500, "too late")
 
-    monkeypatch.setattr(webhooks.http, "post_json", slow)
+    monkeypatch.setattr(http, "post_json", slow)
     send_due(NOW)
     assert (row(made).error, row(made).attempts, row(made).lease_until) == ("the next one's", 2, after(99))
 

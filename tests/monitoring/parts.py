@@ -12,7 +12,13 @@ from monitoring.models import Alert, Report
 from monitoring.services import raise_alerts
 from registry.models import Version
 
-EVIDENCE = {"features": [{"name": "age", "effect": 0.31, "q": 0.0001, "drifted": True}], "overall_score": 0.22}
+EVIDENCE = {
+    "overall_score": 0.22,
+    "features": [
+        {"name": "visits", "test": "ks", "effect": 0.12, "q_value": 0.004, "drifted": True},
+        {"name": "age", "test": "ks", "effect": 0.31, "q_value": 1e-12, "drifted": True},
+    ],
+}
 
 
 def finding(rule: str = "drift", subject: str = "", **changes: Any) -> dict[str, Any]:

@@ -19,9 +19,9 @@ register = template.Library()
 TONES = {
     word: tone
     for tone, words_of in {
-        "ok": "production succeeded approved approve ok",
-        "info": "staging running pending medium",
-        "warn": "changes_requested request_changes high remark",
+        "ok": "production succeeded approved approve ok resolved delivered",
+        "info": "staging running pending medium acknowledged",
+        "warn": "changes_requested request_changes high remark open",
         "bad": "failed rejected reject error",
     }.items()
     for word in words_of.split()

@@ -1,0 +1,225 @@
+"""The inbox and the page of an alert, as people of different roles see and use them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from mlops_site.core.choices import DeliveryState
+from mlops_site.core.models import Delivery
+from mlops_site.core.permissions import Actor
+from monitoring.choices import Outcome, Rule, Trigger
+from monitoring.dashboards.alerts import inbox_sentence, policy_sentence
+from monitoring.dashboards.evidence import MAX_ROWS, evidence_of, table
+from monitoring.models import Alert, RetrainDecision, RetrainPolicy
+from monitoring.services import acknowledge_alert, resolve_alert, silence_alert
+from registry.models import Version
+from tests.monitoring.parts import finding, raised
+from tests.people import actor
+from tests.registry.parts import user
+
+
+def text(answer: Any) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", answer.content.decode()))
+
+
+def of(who: Actor) -> Client:
+    client = Client()
+    client.force_login(user(who), backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+@pytest.fixture
+def engineer(author: Actor) -> Client:
+    return of(author)
+
+
+def page(alert: Alert) -> str:
+    return reverse("alert", args=[alert.pk])
+
+
+@pytest.mark.django_db
+class TestInbox:
+    def test_it_says_first_what_nobody_looks_at(self, engineer: Client, watched: Version, author: Actor) -> None:
+        alerts = raised(watched, finding("drift", "age"), finding("performance", "recall"), finding("volume"))
+        acknowledge_alert(next(a for a in alerts if a.rule == "volume"), actor=author)
+        said = text(engineer.get(reverse("alerts")))
+        assert "Nobody looks at 2 alerts yet: 1 critical, 1 high. 1 more is being looked at." in said
+        assert said.index("performance of recall") < said.index("drift of age") < said.index("volume of the model")
+        assert "nobody yet" in said
+        assert "author" in said
+
+    def test_it_is_narrowed_and_ignores_what_it_does_not_offer(
+        self, engineer: Client, watched: Version, author: Actor
+    ) -> None:
+        (first, second) = raised(watched, finding("drift", "age"), finding("volume"))
+        resolve_alert(first, actor=author)
+        silence_alert(second, actor=author, hours=1)
+
+        def shown(query: str) -> set[str]:
+            found = text(engineer.get(reverse("alerts") + query))
+            return {name for name in ("drift of age", "volume of the model") if name in found}
+
+        assert shown("") == shown("?status=x&model=nobody&severity=x") == {"volume of the model"}
+        assert shown("?status=resolved") == {"drift of age"}
+        assert shown("?status=all&model=high_cost") == {"drift of age", "volume of the model"}
+        assert shown("?status=all&severity=high") == {"drift of age"}
+        assert "silenced" in text(engineer.get(reverse("alerts")))
+
+    def test_an_empty_one_says_so(self, engineer: Client, watched: Version) -> None:
+        assert "Nothing is open." in text(engineer.get(reverse("alerts")))
+        assert "No such alert." in text(engineer.get(reverse("alerts") + "?severity=low"))
+
+    def test_the_menu_counts_what_nobody_looks_at(self, engineer: Client, watched: Version, author: Actor) -> None:
+        first, _ = raised(watched, finding("drift"), finding("volume"))
+        assert re.search(r"Alerts\s+2\s", text(engineer.get("/runs")))
+        acknowledge_alert(first, actor=author)
+        assert re.search(r"Alerts\s+1\s", text(engineer.get("/runs")))
+        outsider = of(actor("zoe", "ml_engineer", team="others"))
+        assert not re.search(r"Alerts\s+[0-9]", text(outsider.get("/runs")))
+        assert "drift of" not in text(outsider.get(reverse("alerts")))
+
+
+@pytest.mark.django_db
+class TestPage:
+    def test_it_shows_evidence_largest_effect_first_and_what_comes_of_it(
+        self, engineer: Client, watched: Version, author: Actor
+    ) -> None:
+        (alert,) = raised(watched)
+        RetrainPolicy.objects.create(model=watched.model, set_by=user(author))
+        RetrainDecision.objects.create(
+            model=watched.model,
+            trigger=Trigger.DATA_DRIFT_SCORE,
+            outcome=Outcome.NOT_ENOUGH_LABELS,
+            reason="data_drift_score: 0.22",
+            detail="12 labels of 200",
+            alert=alert,
+        )
+        said = text(engineer.get(page(alert)))
+        for words in ("drift of the model", "0.220", "q value", "1e-12", "0.310", "Nobody: MONITORING_WEBHOOK_URL"):
+            assert words in said, words
+        assert said.index("0.310") < said.index("0.120")
+        assert "trained again when the drift score is 0.2 or more, at most once in 1 d, with at least 200" in said
+        assert re.search(r"data_drift_score: 0.22.*12 labels of 200.*not enough labels", said)
+
+    def test_it_shows_deliveries_as_they_are(self, engineer: Client, watched: Version, settings: Any) -> None:
+        settings.MONITORING_WEBHOOK_URL = "http://ops:s3cret@127.0.0.1:9/"
+        (alert,) = raised(watched)
+        Delivery.objects.update(attempts=3, error="127.0.0.1 answered 500: no good", status_code=500)
+        answer = engineer.get(page(alert))
+        said = text(answer)
+        assert "3 of 8" in said
+        assert "127.0.0.1 answered 500: no good" in said
+        assert "s3cret" not in answer.content.decode()
+        Delivery.objects.update(state=DeliveryState.FAILED)
+        assert "given up" in text(engineer.get(page(alert)))
+
+    def test_it_is_handled_by_its_buttons(self, engineer: Client, watched: Version, author: Actor) -> None:
+        (alert,) = raised(watched)
+
+        def press(deed: str, **said: Any) -> Any:
+            return engineer.post(page(alert), {"deed": deed, "comment": "", "hours": "", **said}, follow=True)
+
+        seen = press("acknowledge", comment="<b>Mine</b>")
+        assert "&lt;b&gt;Mine&lt;/b&gt;" in seen.content.decode()
+        assert "Silent for 5 hours." in text(press("silence", hours="5"))
+        assert "nothing new about it is delivered" in text(engineer.get(page(alert)))
+        assert "author resolved it" in text(press("resolve", comment="Known."))
+        alert.refresh_from_db()
+        assert (alert.status, alert.acknowledged_by, alert.comment) == ("resolved", author.user, "Known.")
+
+    @pytest.mark.parametrize(
+        ("sent", "status", "words"),
+        [
+            ({"deed": "silence", "hours": ""}, 422, "hours must be a whole number from 1 to 720"),
+            ({"deed": "silence", "hours": "721"}, 422, "less than or equal to 720"),
+            ({"deed": "delete", "hours": ""}, 422, "deed must be acknowledge, resolve or silence"),
+        ],
+    )
+    def test_what_is_wrong_is_said_on_the_page(
+        self, engineer: Client, watched: Version, sent: dict[str, str], status: int, words: str
+    ) -> None:
+        (alert,) = raised(watched)
+        answer = engineer.post(page(alert), {"comment": "kept", **sent})
+        assert answer.status_code == status
+        assert words in text(answer)
+        assert "kept" in text(answer)
+
+    def test_what_somebody_else_resolved_meanwhile_is_said(
+        self, engineer: Client, watched: Version, author: Actor
+    ) -> None:
+        (alert,) = raised(watched)
+        resolve_alert(alert, actor=author)
+        answer = engineer.post(page(alert), {"deed": "resolve", "comment": "", "hours": "24"})
+        assert answer.status_code == 409
+        assert "the alert is resolved" in text(answer)
+
+    def test_a_reader_reads_and_another_team_finds_nothing(self, watched: Version) -> None:
+        (alert,) = raised(watched)
+        reader, stranger = of(actor("vera", "viewer")), of(actor("zoe", "ml_engineer", team="others"))
+        answer = reader.get(page(alert))
+        assert "Your role reads alerts" in text(answer)
+        assert b'name="deed"' not in answer.content
+        assert reader.post(page(alert), {"deed": "resolve", "comment": "", "hours": ""}).status_code == 403
+        assert stranger.get(page(alert)).status_code == stranger.post(page(alert), {"deed": "x"}).status_code == 404
+        assert Alert.objects.get().status == "open"
+
+    @pytest.mark.parametrize(
+        ("table", "column"), [("monitoring_alert", "drift of the model"), ("core_delivery", "alert.raised")]
+    )
+    def test_the_admins_tables_show_and_change_nothing(
+        self, engineer: Client, watched: Version, settings: Any, table: str, column: str
+    ) -> None:
+        settings.MONITORING_WEBHOOK_URL = "http://127.0.0.1:9/"
+        (alert,) = raised(watched)
+        pk = alert.pk if table == "monitoring_alert" else Delivery.objects.get().pk
+        assert column in text(engineer.get(reverse(f"admin:{table}_changelist")))
+        assert engineer.get(reverse(f"admin:{table}_change", args=[pk])).status_code == 200
+        assert engineer.post(reverse(f"admin:{table}_change", args=[pk]), {}).status_code == 403
+        assert engineer.post(reverse(f"admin:{table}_delete", args=[pk])).status_code == 403
+        stranger = of(actor("zoe", "ml_engineer", team="others"))
+        assert column not in text(stranger.get(reverse(f"admin:{table}_changelist")))
+
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("pairs", "said"),
+        [
+            ([("low", "open")], "Nobody looks at 1 alert yet: 1 low."),
+            ([("low", "acknowledged")] * 2, "2 are being looked at."),
+        ],
+    )
+    def test_the_inbox_in_a_sentence(self, pairs: list[tuple[str, str]], said: str) -> None:
+        assert inbox_sentence(pairs) == said
+
+    def test_a_policy_in_a_sentence(self) -> None:
+        policy = RetrainPolicy(prediction_volume_drop=None)
+        assert "the metric has fallen by 0.05 or more" in policy_sentence(policy, Rule.PERFORMANCE)
+        for rule, said in ((Rule.VOLUME, "prediction volume"), (Rule.QUALITY, "data quality")):
+            assert policy_sentence(policy, rule) == f"The retrain policy does not react to {said}."
+        policy.enabled = False
+        assert "nothing is trained again by itself" in policy_sentence(policy, Rule.DRIFT)
+
+    def test_evidence_of_any_shape_becomes_tables(self) -> None:
+        found = evidence_of(
+            {"metric": "recall", "value": 0.4, "ci95": [0.35, 0.45], "none": None, "deep": {"from": 1, "is": True}}
+            | {"features": [{"name": "a", "effect": 0.1, "bins": [[1], [2]]}, {"name": "b", "note": "too few"}]}
+        )
+        assert found.facts == [
+            ("Metric", "recall"),
+            ("Value", "0.400"),
+            ("95 % interval", "0.350 to 0.450"),
+            ("Deep: from", "1"),
+            ("Deep: is", "yes"),
+        ]
+        (features,) = found.tables
+        assert features.columns == ["Name", "Effect", "Note"]
+        assert features.rows[1] == [("b", False), ("–", False), ("too few", False)]
+
+    def test_a_long_table_is_cut_and_says_by_how_much(self) -> None:
+        found = table("features", [{"effect": n} for n in range(MAX_ROWS + 7)])
+        assert (len(found.rows), found.left_out, found.rows[0][0]) == (MAX_ROWS, 7, (str(MAX_ROWS + 6), True))
