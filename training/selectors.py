@@ -58,6 +58,7 @@ class Status:
     error: str
     attempts: int
     trigger_reason: str
+    trigger: dict[str, Any]
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -81,6 +82,7 @@ def status(run: Run) -> Status:
         error=run.error,
         attempts=run.attempt,
         trigger_reason=run.trigger_reason,
+        trigger=run.trigger,
         created_at=run.created_at,
         started_at=run.started_at,
         finished_at=run.finished_at,

@@ -131,6 +131,7 @@ class StatusAnswer(serializers.Serializer[Any]):
     error = serializers.CharField()
     attempts = serializers.IntegerField()
     trigger_reason = serializers.CharField()
+    trigger = serializers.DictField(help_text="what asked for it: alert, decision, trigger; empty of a person")
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)

@@ -81,6 +81,7 @@ def candidate_of(run: Run, winner: Winner, rows: Rows, files: Files, mlflow: dic
             "lock": run.lock_digest,
             "seed": run.seed,
             "trigger_reason": run.trigger_reason,
+            **({"trigger": run.trigger} if run.trigger else {}),
         },
         mlflow=mlflow,
     )

@@ -44,6 +44,19 @@ class Judged(NamedTuple):
     quality: dict[str, Any]
 
 
+class Prepared(NamedTuple):
+    """A version that is stored but not yet kept: what takes long is done, and nobody was made to wait for it."""
+
+    name: str
+    owner: Team
+    declared: Declaration
+    source_digest: str
+    digest: str
+    rows: int
+    schema: dict[str, Any]
+    quality: dict[str, Any]
+
+
 @dataclass(frozen=True)
 class Declaration:
     """What the columns mean. It is part of what makes two uploads the same version."""
@@ -73,8 +86,17 @@ def create_dataset_version(
     the file passes the gate. Raises Invalid (every column at fault), TooLarge, Forbidden, NotFound for a name
     that another team has.
     """
-    owner = _owner(actor, name, team)
     declared = Declaration(target, time_column, group_column, tuple(sorted(set(pii))))
+    ready = prepare_dataset(actor=actor, name=name, source=source, filename=filename, declared=declared, team=team)
+    return ready if isinstance(ready, DatasetVersion) else keep_dataset(ready, actor=actor, lineage=lineage)
+
+
+def prepare_dataset(
+    *, actor: Actor, name: str, source: BinaryIO, filename: str, declared: Declaration, team: str | None = None
+) -> Prepared | DatasetVersion:
+    """The first half of `create_dataset_version`, outside any transaction: read, judge and store. The version itself
+    where it exists. What is prepared and then not kept leaves a file that no row names."""
+    owner = _owner(actor, name, team)
     source_digest = _digest(source, filename, declared)
     if found := _existing(name, source_digest):
         return found
@@ -82,24 +104,30 @@ def create_dataset_version(
     from training.ml import tables
 
     stored = store.put(tables.to_parquet(table.frame), max_bytes=8 * settings.MAX_UPLOAD_BYTES)
+    rows = len(table.frame)
+    return Prepared(name, owner, declared, source_digest, stored.digest, rows, table.schema, table.quality)
+
+
+def keep_dataset(ready: Prepared, *, actor: Actor, lineage: dict[str, Any] | None = None) -> DatasetVersion:
+    """The second half: the row, with the next number of its data set."""
     with events.atomic():
-        dataset = _locked(name, owner, actor)
-        if found := _existing(name, source_digest):
+        dataset = _locked(ready.name, ready.owner, actor)
+        if found := _existing(ready.name, ready.source_digest):
             return found
         version = DatasetVersion.objects.create(
             dataset=dataset,
             version=(dataset.versions.aggregate(last=Max("version"))["last"] or 0) + 1,
-            digest=stored.digest,
-            source_digest=source_digest,
-            rows=len(table.frame),
-            schema=table.schema,
-            quality=table.quality,
+            digest=ready.digest,
+            source_digest=ready.source_digest,
+            rows=ready.rows,
+            schema=ready.schema,
+            quality=ready.quality,
             lineage=lineage or {},
             created_by=person(actor),
-            **{**asdict(declared), "pii": list(declared.pii)},
+            **{**asdict(ready.declared), "pii": list(ready.declared.pii)},
         )
-        data = {"version": version.version, "digest": stored.digest, "rows": version.rows, "lineage": version.lineage}
-        events.record("dataset.version_created", actor=actor, subject=dataset.subject, team=owner.name, data=data)
+        data = {"version": version.version, "digest": ready.digest, "rows": version.rows, "lineage": version.lineage}
+        events.record("dataset.version_created", actor=actor, subject=dataset.subject, team=ready.owner.name, data=data)
         signals.dataset_version_created.send(sender=DatasetVersion, version=version)
     return version
 

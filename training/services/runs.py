@@ -16,12 +16,19 @@ from training.services.config import RunConfig
 from training.services.spec import completed
 
 
-def request_run(*, actor: Actor, dataset: str, trigger_reason: str = "manual", **asked: Any) -> Run:
+def request_run(
+    *,
+    actor: Actor,
+    dataset: str,
+    trigger_reason: str = "manual",
+    trigger: dict[str, str] | None = None,
+    **asked: Any,
+) -> Run:
     """A queued run of the model that is asked for; the caller rings the bell.
 
     `dataset` is "name" (its newest version) or "name@version" of the model's team; `asked` are the fields of
-    RunConfig. Raises NotFound for a model or data set that the actor cannot see, Invalid naming every
-    field at fault, Forbidden.
+    RunConfig; `trigger` are plain identifiers of what asked for it, kept with the run and its version. Raises NotFound
+    for a model or data set that the actor cannot see, Invalid naming every field at fault, Forbidden.
     """
     config = RunConfig(**asked)
     with events.atomic():
@@ -38,6 +45,7 @@ def request_run(*, actor: Actor, dataset: str, trigger_reason: str = "manual", *
             code=origin.code(),
             lock_digest=origin.lock_digest(),
             trigger_reason=_reason(trigger_reason),
+            trigger=trigger or {},
             trials_total=spec["n_trials"] * len(spec["model_types"]),
             step="waiting for a worker",
         )
@@ -81,4 +89,5 @@ def _said(run: Run) -> dict[str, Any]:
         "seed": run.seed,
         "code": run.code,
         "trigger_reason": run.trigger_reason,
+        "trigger": run.trigger,
     }
