@@ -4,6 +4,9 @@ from monitoring.services.alerts import acknowledge_alert, raise_alerts, resolve_
 from monitoring.services.answers import Draft, answers_kept, log_answers
 from monitoring.services.compaction import compact
 from monitoring.services.folding import fold, fold_all
+from monitoring.services.policies import set_retrain_policy
+from monitoring.services.retraining import trigger_retraining
+from monitoring.services.schedules import set_schedule
 
 __all__ = [
     "Draft",
@@ -15,5 +18,8 @@ __all__ = [
     "log_answers",
     "raise_alerts",
     "resolve_alert",
+    "set_retrain_policy",
+    "set_schedule",
     "silence_alert",
+    "trigger_retraining",
 ]

@@ -1,0 +1,89 @@
+"""Retrain policies, what they decided, and what a new training would be made from."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import Exists, JSONField, OuterRef, Q, QuerySet, Subquery
+
+from mlops_site.core.choices import JobState
+from mlops_site.core.jobs import find
+from monitoring.choices import UNRESOLVED, Outcome, PredictionStatus
+from monitoring.models import Alert, Label, Prediction, RetrainDecision, RetrainPolicy
+from registry.models import RegisteredModel
+from registry.selectors import in_production
+from training.models import DatasetVersion, Run
+
+PRODUCTION = "production"  # the source in the lineage of a data set made of predictions and labels
+
+
+def policy_of(model: RegisteredModel) -> RetrainPolicy:
+    """The model's policy; where none is set, the defaults, switched off and by nobody."""
+    found = RetrainPolicy.objects.select_related("model__team", "set_by").filter(model=model).first()
+    return found or RetrainPolicy(model=model, enabled=False)
+
+
+def decisions(model: RegisteredModel) -> QuerySet[RetrainDecision]:
+    """What came of each reason to train again, newest first."""
+    rows = RetrainDecision.objects.filter(model=model).select_related("alert", "decided_by")
+    return rows.order_by("-decided_at")
+
+
+def last_taken(model: RegisteredModel) -> RetrainDecision | None:
+    return RetrainDecision.objects.filter(model=model, outcome=Outcome.TAKEN).order_by("-decided_at").first()
+
+
+def run_under_way(model: RegisteredModel) -> Run | None:
+    """A training run of the model that waits or works, the oldest."""
+    rows = Run.objects.filter(model=model, state__in=[JobState.QUEUED, JobState.RUNNING])
+    return rows.order_by("created_at").first()
+
+
+def origin_of(model: RegisteredModel) -> Run | None:
+    """The run that trained the version in production; None where nothing serves or it was not trained here."""
+    version = in_production(model)
+    run = find(version.lineage.get("run", "")) if version else None
+    return run if isinstance(run, Run) else None
+
+
+def last_trained_at(model: RegisteredModel) -> datetime | None:
+    """When a training was last asked for (a run that failed or was cancelled is none), or else the version in
+    production made; None of a model without either."""
+    counted = Run.objects.filter(model=model).exclude(state__in=[JobState.FAILED, JobState.CANCELLED])
+    taken, run = last_taken(model), counted.order_by("-created_at").first()
+    moments = [*([taken.decided_at] if taken else []), *([run.created_at] if run else [])]
+    if not moments and (version := in_production(model)):
+        moments.append(version.created_at)
+    return max(moments, default=None)
+
+
+def last_production_data(model: RegisteredModel, base: DatasetVersion) -> DatasetVersion | None:
+    """The newest version of the same data set that was made of this model's predictions."""
+    rows = DatasetVersion.objects.filter(dataset=base.dataset_id, lineage__source=PRODUCTION, lineage__model=model.name)
+    return rows.select_related("dataset__team").order_by("-version").first()
+
+
+def labelled(model: RegisteredModel, *, since: datetime | None, until: datetime) -> QuerySet[Prediction]:
+    """Answered predictions that became complete in (since, until]: the later of prediction and first label was
+    received then. Each has `label`, the revision that holds at `until`. Newest prediction first."""
+    known = Label.objects.filter(model=model, request_id=OuterRef("request_id"), received_at__lte=until)
+    rows = Prediction.objects.filter(model=model, status=PredictionStatus.OK, received_at__lte=until)
+    if since is None:
+        rows = rows.filter(Exists(known))
+    else:
+        first = known.filter(revision=1)
+        late = Exists(first.filter(received_at__gt=since))
+        rows = rows.filter(Q(late) | Q(Exists(first), received_at__gt=since))
+    newest = known.order_by("-revision").values("label")[:1]
+    return rows.annotate(label=Subquery(newest, output_field=JSONField())).order_by("-received_at", "-pk")
+
+
+def waiting_alerts(policy: RetrainPolicy) -> QuerySet[Alert]:
+    """Unresolved alerts of the model that led to no training yet, were seen since the last one, and were not refused
+    under the policy as it stands; the first seen first."""
+    said = RetrainDecision.objects.filter(alert=OuterRef("pk"))
+    answered = said.filter(Q(outcome=Outcome.TAKEN) | Q(outcome=Outcome.REFUSED, decided_at__gte=policy.updated_at))
+    rows = Alert.objects.filter(~Exists(answered), model=policy.model, status__in=UNRESOLVED)
+    if taken := last_taken(policy.model):
+        rows = rows.filter(last_seen_at__gt=taken.decided_at)
+    return rows.select_related("model__team", "report", "version__model").order_by("first_seen_at")
