@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.urls import reverse
 from rest_framework import serializers
 
 from mlops_site.core.api.serializers import StrictSerializer, TextField
@@ -21,10 +22,15 @@ class AnyJobAnswer(serializers.Serializer[Job]):
     step = serializers.CharField()
     error = serializers.CharField()
     attempts = serializers.IntegerField(source="attempt")
+    report_url = serializers.SerializerMethodField(help_text="of a monitoring job that has made its report")
     cancel_requested_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
+
+    def get_report_url(self, job: Job) -> str | None:
+        report_id = getattr(job, "report_id", None)
+        return reverse("monitoring:report", args=[report_id]) if report_id else None
 
 
 class AuditAnswer(serializers.ModelSerializer[AuditRecord]):

@@ -1,0 +1,124 @@
+"""Asking for reports on windows of production, and keeping them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.utils import timezone
+
+from mlops_site.core import events
+from mlops_site.core.errors import Conflict, Invalid
+from mlops_site.core.models import User
+from mlops_site.core.permissions import Action, Actor, require
+from monitoring.models import MonitoringRun, Report
+from monitoring.services.alerts import raise_alerts
+from monitoring.services.durations import length_within
+from registry import selectors as registry
+from registry.models import RegisteredModel, Version
+
+SHORTEST, LONGEST = timedelta(minutes=5), timedelta(days=366)
+CLOCKS_DIFFER = timedelta(minutes=1)
+
+
+class Window(NamedTuple):
+    """From `start` to before `end`."""
+
+    start: datetime
+    end: datetime
+
+
+class Content(NamedTuple):
+    """What a report says: the columns of `Report` that are computed."""
+
+    samples: int
+    overall_score: float | None
+    severity: str
+    body: dict[str, Any]
+    findings: list[dict[str, Any]]
+
+
+def request_report(
+    *,
+    actor: Actor | None,
+    model: RegisteredModel,
+    version: Version | None = None,
+    window_from: datetime,
+    window_to: datetime,
+    explicit: bool = True,
+) -> MonitoringRun:
+    """A queued job that reports on the answers of one version (the one in production if left out) in a window; the
+    caller rings the bell. Without an actor it is the schedule's.
+
+    Raises Forbidden, Conflict `no_production_version`, and Invalid for a window that ends before it starts, lies in
+    the future, or is longer than 366 days.
+    """
+    window = _checked(window_from, window_to, now=timezone.now())
+    with events.atomic():
+        if actor is not None:
+            require(actor, Action.MONITORING_RUN, model.team, subject=model.subject)
+        chosen = version or registry.in_production(model)
+        if chosen is None:
+            raise Conflict(f"{model.name} has no version in production; name one", code="no_production_version")
+        run = MonitoringRun.objects.create(
+            model=model,
+            version=chosen,
+            window_from=window.start,
+            window_to=window.end,
+            explicit=explicit,
+            requested_by=actor.user if actor else None,
+            step="waiting for a worker",
+        )
+        if actor is not None:
+            data = {"version": chosen.number, "from": window.start.isoformat(), "to": window.end.isoformat()}
+            events.record("monitoring.requested", actor=actor, subject=run.subject, team=model.team.name, data=data)
+    return run
+
+
+def window_of(length: object, *, now: datetime | None = None) -> Window:
+    """The last "30m", "24h" or "7d" up to now; Invalid for anything else, and outside 5 minutes to 366 days."""
+    try:
+        last = length_within(length, SHORTEST, LONGEST)
+    except ValueError as error:
+        raise Invalid.on("window", f"window {error}", code="invalid_window") from error
+    end = now or timezone.now()
+    return Window(end - last, end)
+
+
+def _checked(start: datetime, end: datetime, *, now: datetime) -> Window:
+    for name, moment in (("from", start), ("to", end)):
+        if moment > now + CLOCKS_DIFFER:
+            message = f"window.{name} must not lie in the future but got {moment.isoformat()}; it is {now.isoformat()}"
+            raise Invalid.on(f"window.{name}", message, code="window_in_the_future")
+    if start >= end:
+        message = f"window.from must be before window.to but got {start.isoformat()} and {end.isoformat()}"
+        raise Invalid.on("window.from", message, code="invalid_window")
+    if end - start > LONGEST:
+        message = f"a window must be at most {LONGEST.days} days long but got {(end - start).days} days"
+        raise Invalid.on("window.from", message, code="window_too_long")
+    return Window(start, end)
+
+
+def keep_report(
+    version: Version,
+    content: Content,
+    window: Window,
+    *,
+    explicit: bool,
+    from_frames: bool = False,
+    created_by: User | None = None,
+) -> Report:
+    """Keep what was computed and raise its alerts, in the caller's transaction or one of its own."""
+    with events.atomic():
+        report = Report.objects.create(
+            model=version.model,
+            version=version,
+            window_from=window.start,
+            window_to=window.end,
+            explicit=explicit,
+            from_frames=from_frames,
+            created_by=created_by,
+            **content._asdict(),
+        )
+        raise_alerts(report)
+    return report
