@@ -1,0 +1,186 @@
+"""Monitoring from a notebook or a script: the same statistics, reports and alerts as over HTTP.
+
+    results = await ModelMonitor().monitor_model(
+        model_name="fraud_detection", model_version="1.2.0", current_data=recent, reference_data=baseline
+    )
+    drift(recent, baseline)  # two frames alone: no model, no database
+
+It acts as the person whose token is in STEWARD_TOKEN; embedded and without one, as the local operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from html import escape
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from mlops_site.core import face
+
+face.ready()
+
+from django.conf import settings  # noqa: E402  (after the set-up, as in the other faces)
+
+from mlops_site.stats import compare  # noqa: E402
+from mlops_site.stats.columns import Kind  # noqa: E402
+from monitoring.analysis import keep_report_of_frames, report_of_frames  # noqa: E402
+from monitoring.models import Alert, Report  # noqa: E402
+from registry import selectors as registry  # noqa: E402
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Drift", "ModelMonitor", "MonitoringReport", "RaisedAlert", "drift"]
+
+_SHOWN = ("name", "kind", "test", "statistic", "q_value", "effect", "psi", "drifted", "note")
+_ALERT = ("severity", "rule", "subject", "summary", "count")
+
+
+@dataclass(frozen=True)
+class Drift(compare.Drift):
+    """`mlops_site.stats.compare.Drift`, which a notebook shows as a table with the largest effects first."""
+
+    def _repr_html_(self) -> str:
+        score = "not computable" if self.overall_score is None else f"{self.overall_score:.3f} ({self.severity})"
+        largest = sorted(self.features, key=lambda feature: (feature.effect is None, -(feature.effect or 0)))
+        head = f"<p>Drift score {score}; {self.drifted} of {self.total} features drifted</p>"
+        return head + _table(_SHOWN, ([getattr(feature, name) for name in _SHOWN] for feature in largest))
+
+
+def drift(
+    current: pd.DataFrame,
+    reference: pd.DataFrame,
+    *,
+    kinds: Mapping[str, Kind] | None = None,
+    threshold: float | None = None,
+    importance: Mapping[str, float] | None = None,
+    min_samples: int = 1,
+) -> Drift:
+    """Drift of the columns of one frame against those of another, as `mlops_site.stats.compare.drift` computes it.
+
+    `threshold` is DRIFT_THRESHOLD if left out. It needs no model and touches no database.
+    """
+    limit = settings.DRIFT_THRESHOLD if threshold is None else threshold
+    found = compare.drift(
+        current, reference, kinds=kinds, threshold=limit, importance=importance, min_samples=min_samples
+    )
+    return Drift(**{field.name: getattr(found, field.name) for field in fields(found)})
+
+
+@dataclass(frozen=True)
+class RaisedAlert:
+    """An alert that the report raised, or counted up."""
+
+    id: str
+    rule: str
+    severity: str
+    status: str
+    subject: str
+    summary: str
+    count: int
+
+    @classmethod
+    def of(cls, row: Alert) -> RaisedAlert:
+        return cls(str(row.pk), row.rule, row.severity, row.status, row.subject_key, row.summary, row.count)
+
+
+@dataclass(frozen=True)
+class MonitoringReport:
+    """The fields of GET /monitoring/reports/{id}, and the alerts that came of it. A notebook shows it as tables."""
+
+    id: str
+    model_name: str
+    model_version: str
+    samples: int
+    drift: Drift
+    performance: SimpleNamespace
+    quality: list[SimpleNamespace]
+    volume: SimpleNamespace | None
+    notes: list[str]
+    alerts: list[RaisedAlert]
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: Report) -> MonitoringReport:
+        body = row.body
+        features = tuple(compare.FeatureDrift(**feature) for feature in body["drift"]["features"])
+        figures = {name: body["drift"][name] for name in ("overall_score", "severity", "drifted", "total")}
+        return cls(
+            id=str(row.pk),
+            model_name=row.model.name,
+            model_version=row.version.number,
+            samples=row.samples,
+            drift=Drift(features=features, **figures),
+            alerts=[RaisedAlert.of(alert) for alert in row.alerts.order_by("rule", "subject_key")],
+            created_at=row.created_at,
+            notes=body["notes"],
+            **{name: _attributes(body[name]) for name in ("performance", "quality", "volume")},
+        )
+
+    def _repr_html_(self) -> str:
+        head = f"<h4>{escape(self.model_name)} {self.model_version}: {self.samples:,} rows</h4>"
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        alerts = _table(_ALERT, ([getattr(alert, name) for name in _ALERT] for alert in self.alerts))
+        return f"{head}{notes}{self.drift._repr_html_()}<p>Alerts</p>{alerts if self.alerts else '<p>none</p>'}"
+
+
+class ModelMonitor:
+    """Raises StewardError for what the API would refuse, with the same code and message."""
+
+    async def monitor_model(
+        self,
+        model_name: str,
+        model_version: str,
+        current_data: pd.DataFrame,
+        reference_data: pd.DataFrame,
+        feature_columns: Sequence[str] | None = None,
+    ) -> MonitoringReport:
+        """Compare two frames for a version, keep the report, and raise the alerts that it calls for.
+
+        `feature_columns` are the features of the version if left out. With fewer rows than MIN_SAMPLES_FOR_MONITORING
+        the report says so and raises nothing.
+        """
+        given = (model_name, model_version, current_data, reference_data, feature_columns)
+        return await face.call_async(_monitored, *given)
+
+    def monitor_model_sync(
+        self,
+        model_name: str,
+        model_version: str,
+        current_data: pd.DataFrame,
+        reference_data: pd.DataFrame,
+        feature_columns: Sequence[str] | None = None,
+    ) -> MonitoringReport:
+        """The same, without an event loop."""
+        return face.call(_monitored, model_name, model_version, current_data, reference_data, feature_columns)
+
+
+def _monitored(
+    name: str, number: str, current: pd.DataFrame, reference: pd.DataFrame, columns: Sequence[str] | None
+) -> MonitoringReport:
+    actor = face.actor()
+    version = registry.version_numbered(registry.model_named(actor, name), number)
+    content = report_of_frames(current, reference, feature_columns=columns, version=version)
+    return MonitoringReport.of(keep_report_of_frames(version, content, actor=actor))
+
+
+def _attributes(value: Any) -> Any:
+    """JSON with the fields of its objects as attributes."""
+    if isinstance(value, dict):
+        return SimpleNamespace(**{name: _attributes(inner) for name, inner in value.items()})
+    return [_attributes(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    body = "".join(f"<tr>{''.join(f'<td>{_cell(value)}</td>' for value in row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{''.join(f'<th>{name}</th>' for name in head)}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))

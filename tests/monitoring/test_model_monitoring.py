@@ -1,0 +1,149 @@
+"""The notebook face, as the seed shows it: in a plain process and in a Jupyter kernel, embedded, without a worker."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from nbclient import NotebookClient
+
+from mlops_site.stats import compare
+from monitoring.model_monitoring import drift
+
+new_notebook: Any = nbformat.v4.new_notebook
+new_code_cell: Any = nbformat.v4.new_code_cell
+ROOT = Path(__file__).resolve().parents[2]
+REGISTER = """
+import numpy as np, pandas as pd
+from sklearn.linear_model import LogisticRegression
+from registry.model_registry import ModelRegistry
+from monitoring.model_monitoring import ModelMonitor
+
+random = np.random.default_rng(5)
+baseline_data = pd.DataFrame({"age": random.normal(50, 9, 2000), "amount": random.gamma(2, 100, 2000), "<i>": 1.0})
+recent_data = baseline_data.assign(age=baseline_data.age + 6).head(800)
+feature_list = ["age", "amount"]
+model = LogisticRegression().fit(baseline_data, baseline_data.age > 50)
+ModelRegistry().register_model(model_name="fraud_detection", model_obj=model, sample=baseline_data, version="1.2.0")
+monitor = ModelMonitor()
+"""
+EXAMPLE = """monitoring_results = await monitor.monitor_model(
+    model_name="fraud_detection",
+    model_version="1.2.0",
+    current_data=recent_data,
+    reference_data=baseline_data,
+    feature_columns=feature_list
+)
+"""
+SAID = """
+found = monitoring_results
+print(found.model_version, found.samples, found.drift.drifted, found.drift.total, found.drift.severity)
+print([(f.name, f.drifted) for f in found.drift.features], [(a.rule, a.severity, a.count) for a in found.alerts])
+"""
+EXPECTED = ["1.2.0 800 1 2 medium", "[('age', True), ('amount', False)] [('drift', 'high', 1)]"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """The environment of somebody who has just cloned the project: nothing of the site is set."""
+    ours = ("STEWARD_", "DJANGO_", "TEST_", "PYTEST_", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "AUDIT_KEY")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**kept, "STEWARD_HOME": str(tmp_path_factory.mktemp("home")), "PYTHONPATH": str(ROOT)}
+
+
+def run(code: str, home: Mapping[str, str]) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=home, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.strip().splitlines()
+
+
+def frames() -> tuple[pd.DataFrame, pd.DataFrame]:
+    random = np.random.default_rng(1)
+    before = pd.DataFrame({"age": random.normal(50, 9, 3000), "<b>": random.choice(["a", "b"], 3000), "gone": None})
+    return before.assign(age=before["age"] + 4), before
+
+
+def test_drift_is_that_of_the_statistics_and_shown_as_a_table_with_the_largest_effect_first() -> None:
+    current, before = frames()
+    found, known = drift(current, before), compare.drift(current, before)
+    assert vars(found) == vars(known)
+    assert (found.drifted, found.features[0].drifted) == (1, True)
+    shown = found._repr_html_()
+    rows = shown.split("<tr>")[2:]
+    assert [row.split("</td>")[0] for row in rows] == ["<td>age", "<td>&lt;b&gt;", "<td>gone"]
+    assert f"Drift score {found.overall_score:.3f}" in shown
+    assert "1 of 3 features drifted" in shown
+    assert drift(current, before, threshold=0.9).drifted == 0
+
+
+def test_drift_needs_neither_set_up_nor_database(home: Mapping[str, str], tmp_path: Path) -> None:
+    code = """
+import sys
+import pandas as pd
+from monitoring.model_monitoring import drift
+before = pd.DataFrame({"age": range(500)})
+print(drift(before + 100, before).features[0].statistic)
+print([name for name in ("sklearn", "mlflow", "optuna", "plotly", "shap") if name in sys.modules])
+"""
+    assert run(code, {**home, "STEWARD_HOME": str(tmp_path)}) == ["0.2", "[]"]
+    assert not (tmp_path / "steward.sqlite3").exists()
+
+
+def test_the_seeds_example_runs_in_a_plain_process(home: Mapping[str, str], tmp_path: Path) -> None:
+    body = "\n".join(f"    {line}" for line in EXAMPLE.splitlines())
+    code = f"{REGISTER}\nimport asyncio\nasync def main():\n{body}\n    return monitoring_results\n"
+    said = run(f"{code}monitoring_results = asyncio.run(main())\n{SAID}", {**home, "STEWARD_HOME": str(tmp_path)})
+    assert said == EXPECTED
+
+
+def test_the_seeds_example_runs_in_a_jupyter_kernel_and_is_shown_as_tables(
+    home: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in set(os.environ) - set(home):
+        monkeypatch.delenv(name)
+    for name, value in home.items():
+        monkeypatch.setenv(name, value)
+    cells = [REGISTER, EXAMPLE, SAID, "monitoring_results", "monitoring_results.drift"]
+    notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells])
+    kernel = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}})
+    kernel.execute()
+    assert notebook.cells[2].outputs[0].text.strip().splitlines() == EXPECTED
+    whole, part = (cell.outputs[0].data["text/html"] for cell in notebook.cells[3:])
+    assert "<h4>fraud_detection 1.2.0: 800 rows</h4>" in whole
+    assert "<td>drift</td>" in whole
+    assert "1 of 2 features drifted" in part
+
+
+def test_a_second_look_counts_the_alert_up_and_what_the_api_refuses_is_refused(
+    home: Mapping[str, str], tmp_path: Path
+) -> None:
+    code = f"""{REGISTER}
+from mlops_site.core.errors import StewardError
+
+def look(current=recent_data, reference=baseline_data, **changes):
+    given = {{"model_name": "fraud_detection", "model_version": "1.2.0", **changes}}
+    try:
+        return monitor.monitor_model_sync(current_data=current, reference_data=reference, **given)
+    except StewardError as error:
+        print(error.status, error.code)
+
+print([look(feature_columns=feature_list).alerts[0].count for _ in range(2)])
+few = look(recent_data.head(20))
+print(few.notes, few.drift.severity, few.alerts)
+look(model_version="9.9.9")
+look(model_name="nobody")
+"""
+    counts, few, *refused = run(code, {**home, "STEWARD_HOME": str(tmp_path)})
+    assert counts == "[1, 2]"
+    assert few == "['too few rows (20 of at least 100)'] unknown []"
+    assert [line.split()[0] for line in refused] == ["404", "404"]
