@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from mlops_site.core.api.serializers import StrictSerializer, TextField
+from monitoring.choices import PredictionStatus
 from registry.api.serializers import PageFilter
 
 
@@ -46,3 +47,55 @@ class AlertAnswer(serializers.Serializer[Any]):
     resolved_at = serializers.DateTimeField(allow_null=True)
     comment = serializers.CharField()
     silenced_until = serializers.DateTimeField(allow_null=True)
+
+
+class LoggedPrediction(StrictSerializer):
+    """Documents what `services.ingest` reads."""
+
+    model_name = TextField(max_length=63)
+    model_version = TextField(max_length=40)
+    request_id = TextField(max_length=128, help_text="unique within the model; repeated, it is the same prediction")
+    features = serializers.DictField(help_text="names and plain values, up to 1,000")
+    prediction = serializers.JSONField(required=False, help_text="a class or a number; left out of a failure")
+    score = serializers.FloatField(required=False, min_value=0, max_value=1, help_text="P(positive class)")
+    decision = serializers.IntegerField(required=False, min_value=0, max_value=1)
+    unit_id = TextField(max_length=128, required=False)
+    predicted_at = serializers.DateTimeField(required=False)
+    latency_ms = serializers.FloatField(required=False, min_value=0)
+    status = serializers.ChoiceField(PredictionStatus.choices, required=False)
+    error_code = TextField(max_length=80, required=False)
+    slices = serializers.DictField(child=TextField(max_length=128), required=False)
+
+
+class LoggedAnswer(serializers.Serializer[Any]):
+    prediction_id = serializers.UUIDField()
+    duplicate = serializers.BooleanField()
+
+
+class GroundTruthRow(StrictSerializer):
+    """Documents what `services.labels` reads: `prediction_id`, or `model_name` and `request_id`."""
+
+    prediction_id = serializers.UUIDField(required=False)
+    model_name = TextField(max_length=63, required=False)
+    request_id = TextField(max_length=128, required=False)
+    human_decision = serializers.JSONField(required=False)
+    observed_at = serializers.DateTimeField(required=False)
+
+    def get_fields(self) -> dict[str, Any]:
+        # As an attribute it would hide the field's own `label`.
+        return {**super().get_fields(), "label": serializers.JSONField(help_text="a class or a number")}
+
+
+class RejectionAnswer(serializers.Serializer[Any]):
+    index = serializers.IntegerField()
+    code = serializers.CharField()
+    field = serializers.CharField()
+    message = serializers.CharField()
+
+
+class IngestedAnswer(serializers.Serializer[Any]):
+    """The three add up to the rows that were sent."""
+
+    accepted = serializers.IntegerField()
+    duplicate = serializers.IntegerField()
+    rejected = RejectionAnswer(many=True)

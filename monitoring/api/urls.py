@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from django.urls import path
 
-from monitoring.api import alerts
+from monitoring.api import alerts, dashboard, ingest, policies, reports
 
 app_name = "monitoring"
 urlpatterns = [
+    path("models/<model:name>/retrain-policy", policies.Policy.as_view(), name="retrain-policy"),
+    path("monitoring/log-prediction", ingest.PredictionLog.as_view(), name="log-prediction"),
+    path("monitoring/log-predictions", ingest.PredictionLogs.as_view(), name="log-predictions"),
+    path("monitoring/ground-truth", ingest.GroundTruth.as_view(), name="ground-truth"),
+    path("monitoring/run", reports.Run.as_view(), name="run"),
+    path("monitoring/reports", reports.Reports.as_view(), name="reports"),
+    path("monitoring/reports/<uuid:pk>", reports.ReportDetail.as_view(), name="report"),
+    path("monitoring/dashboard/<model:model>", dashboard.DashboardDetail.as_view(), name="dashboard"),
     path("monitoring/alerts", alerts.Alerts.as_view(), name="alerts"),
     path("monitoring/alerts/<uuid:pk>/acknowledge", alerts.Acknowledge.as_view(), name="alert-acknowledge"),
     path("monitoring/alerts/<uuid:pk>/resolve", alerts.Resolve.as_view(), name="alert-resolve"),

@@ -4,19 +4,29 @@ from monitoring.services.alerts import acknowledge_alert, raise_alerts, resolve_
 from monitoring.services.answers import Draft, answers_kept, log_answers
 from monitoring.services.compaction import compact
 from monitoring.services.folding import fold, fold_all
+from monitoring.services.ingest import log_prediction, log_predictions
+from monitoring.services.labels import log_labels
 from monitoring.services.policies import set_retrain_policy
+from monitoring.services.reports import keep_report, request_report
 from monitoring.services.retraining import trigger_retraining
+from monitoring.services.rows import Ingested
 from monitoring.services.schedules import set_schedule
 
 __all__ = [
     "Draft",
+    "Ingested",
     "acknowledge_alert",
     "answers_kept",
     "compact",
     "fold",
     "fold_all",
+    "keep_report",
     "log_answers",
+    "log_labels",
+    "log_prediction",
+    "log_predictions",
     "raise_alerts",
+    "request_report",
     "resolve_alert",
     "set_retrain_policy",
     "set_schedule",
