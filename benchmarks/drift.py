@@ -1,0 +1,152 @@
+"""How long drift takes on a million rows, and how much memory, beside Evidently's preset.
+
+`python -m benchmarks.drift` makes a reference and a window of 15 numbers and 5 categories, one number of which is
+shifted, and compares them with `drift()` and with Evidently's DataDriftPreset, each in a process of its own on the same
+Parquet files, in turn, so that whatever else the machine does falls on both. Time and memory are those of the
+comparison alone: the files are read and both have run on a few rows before. It also times the profiles that production
+compares instead of rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from benchmarks import _evidently, _results
+from benchmarks._memory import measured
+from benchmarks._rows import sample
+from mlops_site.stats.columns import infer_kinds
+from mlops_site.stats.compare import drift, profile_drift
+from mlops_site.stats.profile import profile, reference_bins
+
+SEED = 7
+ROWS, NUMBERS, CATEGORIES = 1_000_000, 15, 5
+SHIFTED, SHIFT_SD = "normal_0", 0.3
+FASTER = 60  # times as fast as Evidently, at less memory
+
+Figures = dict[str, Any]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.drift", description=__doc__)
+    parser.add_argument("--rows", type=int, default=ROWS, help="of the window, and of the reference")
+    parser.add_argument("--rounds", type=int, default=2, help="of which each asks Evidently once")
+    parser.add_argument("--repeats", type=int, default=5, help="of ours in a round, before Evidently and after it")
+    parser.add_argument("--timed", type=Path, help="(internal) time ours on the files of this folder")
+    asked = parser.parse_args()
+    if asked.timed:
+        print(json.dumps(timed(asked.timed, asked.repeats)))
+        return 0
+    with tempfile.TemporaryDirectory(prefix="steward-bench-") as folder:
+        write(Path(folder), asked.rows)
+        ours, theirs = [], []
+        for _ in range(asked.rounds):
+            ours.append(ask_ours(Path(folder), asked.repeats))
+            theirs.append(ask_evidently(Path(folder)))
+            ours.append(ask_ours(Path(folder), asked.repeats))
+    return report(asked.rows, ours, theirs)
+
+
+def write(folder: Path, rows: int) -> None:
+    """The reference and the window as Parquet files."""
+    for place, name in enumerate(("reference", "current")):
+        frame = sample(np.random.default_rng([SEED, place]), rows, numbers=NUMBERS, categories=CATEGORIES)
+        frame[SHIFTED] += place * SHIFT_SD
+        frame.to_parquet(folder / f"{name}.parquet")
+
+
+def ask_ours(folder: Path, repeats: int) -> Figures:
+    command = [sys.executable, "-m", "benchmarks.drift", "--timed", str(folder), "--repeats", str(repeats)]
+    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=_evidently.ROOT)
+    answer: Figures = json.loads(said.stdout)
+    return answer
+
+
+def ask_evidently(folder: Path) -> Figures:
+    with _evidently.process() as ask:
+        paths = {name: str(folder / f"{name}.parquet") for name in ("reference", "current")}
+        answer: Figures = ask("timed", **paths)
+        return answer | {"versions": ask("versions")}
+
+
+def timed(folder: Path, repeats: int) -> Figures:
+    """What each way took, a list of one figure a repeat."""
+    current, reference = (pd.read_parquet(folder / f"{name}.parquet") for name in ("current", "reference"))
+    kinds = infer_kinds(reference)
+    bins = reference_bins(reference, kinds, salt="benchmark")
+    summary = profile(reference, bins)
+    compared = profile(current, bins)
+    ways = {
+        "drift": lambda: drift(current, reference),
+        "bins": lambda: reference_bins(reference, kinds, salt="benchmark"),
+        "profile": lambda: profile(current, bins),
+        "profile_drift": lambda: profile_drift(compared, summary),
+    }
+    drift(current.head(2_000), reference.head(2_000))
+    pa.default_memory_pool().release_unused()
+    found = {name: [measured(work) for _ in range(repeats)] for name, work in ways.items()}
+    for name in ("drift", "profile_drift"):
+        flagged = [feature.name for feature in found[name][0][0].features if feature.drifted]
+        if flagged != [SHIFTED]:
+            raise RuntimeError(f"{name} must flag {SHIFTED} but got {flagged}")
+    return {name: [taken._asdict() for _, taken in runs] for name, runs in found.items()}
+
+
+def report(rows: int, ours: list[Figures], theirs: list[Figures]) -> int:
+    """Write the tables; status 1 when a goal is missed."""
+    if any(each["flagged"] != [SHIFTED] for each in theirs):
+        raise RuntimeError(f"Evidently must flag {SHIFTED} but got {[each['flagged'] for each in theirs]}")
+    runs = {name: [run for each in ours for run in each[name]] for name in ours[0]} | {"Evidently": theirs}
+    middle = {
+        name: {key: round(median(run[key] for run in taken), 4) for key in ("wall_secs", "cpu_secs")}
+        | {"peak_mb": round(max(run["peak_mb"] for run in taken), 1)}
+        for name, taken in runs.items()
+    }
+    heads = ["", "wall s, median", "processor s", "peak MB beyond the frames", "runs"]
+    lines = [
+        [
+            TITLES[name],
+            f"{own['wall_secs']:.3f}",
+            f"{own['cpu_secs']:.3f}",
+            f"{own['peak_mb']:.0f}",
+            str(len(runs[name])),
+        ]
+        for name, own in middle.items()
+    ]
+    faster = middle["Evidently"]["wall_secs"] / middle["drift"]["wall_secs"]
+    lighter = middle["Evidently"]["peak_mb"] - middle["drift"]["peak_mb"]
+    reached = faster >= FASTER and lighter > 0
+    about = {
+        **_results.about("drift"),
+        "rows": f"{rows:,} and as many of reference, {NUMBERS} numbers and {CATEGORIES} categories",
+        "Evidently": theirs[0]["versions"],
+        "all runs of drift(), wall s": " ".join(f"{run['wall_secs']:.2f}" for run in runs["drift"]),
+        "all runs of Evidently, wall s": " ".join(f"{run['wall_secs']:.1f}" for run in theirs),
+        "ratio": f"{faster:.0f} times as fast",
+        "goal": f"at least {FASTER} times as fast, with less memory: {'reached' if reached else 'missed'}",
+    }
+    _results.keep("drift", "Drift of a million rows", [[heads, *lines]], about, {"medians": middle, "runs": runs})
+    return 0 if reached else 1
+
+
+TITLES = {
+    "drift": "Steward, drift() of both frames",
+    "bins": "Steward, bins of the reference",
+    "profile": "Steward, profile of the window",
+    "profile_drift": "Steward, profile_drift() of two profiles",
+    "Evidently": "Evidently, DataDriftPreset",
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
