@@ -11,8 +11,10 @@ from mlops_site.core import events
 from mlops_site.core.errors import Conflict, Invalid
 from mlops_site.core.models import User
 from mlops_site.core.permissions import Action, Actor, require
+from monitoring.choices import Span
 from monitoring.models import MonitoringRun, Report
 from monitoring.services.alerts import raise_alerts
+from monitoring.services.buckets import STEPS, start_of
 from monitoring.services.durations import length_within
 from registry import selectors as registry
 from registry.models import RegisteredModel, Version
@@ -76,13 +78,14 @@ def request_report(
 
 
 def window_of(length: object, *, now: datetime | None = None) -> Window:
-    """The last "30m", "24h" or "7d" up to now; Invalid for anything else, and outside 5 minutes to 366 days."""
+    """The last "30m", "24h" or "7d" up to now, from the start of the bucket that the first moment lies in; Invalid for
+    anything else, and outside 5 minutes to 366 days."""
     try:
         last = length_within(length, SHORTEST, LONGEST)
     except ValueError as error:
         raise Invalid.on("window", f"window {error}", code="invalid_window") from error
     end = now or timezone.now()
-    return Window(end - last, end)
+    return Window(start_of(end - last, next((s.into for s in STEPS if last >= s.after), Span.MINUTES)), end)
 
 
 def _checked(start: datetime, end: datetime, *, now: datetime) -> Window:
