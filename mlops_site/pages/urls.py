@@ -5,11 +5,14 @@ from django.views.generic import RedirectView
 
 from mlops_site.pages.home import HomePage
 from mlops_site.pages.model import ModelPage
+from mlops_site.pages.timeline import TimelinePage
 
 urlpatterns = [
     path("", HomePage.as_view(), name="home"),
     re_path(r"^admin/(?:(?:core|registry|training|monitoring)/)?$", RedirectView.as_view(pattern_name="home")),
     path("models/<str:model>", ModelPage.as_view(), name="model"),
+    path("models/<str:model>/timeline", TimelinePage.as_view(), name="timeline"),
+    path("", include("monitoring.urls")),
     path("", include("registry.urls")),
     path("", include("training.urls")),
 ]

@@ -15,6 +15,7 @@ from mlops_site.stats.scored import Floats
 
 CELLS = 24
 LEVELS = 11
+ROUND = (1, 1.5, 2, 2.5, 3, 4, 5, 10)
 
 
 class Distribution(NamedTuple):
@@ -28,11 +29,16 @@ class Distribution(NamedTuple):
     window: list[float]
     ticks: list[tuple[float, str]]
 
+    @property
+    def rows(self) -> list[tuple[str, float, float]]:
+        """(piece, share of the reference, share of the window)."""
+        return list(zip(self.pieces, self.reference, self.window, strict=True))
+
 
 def distribution(window: Profile, reference: Profile, name: str) -> Distribution:
     """Of one feature of two profiles on the same bins, both with rows; ValueError for an unknown name.
 
-    A number with many values is shown in 24 cells of equal width over the middle 98 % of the reference; the first
+    A number with many values is shown in up to 24 cells of equal width over the middle 98 % of the reference; the first
     and the last cell hold all that lies beyond. A category is shown by its most frequent levels.
     """
     bins = reference.bins.features.get(name)
@@ -110,12 +116,21 @@ def _grid(edges: Sequence[float]) -> list[float]:
     """Edges of cells of equal width over the bins but the outermost; whole ones where all edges are."""
     cut = max(1, len(edges) // 100)
     low, high = edges[cut], edges[-1 - cut]
-    if high <= low:
-        low, high = edges[0], edges[-1]
+    width = _round_up((high - low) / CELLS)
     if all(edge == int(edge) for edge in edges):
-        width = max(1, -(-int(high - low) // CELLS))
-        return [float(edge) for edge in range(int(low), int(high) + width, width)]
-    return [float(edge) for edge in np.linspace(low, high, CELLS + 1)]
+        width = max(1.0, float(np.ceil(width)))
+    first, last = int(np.floor(low / width)), int(np.ceil(high / width))
+    return [step * width for step in range(first, last + 1)]
+
+
+def _round_up(width: float) -> float:
+    """To a few plain multiples of a power of ten, so that a reader can take in the edges.
+
+    >>> _round_up(0.22), _round_up(2104), _round_up(7.0)
+    (0.25, 2500.0, 10.0)
+    """
+    power = 10.0 ** np.floor(np.log10(width))
+    return float(next(factor * power for factor in ROUND if factor * power >= width * (1 - 1e-9)))
 
 
 def _on_grid(shares: Floats, edges: Sequence[float], grid: list[float]) -> list[float]:

@@ -1,0 +1,157 @@
+"""A model's monitoring: what came in, what went out, what turned out to be true."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.utils.dateparse import parse_datetime
+from django.utils.timezone import is_naive, make_aware
+
+from mlops_site.core.dashboards import Page
+from mlops_site.core.errors import Invalid
+from mlops_site.core.permissions import Action
+from mlops_site.core.templatetags.steward import metric
+from mlops_site.stats.judge import Q_LIMIT
+from monitoring import plots
+from monitoring.selectors.dashboard import SHOWN, Dashboard, MetricNow, dashboard, version_shown
+from monitoring.selectors.periods import PRESETS, Period, period
+from monitoring.stats.distributions import Distribution, distribution
+from registry import selectors as registry
+
+PICTURES = 3
+
+
+class Picture(NamedTuple):
+    """A feature on both sides, as numbers and as the JSON of a figure at a place of the page."""
+
+    place: str
+    shares: Distribution
+    drifted: bool
+    json: str
+
+
+class MonitoringPage(Page):
+    template_name = "monitoring/dashboard.html"
+
+    def facts(self) -> dict[str, Any]:
+        asked = self.request.GET
+        model = registry.model_named(self.actor, self.kwargs["model"])
+        version = version_shown(model, asked.get("version", ""))
+        chosen, wrong = period_asked(asked.get("window", ""), asked.get("from", ""), asked.get("to", ""))
+        found = dashboard(version, chosen, metric=asked.get("metric", "")) if version else None
+        return {
+            "title": f"Monitoring of {model}",
+            "model": model,
+            "version": version,
+            "versions": [row.number for row in registry.versions(model)],
+            "period": chosen,
+            "wrong": wrong,
+            "presets": [(name, preset.words.removeprefix("last ")) for name, preset in PRESETS.items()],
+            "may_handle": self.actor.may(Action.ALERT_HANDLE, model.team_id),
+            "figures": True,
+            **(shown(found) if found else {}),
+        }
+
+
+def period_asked(window: str, start: str, end: str) -> tuple[Period, str]:
+    """The window of a page's address, or the default one and what is wrong with what was asked."""
+    try:
+        return period(window="" if start else window, start=_moment("from", start), end=_moment("to", end)), ""
+    except Invalid as error:
+        return period(), error.detail
+
+
+def _moment(field: str, text: str) -> datetime | None:
+    """As a date and time field sends it: without a zone it is UTC."""
+    try:
+        found = parse_datetime(text) if text else None
+    except ValueError:
+        found = None
+    if text and found is None:
+        raise Invalid.on(field, f"{field} must be a date and time but got {text[:40]!r}", code="bad_window")
+    return make_aware(found) if found is not None and is_naive(found) else found
+
+
+def shown(found: Dashboard) -> dict[str, Any]:
+    """The facts of the template, figures drawn."""
+    ends = found.by_effect
+    charts, empty = found.series, found.now.rows == 0
+    return {
+        "board": found,
+        "tiles": tiles(found),
+        "features": [(row, found.version.importance.get(row.name)) for row in found.ranked],
+        "most": ends[0] if ends else None,
+        "least": ends[-1] if len(ends) > 1 else None,
+        "pictures": [] if empty else pictures(found),
+        "threshold": settings.DRIFT_THRESHOLD,
+        "q_limit": Q_LIMIT,
+        "min_samples": settings.MIN_SAMPLES_FOR_MONITORING,
+        "performance_json": _performance(found),
+        "volume_json": "" if empty else plots.volume_figure(charts.volume).to_json(),
+        "latency_json": plots.latency_figure(charts.latency).to_json() if any(charts.latency.p50_ms) else "",
+        "drift_json": plots.drift_figure(charts.drift).to_json() if len(charts.drift.times) > 1 else "",
+        "steps": steps(found),
+    }
+
+
+def _performance(found: Dashboard) -> str:
+    charts = found.series
+    known = [value for value in charts.performance.values if value is not None]
+    return (
+        plots.performance_figure(
+            charts.performance._replace(name=metric(charts.performance.name)), charts.events
+        ).to_json()
+        if len(known) > 1
+        else ""
+    )
+
+
+def tiles(found: Dashboard) -> list[MetricNow]:
+    """The metrics of the seed's list first, those it does not name in the table below."""
+    names = SHOWN.get(found.model.task_type, ())
+    return sorted((row for row in found.metrics if row.name in names), key=lambda row: names.index(row.name))
+
+
+def pictures(found: Dashboard) -> list[Picture]:
+    """Of the features that drifted most; of the one with the largest effect where none has drifted."""
+    chosen = [row for row in found.ranked if row.drifted][:PICTURES] or found.by_effect[:1]
+    profile, reference = found.now.profile, found.reference
+    if profile is None or reference is None:
+        return []
+    made = [(row.drifted, distribution(profile, reference, row.name)) for row in chosen]
+    name = found.period.words
+    return [
+        Picture(f"feature{n}", shares, drifted, plots.distribution_figure(shares, window=name).to_json())
+        for n, (drifted, shares) in enumerate(made)
+    ]
+
+
+class Step(NamedTuple):
+    """A row of the table behind the charts."""
+
+    at: datetime
+    rows: int
+    errors: int
+    p50_ms: float | None
+    p95_ms: float | None
+    labelled: int
+    value: float | None
+    ci95: list[float | None]
+
+
+def steps(found: Dashboard) -> list[Step]:
+    """The numbers of the charts over time, newest first, without the steps in which nothing was asked."""
+    charts = found.series
+    columns = (
+        charts.volume.times,
+        charts.volume.rows,
+        charts.volume.errors,
+        charts.latency.p50_ms,
+        charts.latency.p95_ms,
+        charts.labelled,
+        charts.performance.values,
+        [list(pair) for pair in zip(charts.performance.lower, charts.performance.upper, strict=True)],
+    )
+    return [Step(*row) for row in zip(*columns, strict=True) if row[1]][::-1]

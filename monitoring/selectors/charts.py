@@ -1,0 +1,86 @@
+"""A version's figures over time, as its charts show them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlops_site.stats.judge import HIGH, MEDIUM
+from monitoring.models import Alert, Report
+from monitoring.plots import DriftTrend, Event, Latency, Trend, Volume
+from monitoring.selectors.periods import Period
+from monitoring.selectors.windows import Point, series
+from monitoring.stats.operations import quantile_ms
+from monitoring.stats.performance import Metric, realised
+from registry.choices import Stage
+from registry.models import StageInterval, Version
+
+
+@dataclass(frozen=True)
+class Series:
+    """By steps of `step_secs`; drift by reports. `labelled` counts the labels behind each step's performance."""
+
+    step_secs: int
+    performance: Trend
+    labelled: list[int]
+    volume: Volume
+    latency: Latency
+    drift: DriftTrend
+    events: list[Event]
+
+
+def charts(
+    version: Version, period: Period, *, metric: str, baseline: float | None, reports: Sequence[Report]
+) -> Series:
+    """Three queries beyond the reports given, newest first."""
+    found = {point.at: point for point in series(version, period.start, period.end, period.step)}
+    steps = [found.get(at) for at in period.times]
+    values = [_metric(point, metric) for point in steps]
+    tallies = [point.tally if point else None for point in steps]
+    return Series(
+        step_secs=int(period.step.total_seconds()),
+        performance=Trend(
+            metric,
+            period.times,
+            [value and value.value for value in values],
+            [value.ci95[0] if value and value.ci95 else None for value in values],
+            [value.ci95[1] if value and value.ci95 else None for value in values],
+            baseline,
+        ),
+        labelled=[tally.labelled if tally else 0 for tally in tallies],
+        volume=Volume(
+            period.times,
+            [tally.rows if tally else 0 for tally in tallies],
+            [tally.errors if tally else 0 for tally in tallies],
+            int(period.step.total_seconds()),
+        ),
+        latency=Latency(
+            period.times,
+            [quantile_ms(tally.latency, 0.5) if tally else None for tally in tallies],
+            [quantile_ms(tally.latency, 0.95) if tally else None for tally in tallies],
+        ),
+        drift=_drift(reports),
+        events=_events(version, period),
+    )
+
+
+def _metric(point: Point | None, name: str) -> Metric | None:
+    """Of one step, where it has labels enough for a value."""
+    if point is None or not point.tally.labelled:
+        return None
+    return next((metric for metric in realised(point.tally) if metric.name == name), None)
+
+
+def _drift(reports: Sequence[Report]) -> DriftTrend:
+    rows = [report for report in reversed(reports) if report.overall_score is not None]
+    return DriftTrend([row.window_to for row in rows], [row.overall_score for row in rows], MEDIUM, HIGH)
+
+
+def _events(version: Version, period: Period) -> list[Event]:
+    """Promotions and alerts of the model in the window, oldest first."""
+    inside = (period.start, period.end)
+    moves = StageInterval.objects.filter(model=version.model_id, stage=Stage.PRODUCTION, started_at__range=inside)
+    numbers = moves.select_related("version").only("started_at", "version__major", "version__minor", "version__patch")
+    served = [Event(row.started_at, f"{row.version.number} serves") for row in numbers]
+    alerts = Alert.objects.filter(model=version.model_id, first_seen_at__range=inside).only("first_seen_at", "rule")
+    return sorted([*served, *(Event(alert.first_seen_at, f"alert: {alert.get_rule_display()}") for alert in alerts)])
