@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from mlops_site.core.templatetags.steward import figure, interval, words
 
 MAX_ROWS = 50
+_FIRST = ("name", "feature", "check", "effect", "q", "q_value", "p_value")  # a narrow window shows the beginning
 _LAST = ("note", "message")  # sentences stand at the end of a row
 _NAMES = {
     "q": "q value",
@@ -54,9 +55,15 @@ def table(name: str, rows: list[dict[str, Any]]) -> Table:
     effects."""
     rows = sorted(rows, key=lambda row: -_number(row.get("effect")))
     columns = list(dict.fromkeys(column for row in rows for column, value in row.items() if _text(value) is not None))
-    columns.sort(key=lambda column: column in _LAST)
+    columns.sort(key=_place)
     shown = [[_cell(row.get(column)) for column in columns] for row in rows[:MAX_ROWS]]
     return Table(name, [_name(column) for column in columns], shown, max(len(rows) - MAX_ROWS, 0))
+
+
+def _place(column: str) -> int:
+    if column in _FIRST:
+        return _FIRST.index(column)
+    return len(_FIRST) + (column in _LAST)
 
 
 def _flat(said: dict[str, Any], before: str = "") -> list[tuple[str, Any]]:

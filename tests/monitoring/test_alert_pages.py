@@ -112,7 +112,7 @@ class TestPage:
         Delivery.objects.update(attempts=3, error="127.0.0.1 answered 500: no good", status_code=500)
         answer = engineer.get(page(alert))
         said = text(answer)
-        assert "3 of 8" in said
+        assert "3 of 8 tries" in said
         assert "127.0.0.1 answered 500: no good" in said
         assert "s3cret" not in answer.content.decode()
         Delivery.objects.update(state=DeliveryState.FAILED)
@@ -207,7 +207,7 @@ class TestWords:
     def test_evidence_of_any_shape_becomes_tables(self) -> None:
         found = evidence_of(
             {"metric": "recall", "value": 0.4, "ci95": [0.35, 0.45], "none": None, "deep": {"from": 1, "is": True}}
-            | {"features": [{"name": "a", "effect": 0.1, "bins": [[1], [2]]}, {"name": "b", "note": "too few"}]}
+            | {"features": [{"kind": "x", "effect": 0.1, "name": "a", "bins": [[1]]}, {"note": "few", "name": "b"}]}
         )
         assert found.facts == [
             ("Metric", "recall"),
@@ -217,8 +217,8 @@ class TestWords:
             ("Deep: is", "yes"),
         ]
         (features,) = found.tables
-        assert features.columns == ["Name", "Effect", "Note"]
-        assert features.rows[1] == [("b", False), ("–", False), ("too few", False)]
+        assert features.columns == ["Name", "Effect", "Kind", "Note"]
+        assert features.rows[1] == [("b", False), ("–", False), ("–", False), ("few", False)]
 
     def test_a_long_table_is_cut_and_says_by_how_much(self) -> None:
         found = table("features", [{"effect": n} for n in range(MAX_ROWS + 7)])
