@@ -3,6 +3,7 @@
 from monitoring.selectors.alerts import ALL, alert_of, alerts, consequences, deliveries, is_silenced, open_count
 from monitoring.selectors.answers import first_answers
 from monitoring.selectors.bases import Basis, bases, basis_of
+from monitoring.selectors.reports import findings_before, report_of, reports
 from monitoring.selectors.windows import Point, Summed, series, window_sum
 
 __all__ = [
@@ -16,9 +17,12 @@ __all__ = [
     "basis_of",
     "consequences",
     "deliveries",
+    "findings_before",
     "first_answers",
     "is_silenced",
     "open_count",
+    "report_of",
+    "reports",
     "series",
     "window_sum",
 ]
