@@ -1,0 +1,142 @@
+"""The dashboard as data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from mlops_site.core.api.serializers import StrictSerializer, TextField
+from mlops_site.core.api.views import ApiView
+from mlops_site.core.errors import NotFound
+from monitoring.selectors.charts import Series
+from monitoring.selectors.dashboard import Dashboard, dashboard, version_shown
+from monitoring.selectors.periods import period
+from registry import selectors as registry
+
+
+class DashboardFilter(StrictSerializer):
+    """The query: a preset, or from and to."""
+
+    window = TextField(max_length=10, required=False, default="", help_text="24h (the default), 7d or 30d")
+    version = TextField(max_length=40, required=False, default="", help_text="left out, the one in production")
+    metric = TextField(max_length=40, required=False, default="", help_text="the one of the series")
+    to = serializers.DateTimeField(required=False, default=None)
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """With `from`, which Python does not let a class name."""
+        return {**super().get_fields(), "from": serializers.DateTimeField(required=False, default=None)}
+
+
+class WindowAnswer(serializers.Serializer[Any]):
+    """`name` is empty for a window that was asked for by its ends."""
+
+    name = serializers.CharField()
+    to = serializers.DateTimeField()
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """With `from`, which Python does not let a class name."""
+        return {**super().get_fields(), "from": serializers.DateTimeField()}
+
+
+class DashboardAnswer(serializers.Serializer[Any]):
+    model = serializers.CharField()
+    version = serializers.CharField()
+    window = WindowAnswer()
+    health = serializers.JSONField(help_text="{status, sentence}")
+    metrics = serializers.JSONField(help_text="[{name, value, ci95, n, before, change, better, certain, baseline}]")
+    label_coverage = serializers.FloatField(allow_null=True)
+    drift = serializers.JSONField(help_text="as in a report, with `most` and `least` drifted and the threshold's note")
+    quality = serializers.JSONField(help_text="as in a report")
+    volume = serializers.JSONField(help_text="as in a report")
+    operations = serializers.JSONField(
+        help_text="{predictions, per_hour, mean_ms, p50_ms, p95_ms, errors, error_rate, load}; load is the share of "
+        "the window that serving processes spent scoring"
+    )
+    open_alerts = serializers.JSONField(help_text="[{id, severity, rule, summary, count, first_seen_at}], worst first")
+    series = serializers.JSONField(help_text="{step_secs, steps: [...], drift: [...], events: [...]}")
+
+
+class DashboardDetail(ApiView):
+    @extend_schema(parameters=[DashboardFilter], responses=DashboardAnswer)
+    def get(self, request: Request, model: str) -> Response:
+        """What the dashboard page shows: figures of a window with their change against the one before."""
+        asked = DashboardFilter(data=request.query_params.dict())
+        asked.is_valid(raise_exception=True)
+        said = asked.validated_data
+        version = version_shown(registry.model_named(self.actor, model), said["version"])
+        if version is None:
+            raise NotFound(f"{model} has no version yet", code="unknown_version")
+        chosen = period(window=said["window"], start=said["from"], end=said["to"])
+        return Response(answer(dashboard(version, chosen, metric=said["metric"])))
+
+
+def answer(found: Dashboard) -> dict[str, Any]:
+    """The fields of the REST contract."""
+    period, now = found.period, found.now
+    return {
+        "model": found.model.name,
+        "version": found.version.number,
+        "window": {"name": period.name, "from": period.start, "to": period.end},
+        "health": {"status": found.health.status, "sentence": found.health.sentence},
+        "metrics": [row._asdict() for row in found.metrics],
+        "label_coverage": now.tally.coverage,
+        "drift": _drift(found),
+        "quality": [row._asdict() for row in found.quality],
+        "volume": found.volume._asdict(),
+        "operations": found.operations._asdict(),
+        "open_alerts": [
+            {
+                "id": str(alert.pk),
+                "severity": alert.severity,
+                "rule": alert.rule,
+                "summary": alert.summary,
+                "count": alert.count,
+                "first_seen_at": alert.first_seen_at,
+            }
+            for alert in found.alerts
+        ],
+        "series": _series(found.series),
+    }
+
+
+def _drift(found: Dashboard) -> dict[str, Any]:
+    """As in a report; nothing is drifted where nothing could be computed."""
+    ends = [{"name": row.name, "effect": row.effect} for row in found.by_effect]
+    most, least = (ends[0], ends[-1]) if ends else (None, None)
+    if found.drift is None:
+        empty: dict[str, Any] = {"overall_score": None, "severity": "unknown", "drifted": 0, "total": 0, "features": []}
+        return {**empty, "most": None, "least": None, "note": found.drift_note}
+    features = [asdict(row) for row in found.ranked]
+    return {**asdict(found.drift), "features": features, "most": most, "least": least, "note": found.drift_note}
+
+
+def _series(series: Series) -> dict[str, Any]:
+    performance, latency = series.performance, series.latency
+    columns = {
+        "at": series.volume.times,
+        "predictions": series.volume.rows,
+        "errors": series.volume.errors,
+        "p50_ms": latency.p50_ms,
+        "p95_ms": latency.p95_ms,
+        "labelled": series.labelled,
+        "value": performance.values,
+        "ci95": [
+            None if low is None else [low, high] for low, high in zip(performance.lower, performance.upper, strict=True)
+        ],
+    }
+    return {
+        "step_secs": series.step_secs,
+        "metric": performance.name,
+        "baseline": performance.baseline,
+        "steps": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)],
+        "drift": [
+            {"at": at, "overall_score": score}
+            for at, score in zip(series.drift.times, series.drift.scores, strict=True)
+        ],
+        "events": [event._asdict() for event in series.events],
+    }
