@@ -11,13 +11,15 @@ from django.utils import timezone
 from mlops_site.core.choices import JobState, Role
 from mlops_site.core.dashboards import Page
 from mlops_site.core.models import Team
-from mlops_site.core.permissions import Actor
-from mlops_site.pages import traffic
+from mlops_site.core.permissions import Action, Actor
+from mlops_site.pages.fleet import fleet
+from mlops_site.pages.traffic import last_day, together
+from monitoring import selectors as monitoring
+from monitoring.choices import AlertStatus
 from registry import selectors
-from registry.dashboards import reads
 from training import selectors as training
 
-SHOWN = 8
+SHOWN, COUNTED = 8, 200
 NUMBERS = (
     "Nothing needs",
     "One thing needs",
@@ -34,25 +36,33 @@ class HomePage(Page):
 
     def facts(self) -> dict[str, Any]:
         models = list(selectors.models(self.actor))
-        waiting = list(selectors.requests(self.actor, waiting_for_me=True)[:SHOWN])
-        failed = list(self._failed())
-        lines = reads.model_lines(models)
+        waiting = list(selectors.requests(self.actor, waiting_for_me=True)[:COUNTED])
+        failed, alerts = list(self._failed()), list(self._alerts())
+        traffic = last_day(models)
         return {
-            "needs": sentence(len(waiting) + len(failed)),
+            "needs": sentence(len(waiting) + len(failed) + len(alerts)),
             "who": _teams(self.actor),
-            "waiting": waiting,
-            "failed": failed,
+            "waiting": waiting[:SHOWN],
+            "failed": failed[:SHOWN],
+            "alerts": alerts[:SHOWN],
+            "more": sum(max(0, len(rows) - SHOWN) for rows in (waiting, failed, alerts)),
             "asked": selectors.requests(self.actor, status="pending").filter(requester=self.actor.user)[:SHOWN],
             "runs": training.runs(self.actor)[:SHOWN],
             "ended": _ended(self.actor),
-            "traffic": traffic.last_day(*models),
-            "lines": sorted(lines, key=lambda line: (line.production is None, line.model.name)),
+            "traffic": together(traffic.values()),
+            "fleet": fleet(models, traffic),
         }
 
     def _failed(self) -> Any:
         """My runs that failed since yesterday: somebody must look at them, and that is me."""
         mine = training.runs(self.actor, state=JobState.FAILED).filter(requested_by=self.actor.user)
-        return mine.filter(finished_at__gte=timezone.now() - timedelta(days=1))[:SHOWN]
+        return mine.filter(finished_at__gte=timezone.now() - timedelta(days=1))[:COUNTED]
+
+    def _alerts(self) -> Any:
+        """Those that I may handle and nobody looks at, the worst first; what is silenced can wait."""
+        mine = monitoring.alerts(self.actor, status=AlertStatus.OPEN)
+        mine = mine.filter(model__team__in=self.actor.teams(Action.ALERT_HANDLE))
+        return mine.exclude(silenced_until__gt=timezone.now())[:COUNTED]
 
 
 def sentence(count: int) -> str:

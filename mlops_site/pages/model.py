@@ -6,7 +6,8 @@ from typing import Any
 
 from mlops_site.core.dashboards import Page
 from mlops_site.core.permissions import Action
-from mlops_site.pages import traffic
+from mlops_site.pages.traffic import NOTHING, last_day
+from monitoring.selectors.fleet import open_alerts
 from registry import plots, selectors
 from registry.choices import Stage
 from registry.dashboards import reads
@@ -35,7 +36,8 @@ class ModelPage(Page):
             "requests": list(selectors.requests(self.actor, model=found)[:SHOWN]),
             "runs": training.runs(self.actor, model=found.name)[:SHOWN],
             "policy": selectors.policy(found),
-            "traffic": traffic.last_day(found),
+            "traffic": last_day([found]).get(found.pk, NOTHING),
+            "open_alerts": open_alerts([found]).get(found.pk),
             "history": history,
             "history_json": plots.history_figure(history).to_json() if len(history.numbers) > 1 else "",
             "figures": len(history.numbers) > 1,
