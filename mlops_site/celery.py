@@ -22,6 +22,7 @@ app.conf.beat_schedule = {
     "system: send deliveries": {"task": "core.send_deliveries", "schedule": 10.0, "options": {"expires": 10.0}},
     "system: fold": {"task": "monitoring.fold", "schedule": 5.0, "options": {"expires": 5.0}},
     "system: compact buckets": {"task": "monitoring.compact", "schedule": 300.0, "options": {"expires": 300.0}},
+    "system: evaluate retrain policies": {"task": "monitoring.evaluate_policies", "schedule": 3600.0},
     "system: write audit checkpoint": {"task": "core.write_checkpoint", "schedule": 3600.0},
     "system: delete old answers": {"task": "core.delete_old_answers", "schedule": 3600.0},
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
 
 
@@ -12,3 +14,55 @@ class AlertForm(forms.Form):
         required=False, widget=forms.Textarea(attrs={"rows": 3}), help_text="Kept with what you do below."
     )
     hours = forms.IntegerField(required=False, min_value=1, max_value=720, initial=24, label="Silence for (hours)")
+
+
+_SHARE: dict[str, Any] = {"min_value": 0, "max_value": 1, "required": False}
+_LENGTH = "Like 7d, 12h or 30m."
+
+
+class RetrainPolicyForm(forms.Form):
+    """A field that is left empty switches its trigger off."""
+
+    enabled = forms.BooleanField(required=False, label="In force")
+    performance_degradation = forms.FloatField(
+        **_SHARE,
+        label="When the metric falls by",
+        help_text="Against the one that the version was registered with: 0.05 is from 0.75 to 0.70. Empty: never.",
+    )
+    data_drift_score = forms.FloatField(
+        **_SHARE, label="When the drift score reaches", help_text="0.2 is high drift. Empty: never."
+    )
+    prediction_volume_drop = forms.FloatField(
+        **_SHARE, label="When predictions fall by", help_text="A share of the window before. Empty: never."
+    )
+    scheduled_interval = forms.CharField(
+        required=False,
+        max_length=20,
+        label="When the last training is so long ago",
+        help_text=f"{_LENGTH} Empty: never.",
+    )
+    cool_down = forms.CharField(max_length=20, label="But not sooner after the last one than", help_text=_LENGTH)
+    min_labels = forms.IntegerField(
+        min_value=1, label="And with at least so many labels", help_text="Predictions labelled since the last data set."
+    )
+    keeps_training_rows = forms.BooleanField(
+        required=False,
+        label="Keep the rows of the last training",
+        help_text="Else it is trained on the new ones alone.",
+    )
+    config_overrides = forms.JSONField(
+        required=False,
+        label="Unlike the last training",
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text='Fields of a run as JSON, such as {"n_trials": 40}. Empty: as the version in production was trained.',
+    )
+
+    def fields_said(self) -> dict[str, Any]:
+        """As the service takes them."""
+        said = {name: None if value == "" else value for name, value in self.cleaned_data.items()}
+        return {**said, "config_overrides": said["config_overrides"] or {}}
+
+
+class ScheduleForm(forms.Form):
+    every = forms.CharField(max_length=20, help_text=_LENGTH)
+    enabled = forms.BooleanField(required=False, label="In force")

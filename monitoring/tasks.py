@@ -6,7 +6,12 @@ from celery import shared_task
 from django.db import close_old_connections, transaction
 from django.utils import timezone
 
+from mlops_site.core.tasks import ring
 from monitoring import services
+from monitoring.models import Alert, RetrainPolicy
+from monitoring.services import reports, retraining
+from registry.choices import Stage
+from registry.models import StageInterval
 
 FOLD_SECS = 5.0  # Beat's interval
 
@@ -23,6 +28,43 @@ def compact() -> None:
     """Merge older buckets into hours and days."""
     close_old_connections()
     services.compact(timezone.now())
+
+
+@shared_task(name="monitoring.run_all")
+def run_all() -> None:
+    """Ask for a report on the last 24 hours of every model in production."""
+    close_old_connections()
+    serving = StageInterval.objects.open().filter(stage=Stage.PRODUCTION).select_related("version__model")
+    window = reports.window_of("24h")
+    for interval in serving:
+        version, span = interval.version, {"window_from": window.start, "window_to": window.end}
+        ring(reports.request_report(actor=None, model=version.model, version=version, explicit=False, **span))
+
+
+@shared_task(name="monitoring.evaluate_alert")
+def evaluate_alert(alert_id: str) -> None:
+    """See what the model's retrain policy makes of an alert."""
+    close_old_connections()
+    alert = Alert.objects.select_related("model__team", "report", "version__model").get(pk=alert_id)
+    if run := retraining.evaluate(alert):
+        ring(run)
+
+
+@shared_task(name="monitoring.evaluate_policies")
+def evaluate_policies() -> None:
+    """The guarantee behind the bells: alerts that still wait for a training, and intervals that have passed."""
+    close_old_connections()
+    for run in retraining.evaluate_policies():
+        ring(run)
+
+
+@shared_task(name="monitoring.retrain_on_schedule")
+def retrain_on_schedule(model_name: str) -> None:
+    """A tick of a policy's interval."""
+    close_old_connections()
+    policy = RetrainPolicy.objects.select_related("model__team", "set_by").filter(model__name=model_name).first()
+    if policy is not None and (run := retraining.evaluate_schedule(policy)):
+        ring(run)
 
 
 def ring_fold() -> None:

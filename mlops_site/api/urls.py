@@ -4,10 +4,12 @@ from django.urls import path
 
 from mlops_site.api import views
 from mlops_site.api.predict import predict
+from mlops_site.api.retraining import TriggerRetraining
 
 app_name = "api"
 urlpatterns = [
     path("models/<model:name>/predict", predict, name="predict"),
+    path("training/trigger-retraining", TriggerRetraining.as_view(), name="trigger-retraining"),
     path("jobs/<uuid:job_id>", views.JobDetail.as_view(), name="job"),
     path("audit", views.Audit.as_view(), name="audit"),
 ]

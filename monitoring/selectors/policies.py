@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db.models import Exists, JSONField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, JSONField, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Concat
+from django_celery_beat.models import PeriodicTask
 
 from mlops_site.core.choices import JobState
 from mlops_site.core.jobs import find
+from mlops_site.core.permissions import Actor, visible
 from monitoring.choices import UNRESOLVED, Outcome, PredictionStatus
 from monitoring.models import Alert, Label, Prediction, RetrainDecision, RetrainPolicy
 from registry.models import RegisteredModel
 from registry.selectors import in_production
 from training.models import DatasetVersion, Run
 
+RETRAINING = "retraining: "  # and the model's name: the rows from which Beat reads the intervals of policies
 PRODUCTION = "production"  # the source in the lineage of a data set made of predictions and labels
 
 
@@ -87,3 +91,10 @@ def waiting_alerts(policy: RetrainPolicy) -> QuerySet[Alert]:
     if taken := last_taken(policy.model):
         rows = rows.filter(last_seen_at__gt=taken.decided_at)
     return rows.select_related("model__team", "report", "version__model").order_by("first_seen_at")
+
+
+def schedules(actor: Actor) -> QuerySet[PeriodicTask]:
+    """The rows that Beat reads: everybody's, and of the models' those that the actor may see."""
+    mine = visible(actor, RegisteredModel.objects.all()).values(row=Concat(Value(RETRAINING), "name"))
+    rows: QuerySet[PeriodicTask] = PeriodicTask.objects.filter(~Q(name__startswith=RETRAINING) | Q(name__in=mine))
+    return rows.select_related("interval", "crontab")

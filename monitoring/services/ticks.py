@@ -9,9 +9,9 @@ from typing import Any
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from monitoring.models import RetrainPolicy
+from monitoring.selectors.policies import RETRAINING
 
 EVERY_MODEL = "monitoring: every model, hourly"
-RETRAINING = "retraining: "  # and the model's name
 _PERIODS = {"days": timedelta(days=1), "hours": timedelta(hours=1), "minutes": timedelta(minutes=1)}
 
 

@@ -60,7 +60,7 @@ class Start(ApiView):
         asked.is_valid(raise_exception=True)
         run = request_run(actor=self.actor, **asked.validated_data)
         ring(run)
-        return _accepted(run)
+        return accepted(run)
 
 
 class Status(ApiView):
@@ -75,7 +75,7 @@ class Cancel(ApiView):
     @extend_schema(request=None, responses={202: serializers.JobAnswer})
     def post(self, request: Request, job_id: UUID) -> Response:
         """Ask a run to stop. Asking again changes nothing."""
-        return _accepted(cancel_run(selectors.run_of(self.actor, job_id), actor=self.actor))
+        return accepted(cancel_run(selectors.run_of(self.actor, job_id), actor=self.actor))
 
 
 class Runs(ApiView):
@@ -95,6 +95,7 @@ def _listed(request: Request, view: ApiView, rows: Any, serializer: Any) -> Resp
     return pages.get_paginated_response(serializer(pages.paginate_queryset(rows, request, view=view), many=True).data)
 
 
-def _accepted(run: Run) -> Response:
+def accepted(run: Run) -> Response:
+    """202, and where the run can be followed."""
     answer = {"job_id": str(run.pk), "status_url": reverse("training:status", args=[run.pk])}
     return Response(answer, status=status.HTTP_202_ACCEPTED, headers={"Location": answer["status_url"]})

@@ -1,0 +1,24 @@
+"""What follows from facts: bells that are rung, rows that are kept true."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import AppConfig
+from django.db import connections, transaction
+
+from monitoring import tasks
+from monitoring.models import Alert
+from monitoring.services.ticks import make_schedules
+
+
+def ring_policy(*, alert: Alert, **_: Any) -> None:
+    """An alert was raised, or again: see what the retrain policy makes of it. A broker that is down delays it until
+    the hourly evaluation."""
+    transaction.on_commit(lambda: tasks.evaluate_alert.delay(str(alert.pk)), robust=True)
+
+
+def install_schedules(sender: AppConfig, using: str = "default", **_: Any) -> None:
+    """After `migrate`: the schedules that every install starts with."""
+    if "django_celery_beat_periodictask" in connections[using].introspection.table_names():
+        make_schedules()
