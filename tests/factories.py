@@ -11,9 +11,12 @@ from django.utils import timezone
 
 from mlops_site.core.models import User
 from mlops_site.core.permissions import Actor
-from monitoring.models import Prediction
+from monitoring.models import Alert, Prediction
+from monitoring.services import fold_all
 from registry import services as registry
 from registry.models import PromotionRequest, RegisteredModel, Version
+from tests import traffic
+from tests.monitoring.parts import finding, raised
 from tests.people import actor
 from tests.registry.parts import candidate, holdout
 from tests.training.runs import GATE, dataset_version, succeeded_run, working_run
@@ -40,6 +43,7 @@ class Scene:
     dataset: DatasetVersion
     run: Run  # succeeded
     working: Run
+    alert: Alert  # open, of the served version
     others: dict[str, Any] = field(default_factory=dict)
 
 
@@ -81,8 +85,18 @@ def scene(*, trials: bool = False) -> Scene:
     )
     Run.objects.filter(pk=run.pk).update(version=second)
     predictions(first, 30)
+    fold_all()
+    (alert,) = raised(first, finding("drift", summary="2 of 2 features drifted; the overall score is 0.22."))
     return Scene(
-        **people, model=model, served=first, staged=second, request=request, dataset=dataset, run=run, working=working
+        **people,
+        model=model,
+        served=first,
+        staged=second,
+        request=request,
+        dataset=dataset,
+        run=run,
+        working=working,
+        alert=alert,
     )
 
 
@@ -108,6 +122,7 @@ def version(model: RegisteredModel, author: Actor, run: Run | None, *, seed: int
             holdout_bytes=holdout(score, label=label),
             lineage=lineage,
             data_digest=run.dataset.digest if run else "",
+            reference=traffic.reference(),
         ),
     )
 

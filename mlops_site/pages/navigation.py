@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from mlops_site.core.api.auth import actor_of
 from mlops_site.core.permissions import Action, Actor
+from monitoring import selectors as monitoring
 from registry import selectors
 
 Group = dict[str, Any]
@@ -27,13 +28,21 @@ def sidebar(request: HttpRequest) -> list[Group]:
                 _link(request, "Data sets", "datasets", "table"),
             ],
         ),
-        _group(
-            "Production", [_link(request, "Predictions", "admin:monitoring_prediction_changelist", "data_exploration")]
-        ),
+        _group("Production", _production(request, actor)),
         _group("Governance", _governance(request, actor)),
         _group("Admin" if actor.teams(Action.PEOPLE_MANAGE) else "Account", _admin(request, actor)),
     ]
     return [group for group in groups if group["items"]]
+
+
+def _production(request: HttpRequest, actor: Actor) -> list[dict[str, Any]]:
+    alerts = _link(request, "Alerts", "alerts", "notifications")
+    if unseen := monitoring.open_count(actor):
+        alerts |= {"badge": str(unseen), "badge_variant": "danger"}
+    items = [alerts, _link(request, "Predictions", "admin:monitoring_prediction_changelist", "data_exploration")]
+    if actor.teams(Action.RETRAIN_SET):
+        items.append(_link(request, "Schedules", "admin:django_celery_beat_periodictask_changelist", "schedule"))
+    return items
 
 
 def _governance(request: HttpRequest, actor: Actor) -> list[dict[str, Any]]:

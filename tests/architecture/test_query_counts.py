@@ -14,10 +14,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, get_resolver
 
+from mlops_site.core.models import Delivery
 from mlops_site.core.permissions import Actor
 from registry import services as registry
 from tests import factories, query_counts
 from tests.factories import Scene
+from tests.monitoring.parts import finding, raised
 from tests.people import bearer, person
 from tests.training import runs
 
@@ -63,6 +65,8 @@ class Site:
             "training/status/<uuid:job_id>": f"training/status/{run}",
             "training/runs": "training/runs",
             "jobs/<uuid:job_id>": f"jobs/{run}",
+            "monitoring/alerts": "monitoring/alerts",
+            "monitoring/dashboard/<model:model>": f"monitoring/dashboard/{scene.model.name}",
         }
 
     def pages(self) -> dict[str, str]:
@@ -79,6 +83,14 @@ class Site:
             "run_progress": f"/runs/{run}/progress",
             "datasets": "/datasets",
             "dataset": f"/datasets/{scene.dataset}",
+            "alerts": "/alerts",
+            "monitoring": f"{model}/monitoring",
+            "timeline": f"{model}/timeline",
+            "reports": "/reports",
+            "report": f"/reports/{scene.alert.report_id}",
+            "alert": f"/alerts/{scene.alert.pk}",
+            "admin alerts": "/admin/monitoring/alert/",
+            "admin deliveries": "/admin/core/delivery/",
             "admin approvals": "/admin/registry/promotionrequest/",
             "admin predictions": "/admin/monitoring/prediction/",
         }
@@ -107,6 +119,9 @@ class Site:
             registry.create_model(actor=scene.author, name=f"another_{seed}", task_type="regression")
             dataset = runs.dataset_version(scene.scientist, name=f"another_{seed}", rows=60)
             runs.queued_run(scene.scientist, scene.model, dataset)
+        raised(scene.served, *(finding("quality", f"feature {n}") for n in range(3)))
+        told = {"channel": "x", "subject": scene.alert.subject, "team": scene.model.team, "event": "x", "body": {}}
+        Delivery.objects.bulk_create(Delivery(**told) for _ in range(3))
 
 
 def counted(ask: Callable[[], Any]) -> int:

@@ -28,6 +28,10 @@ def pages(site: Scene) -> dict[str, str]:
         "cancel": reverse("run_cancel", args=[site.working.pk]),
         "dataset": reverse("dataset", args=[site.dataset]),
         "approval": reverse("admin:registry_promotionrequest_change", args=[site.request.pk]),
+        "monitoring": reverse("monitoring", args=[name]),
+        "timeline": reverse("timeline", args=[name]),
+        "report": reverse("report", args=[site.alert.report_id]),
+        "alert": reverse("alert", args=[site.alert.pk]),
         "rollback": reverse("rollback", args=[name]),
         "policy": reverse("policy", args=[name]),
         "move": reverse("version_move", args=[name, number]),
@@ -40,8 +44,12 @@ LISTS = [
     "models",
     "runs",
     "datasets",
+    "alerts",
+    "reports",
     "admin:registry_promotionrequest_changelist",
     "admin:monitoring_prediction_changelist",
+    "admin:monitoring_alert_changelist",
+    "admin:core_delivery_changelist",
 ]
 
 
