@@ -193,11 +193,12 @@ NOW = timezone.now()
 def test_a_row_at_fault_is_named_and_the_good_one_is_kept(
     machine: Actor, changes: dict[str, Any], code: str, field: str
 ) -> None:
-    found = log_predictions([row("bad", **changes), row("good")], actor=machine)
+    bad = {**row("bad"), **changes}
+    found = log_predictions([bad, row("good")], actor=machine)
     assert (found.accepted, found.duplicate) == (1, 0)
     assert [(r.index, r.code, r.field) for r in found.rejected] == [(0, code, field)]
     with pytest.raises((Invalid, NotFound)) as caught:
-        log_prediction(row("bad", **changes), actor=machine)
+        log_prediction(bad, actor=machine)
     assert (caught.value.errors[0].code, caught.value.errors[0].field) == (code, field)
 
 
