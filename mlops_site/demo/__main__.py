@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from mlops_site.core import face
-from mlops_site.demo import people, stack, train_to_serve
+from mlops_site.demo import drift_to_retrain, people, receiver, stack, steps, train_to_serve
 from mlops_site.demo.client import Client, StepFailed
 from mlops_site.demo.report import Report
 
@@ -25,9 +25,12 @@ def main() -> int:
     try:
         made = _prepare(report)
         log = Path(os.environ["STEWARD_HOME"]) / "log" / "demo-site.log"
-        with stack.running(log) as site:
-            train_to_serve.tell(report, {name: Client(stack.address(), p.token) for name, p in made.items()})
+        with receiver.receiving() as hook, stack.running(log, MONITORING_WEBHOOK_URL=hook.address) as site:
+            who = {name: Client(stack.address(), person.token) for name, person in made.items()}
+            served = train_to_serve.tell(report, who)
+            drift_to_retrain.tell(report, who, served, hook)
             report.table()
+            report.console.print(f"All of it in one column: {stack.address()}{drift_to_retrain.TIMELINE}")
             report.console.print(f"All steps held, in {time.monotonic() - started:.0f} s.")
             if not options.exit:
                 _stay(report, made, site)
@@ -50,7 +53,7 @@ def _prepare(report: Report) -> dict[str, people.Person]:
         call_command("migrate", verbosity=0)
         from registry.models import RegisteredModel
 
-        if RegisteredModel.objects.filter(name=train_to_serve.MODEL).exists():
+        if RegisteredModel.objects.filter(name=steps.MODEL).exists():
             raise StepFailed(
                 f"{settings.STEWARD_HOME} already holds the demo's model; take another home with STEWARD_HOME=…, "
                 "or `make up` to see what is there"

@@ -19,6 +19,7 @@ LAST_YEAR = ["meddol", "mdvis", "drugdol", "totadm"]
 FEATURES = ["plan", *PLAN_TERMS, *PERSON, *HEALTH, *[f"prev_{name}" for name in LAST_YEAR]]
 TARGET, GROUP = "high_cost", "person"
 QUANTILE = 0.9
+SITES = 5  # the sixth is another part of the country, and comes later
 
 
 def person_years() -> pd.DataFrame:
@@ -38,9 +39,24 @@ def person_years() -> pd.DataFrame:
 
 def training_rows(rows: pd.DataFrame) -> tuple[pd.DataFrame, float]:
     """Years 1 and 2 of sites 1-5: rows of year 2 with year 1 as their last year, and the threshold in dollars."""
-    chosen = rows[(rows["year"] == 2) & (rows["site"] <= 5)]
+    chosen = rows[(rows["year"] == 2) & (rows["site"] <= SITES)]
     threshold = float(chosen["meddol"].quantile(QUANTILE))
     return labelled(chosen, threshold), threshold
+
+
+def year_3(rows: pd.DataFrame) -> pd.DataFrame:
+    """Year 3 of the sites that the model was trained on: nothing should have changed."""
+    return rows[(rows["year"] == 3) & (rows["site"] <= SITES)]
+
+
+def year_4(rows: pd.DataFrame) -> pd.DataFrame:
+    """Year 4 of every site: fewer people are still in the experiment, and those who are have another mix of plans."""
+    return rows[rows["year"] == 4]
+
+
+def site_6(rows: pd.DataFrame) -> pd.DataFrame:
+    """Year 3 of the site that the model has never seen: other plans, lower incomes, less schooling."""
+    return rows[(rows["year"] == 3) & (rows["site"] > SITES)]
 
 
 def labelled(rows: pd.DataFrame, threshold: float) -> pd.DataFrame:
@@ -56,3 +72,10 @@ def as_requests(rows: pd.DataFrame) -> list[dict[str, Any]]:
         {"request_id": f"hie-{person}-{year}", "unit_id": str(person), "features": features}
         for (person, year), features in zip(ids, values, strict=True)
     ]
+
+
+def as_labels(rows: pd.DataFrame, threshold: float, *, model: str) -> list[dict[str, Any]]:
+    """What then happened, as `ground-truth` takes it."""
+    labels = (rows["meddol"] > threshold).astype(int).tolist()
+    ids = zip(rows[GROUP], rows["year"], labels, strict=True)
+    return [{"model_name": model, "request_id": f"hie-{person}-{year}", "label": label} for person, year, label in ids]

@@ -22,12 +22,17 @@ def address() -> str:
 
 
 @contextmanager
-def running(log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The site's processes under supervisor; all of them are gone when the block is left."""
+def running(log: Path, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The site's processes under supervisor, with these variables set; all of them are gone when the block is left."""
     refuse_occupied()
     with log.open("ab") as file:
         site = subprocess.Popen(
-            [str(ROOT / "deploy" / "start"), "site"], cwd=ROOT, stdout=file, stderr=file, start_new_session=True
+            [str(ROOT / "deploy" / "start"), "site"],
+            cwd=ROOT,
+            stdout=file,
+            stderr=file,
+            env=os.environ | variables,
+            start_new_session=True,
         )
     try:
         wait_until_ready(site, log)
@@ -43,7 +48,7 @@ def refuse_occupied() -> None:
         raise StepFailed(f"something already answers on {address()}; stop it, or choose another with PORT=8017")
 
 
-def wait_until_ready(site: subprocess.Popen[bytes], log: Path, *, secs: float = 90) -> None:
+def wait_until_ready(site: subprocess.Popen[bytes], log: Path, *, secs: float = 180) -> None:
     deadline = time.monotonic() + secs
     while time.monotonic() < deadline and site.poll() is None:
         with suppress(requests.RequestException):

@@ -6,31 +6,40 @@ from __future__ import annotations
 import io
 import statistics
 import time
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
-from mlops_site.demo import claims
+from mlops_site.demo import claims, steps
 from mlops_site.demo.client import Client, StepFailed
 from mlops_site.demo.report import Report
 
-MODEL, DATASET = "high_cost_claim", "hie_year_2"
-BATCH = 500
+DATASET = "hie_year_2"
 SINGLES = 200
-RUN_SECS = 240
-MARGIN = 0.02  # the holdout has some 90 costly person-years: it cannot tell smaller differences from none
 
 
-def tell(report: Report, who: dict[str, Client]) -> None:
+class Served(NamedTuple):
+    """What the next story goes on from."""
+
+    rows: Any  # every person-year
+    threshold: float  # dollars from which a year is costly
+    version: str  # in production
+    rolled_back: str
+    scored_at: datetime  # when the first claim of year 3 was sent
+
+
+def tell(report: Report, who: dict[str, Client]) -> Served:
     """The whole story; StepFailed at the first step that does not hold."""
     rows = claims.person_years()
     threshold = _upload(report, who, rows)
     first = _train(report, who, "A first model: logistic regression and a random forest", FIRST_SEARCH)
-    _approve(report, who, first)
+    steps.approve(report, who, first["version"])
+    scored_at = datetime.now(UTC)
     _score(report, who, rows, threshold)
     second = _train(report, who, "A challenger from another search: boosted trees", SECOND_SEARCH)
     _compare(report, who, first["version"], second["version"])
-    _approve(report, who, second)
+    steps.approve(report, who, second["version"])
     _roll_back(report, who, back_to=first["version"], away_from=second["version"])
-    _verify(report, who)
+    return Served(rows, threshold, first["version"], second["version"], scored_at)
 
 
 FIRST_SEARCH = {"model_types": ["logistic_regression", "random_forest"], "n_trials": 4, "seed": 7}
@@ -40,7 +49,7 @@ SECOND_SEARCH = {"model_types": ["gradient_boosting"], "n_trials": 6, "seed": 8}
 def _upload(report: Report, who: dict[str, Client], rows: Any) -> float:
     with report.step("A model and its data") as outcome:
         body = {
-            "name": MODEL,
+            "name": steps.MODEL,
             "task_type": "classification",
             "risk_tier": "medium",
             "auto_deploy": "staging",
@@ -66,85 +75,46 @@ def _upload(report: Report, who: dict[str, Client], rows: Any) -> float:
 def _train(report: Report, who: dict[str, Client], title: str, search: dict[str, Any]) -> dict[str, Any]:
     with report.step(title) as outcome, report.bar() as show:
         body = {
-            "model_name": MODEL,
+            "model_name": steps.MODEL,
             "dataset": DATASET,
             "hyperparameter_optimization": True,
             "cv": "group",
             "cv_folds": 4,
             "metric": "roc_auc",
-            "margin": MARGIN,
+            "margin": steps.MARGIN,
             "trigger_reason": "demo",
             **search,
         }
         job = who["scientist"].post("/training/start", body, expect=202)
-        status = who["scientist"].wait_for_run(job["job_id"], secs=RUN_SECS, on_progress=show)
+        status = who["scientist"].wait_for_run(job["job_id"], secs=steps.RUN_SECS, on_progress=show)
         best = status["leaderboard"][0]
         outcome.append(
             f"{status['trials']['done']} trials; best {best['model_type']}, ROC AUC {best['mean']:.3f} "
             f"(standard error {best['se']:.3f}) over {len(best['folds'])} folds; version {status['version']}"
         )
-        outcome.append(_gate(status))
+        outcome.append(steps.gate_words(status))
     return status
 
 
-def _gate(status: dict[str, Any]) -> str:
-    gate = status["gate"]
-    levels = [check["level"] for check in gate["checks"]]
-    if not gate["passed"]:
-        failed = "; ".join(check["message"] for check in gate["checks"] if check["level"] == "fail")
-        raise StepFailed(f"the gate did not pass version {status['version']}: {failed}")
-    return f"gate: {levels.count('pass')} checks passed, {levels.count('remark')} remarks"
-
-
-def _approve(report: Report, who: dict[str, Client], status: dict[str, Any]) -> None:
-    version = status["version"]
-    with report.step(f"Approval of {version} by four eyes") as outcome:
-        request = _pending(who["approver"], version)
-        refusal = who["scientist"].post(f"/approvals/{request['id']}/approve", {"comment": "my own work"}, expect=403)
-        if refusal["code"] != "four_eyes":
-            raise StepFailed(f"the requester's own approval was refused with {refusal['code']}, not four_eyes")
-        outcome.append(f"the requester's own approval was refused ({refusal['code']})")
-        decided = who["approver"].post(
-            f"/approvals/{request['id']}/approve", {"comment": "Gate passed and evidence read."}, expect=200
-        )
-        _must_serve(who, version)
-        outcome.append(f"the approver's was {decided['status']}; {version} is in production")
-        outcome.append(f"bound to evidence {decided['evidence_digest'][:12]}…")
-
-
-def _pending(client: Client, version: str) -> dict[str, Any]:
-    waiting = client.get("/approvals", status="pending")["results"]
-    for request in waiting:
-        if request["model"] == MODEL and request["version"] == version:
-            return dict(request)
-    raise StepFailed(f"no promotion request waits for {MODEL} {version}")
-
-
 def _score(report: Report, who: dict[str, Client], rows: Any, threshold: float) -> None:
-    year_3 = rows[(rows["year"] == 3) & (rows["site"] <= 5)]
+    year_3 = claims.year_3(rows)
     requests = claims.as_requests(year_3)
     with report.step("Year 3 of sites 1-5 is scored over HTTP and logged") as outcome:
-        path = f"/models/{MODEL}/predict"
+        path = f"/models/{steps.MODEL}/predict"
         times: list[float] = []
-        scores: dict[str, float] = {}
+        answers: dict[str, dict[str, Any]] = {}
         for one in requests[:SINGLES]:
             started = time.perf_counter()
             answer = who["claims-app"].post(path, one)
             times.append((time.perf_counter() - started) * 1000)
-            scores |= _scores(answer)
-        for start in range(SINGLES, len(requests), BATCH):
-            scores |= _scores(who["claims-app"].post(path, {"rows": requests[start : start + BATCH]}))
-        if len(scores) != len(requests):
-            raise StepFailed(f"{len(requests)} claims were sent and {len(scores)} answered")
+            answers |= steps.by_request(answer)
+        answers |= steps.score(who["claims-app"], requests[SINGLES:])
+        scores = {name: answer["score"] for name, answer in answers.items()}
         outcome.append(
             f"{len(scores):,} claims; one claim takes {statistics.median(times):.1f} ms (median of {len(times)})"
         )
         outcome.append(f"ROC AUC on what then happened {_auc(year_3, requests, scores, threshold):.3f}")
         outcome.append(_replayed(who["claims-app"], path, requests[0], scores))
-
-
-def _scores(answer: dict[str, Any]) -> dict[str, float]:
-    return {p["request_id"]: p["score"] for p in answer["predictions"]}
 
 
 def _auc(year_3: Any, requests: list[dict[str, Any]], scores: dict[str, float], threshold: float) -> float:
@@ -162,7 +132,7 @@ def _replayed(client: Client, path: str, one: dict[str, Any], scores: dict[str, 
 
 def _compare(report: Report, who: dict[str, Client], old: str, new: str) -> None:
     with report.step(f"{new} beside {old}") as outcome:
-        answer = who["approver"].get(f"/models/{MODEL}/compare/{old}/{new}")
+        answer = who["approver"].get(f"/models/{steps.MODEL}/compare/{old}/{new}")
         metric = next(m for m in answer["metrics"] if m["name"] == "roc_auc")
         low, high = metric["ci95"]
         outcome.append(
@@ -174,28 +144,10 @@ def _compare(report: Report, who: dict[str, Client], old: str, new: str) -> None
 def _roll_back(report: Report, who: dict[str, Client], *, back_to: str, away_from: str) -> None:
     with report.step("Rollback") as outcome:
         started = time.perf_counter()
-        answer = who["approver"].post(f"/models/{MODEL}/rollback", {"reason": "Demonstration of a rollback."})
+        answer = who["approver"].post(f"/models/{steps.MODEL}/rollback", {"reason": "Demonstration of a rollback."})
         if (answer["version"], answer["replaced"]) != (back_to, away_from):
             raise StepFailed(f"the rollback went to {answer['version']}, not to {back_to}")
-        _must_serve(who, back_to)
+        steps.must_serve(who, back_to)
         outcome.append(
             f"{answer['version']} serves again instead of {answer['replaced']}, {time.perf_counter() - started:.2f} s"
         )
-
-
-def _must_serve(who: dict[str, Client], version: str) -> None:
-    """Ask for a prediction and see which version answers."""
-    sample = who["scientist"].get(f"/models/{MODEL}/schema")["sample"]
-    answer = who["claims-app"].post(f"/models/{MODEL}/predict", {"features": sample, "dry_run": True})
-    if answer["version"] != version:
-        raise StepFailed(f"{answer['version']} answers, not {version}")
-
-
-def _verify(report: Report, who: dict[str, Client]) -> None:
-    with report.step("The audit chain") as outcome:
-        from mlops_site.core import audit
-
-        if faults := list(audit.faults()):
-            raise StepFailed(f"the audit chain is broken: {faults[0]}")
-        count = who["auditor"].get("/audit")["count"]
-        outcome.append(f"whole: {count} records, each linked to the one before")
