@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from django.contrib import messages
@@ -11,6 +12,7 @@ from mlops_site.core.dashboards import FormPage
 from mlops_site.core.permissions import Action
 from monitoring import services
 from monitoring.forms import RetrainPolicyForm
+from monitoring.models import RetrainPolicy
 from monitoring.selectors.policies import decisions, last_taken, origin_of, policy_of
 from monitoring.services.policies import said
 from registry.models import RegisteredModel
@@ -27,17 +29,21 @@ class RetrainPolicyPage(FormPage):
     form_class = RetrainPolicyForm
     button = "Set the policy"
 
-    @property
+    @cached_property
     def model(self) -> RegisteredModel:
         return model_named(self.actor, self.kwargs["model"])
 
+    @cached_property
+    def policy(self) -> RetrainPolicy:
+        return policy_of(self.model)
+
     def form_options(self) -> dict[str, Any]:
-        policy = policy_of(self.model)
+        policy = self.policy
         return {"initial": {**said(policy), "enabled": policy.enabled or policy.pk is None}}
 
     def facts(self) -> dict[str, Any]:
         model = self.model
-        policy, back = policy_of(model), reverse("model", args=[model.name])
+        policy, back = self.policy, reverse("model", args=[model.name])
         return {
             "model": model,
             "crumbs": [("Models", reverse("models")), (model.name, back)],
