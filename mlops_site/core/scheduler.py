@@ -21,7 +21,7 @@ LEASE = "beat"
 logger = logging.getLogger(__name__)
 
 
-class LeaderScheduler(DatabaseScheduler):  # type: ignore[misc]
+class LeaderScheduler(DatabaseScheduler):
     """Fires entries only while it holds the lease, and each only after it has moved the row's `last_run_at` on.
 
     The lease keeps two Beats from working at the same time; the conditional UPDATE is the fence behind it: a leader
