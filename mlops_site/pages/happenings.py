@@ -133,7 +133,8 @@ def _decided(row: RetrainDecision) -> Happening:
 
 
 def _reported(report: Report) -> Happening:
-    said = f"A report of {report.version.number} found {len(report.findings)} that should not be"
+    count = len(report.findings)
+    said = f"A report of {report.version.number} has {count} finding{'s' if count > 1 else ''}"
     detail = "; ".join(str(finding.get("summary", "")) for finding in report.findings[:3])
     return Happening(report.created_at, "report", "warn", said, reverse("report", args=[report.pk]), detail=detail)
 

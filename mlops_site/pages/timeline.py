@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from django.utils import timezone
@@ -46,7 +47,7 @@ class TimelinePage(Page):
         return {
             "title": f"Timeline of {model}",
             "model": model,
-            "days": days(rows, _asked(model, rows, before)),
+            "days": days(rows, _asked(model, rows if older else [], before)),
             "older": older,
             "before": before,
         }
@@ -65,8 +66,9 @@ def newest(model: RegisteredModel, before: datetime | None, *, count: int = SHOW
 
 
 def _asked(model: RegisteredModel, rows: list[Happening], before: datetime | None) -> dict[date, list[Asked]]:
-    """Predictions of the days that the page shows. The day at which a page begins was counted on the page before."""
-    since = _start_of(rows[-1].at) if rows else _start_of(timezone.now())
+    """Predictions of the days down to the last of the rows, without rows of all. The day at which a page begins was
+    counted on the page before."""
+    since = _start_of(rows[-1].at) if rows else None
     until = _start_of(before) if before else timezone.now() + timedelta(days=1)
     found: dict[date, list[Asked]] = defaultdict(list)
     for day, number, count in volume_by_day(model, since, until):
@@ -82,13 +84,25 @@ def days(rows: Iterable[Happening], asked: dict[date, list[Asked]]) -> list[Day]
     found: list[Day] = []
     quiet: list[Day] = []
     for day in sorted(by_day, reverse=True):
-        here = Day(day, day, asked.get(day, []), by_day[day])
+        here = Day(day, day, asked.get(day, []), gathered(by_day[day]))
         if here.rows:
             found += [*joined(quiet), here]
             quiet = []
         else:
             quiet.append(here)
     return found + joined(quiet)
+
+
+def gathered(rows: list[Happening]) -> list[Happening]:
+    """Reports in a row, newest first, as one line: what lasts is found every hour."""
+    found: list[Happening] = []
+    for kind, group in groupby(rows, key=lambda row: row.kind):
+        lines = list(group)
+        if kind == "report" and len(lines) > 1:
+            since = f"The latest of {len(lines)} such reports since {lines[-1].at:%H:%M}. {lines[0].detail}"
+            lines = [lines[0]._replace(detail=since)]
+        found += lines
+    return found
 
 
 def joined(quiet: list[Day]) -> list[Day]:

@@ -24,9 +24,10 @@ class Open(NamedTuple):
     worst: Severity
 
 
-def volume_by_day(model: RegisteredModel, start: datetime, end: datetime) -> list[tuple[date, str, int]]:
+def volume_by_day(model: RegisteredModel, start: datetime | None, end: datetime) -> list[tuple[date, str, int]]:
     """(day, version, predictions) of the buckets that begin in [start, end), latest first; one query."""
-    rows = Bucket.objects.filter(version__model=model, started_at__gte=start, started_at__lt=end, rows__gt=0)
+    rows = Bucket.objects.filter(version__model=model, started_at__lt=end, rows__gt=0)
+    rows = rows if start is None else rows.filter(started_at__gte=start)
     numbers = ("version__major", "version__minor", "version__patch")
     days = rows.annotate(day=TruncDay("started_at")).order_by().values("day", *numbers).annotate(asked=Sum("rows"))
     newest = days.order_by("-day", *(f"-{name}" for name in numbers))

@@ -16,6 +16,7 @@ from mlops_site.core.models import User
 from tests import factories
 from tests.factories import Scene
 from tests.programs import CHROMIUM_FLAGS
+from tests.traffic import bucket
 
 DESKTOP, PHONE = (1360, 900), (390, 844)
 
@@ -51,6 +52,8 @@ class Visit:
 def site(live_server: Any) -> Scene:
     """The scene, with passwords."""
     made = factories.scene(trials=True)
+    for hours_ago in (12, 16, 20):  # enough to judge, and older people than in the training data
+        bucket(made.served, hours_ago=hours_ago, rows=200, older=8, labelled=0.8, seed=hours_ago)
     for user in User.objects.all():
         factories.log_in_as(user)
     return made

@@ -86,6 +86,19 @@ def test_figures_are_drawn_and_follow_the_theme(site: Scene, visit: Begin) -> No
     assert not ada.faults
 
 
+def test_a_model_s_production_is_drawn_and_another_window_is_a_click_away(site: Scene, visit: Begin) -> None:
+    ada = visit("ada")
+    page = ada.open(pages(site)["monitoring"])
+    for figure in ("#performance", "#feature0", "#volume", "#latency"):
+        expect(page.locator(f"{figure} svg.main-svg").first).to_be_visible()
+    expect(page.get_by_role("row", name="age").get_by_text("drifted", exact=True)).to_be_visible()
+    page.get_by_role("link", name="7 days").click()
+    expect(page.get_by_role("link", name="7 days")).to_have_attribute("aria-current", "true")
+    page.get_by_role("link", name="Timeline").click()
+    expect(page.get_by_role("heading", name="The life of high_cost_claim")).to_be_visible()
+    assert not ada.faults
+
+
 def test_a_working_run_is_followed_without_touching_the_page(site: Scene, visit: Begin) -> None:
     ada = visit("ada")
     page = ada.open(reverse("run", args=[site.working.pk]))
@@ -114,6 +127,9 @@ def test_everything_is_readable_without_javascript(site: Scene, visit: Begin, tm
         page.screenshot(path=tmp_path / f"{name}.png", full_page=True)
         expect(page.locator("#nav-sidebar").get_by_role("link", name="Training runs")).to_be_visible()
         expect(page.get_by_role("button", name="Log out")).to_be_visible()
+    page = ben.open(pages(site)["monitoring"])
+    page.get_by_text("The numbers of the charts over time").click()
+    expect(page.get_by_role("columnheader", name="Labelled")).to_be_visible()
     expect(ben.open(pages(site)["run"]).get_by_role("cell", name="0.7512")).to_be_visible()
     expect(ben.open(reverse("run", args=[site.working.pk])).get_by_role("link", name="Reload")).to_be_visible()
     page = ben.open(pages(site)["approval"])

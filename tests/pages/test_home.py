@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import doctest
 from collections.abc import Callable
+from datetime import timedelta
 
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from mlops_site.core.permissions import Actor
 from mlops_site.core.templatetags import steward
 from mlops_site.pages import home
+from mlops_site.pages.traffic import NOTHING, Traffic, together
+from monitoring.models import Report
+from monitoring.services import acknowledge_alert, silence_alert
+from registry import services as registry
 from tests.factories import Scene
+from tests.traffic import bucket
 from tests.training import runs
 
 LogIn = Callable[[Actor], Client]
@@ -23,15 +30,64 @@ def text_of(client: Client, path: str = "/") -> str:
 
 def test_an_approver_is_told_what_waits(site: Scene, as_: LogIn) -> None:
     said = text_of(as_(site.approver))
-    assert "One thing needs you." in said
+    assert "Two things need you." in said
     assert f"Approve {site.staged}" in said
     assert "gate passed" in said
 
 
 def test_the_requester_sees_that_others_must_decide(site: Scene, as_: LogIn) -> None:
     said = text_of(as_(site.author))
-    assert "Nothing needs you." in said
+    assert f"Approve {site.staged}" not in said
     assert "You wait for others" in said
+
+
+def test_an_alert_needs_those_who_may_handle_it_until_somebody_looks(site: Scene, as_: LogIn) -> None:
+    assert "One thing needs you." in text_of(as_(site.scientist))
+    assert site.alert.summary in text_of(as_(site.scientist))
+    assert "Nothing needs you." in text_of(as_(site.auditor))  # who may not handle it
+    assert "Nothing needs you." in text_of(as_(site.outsider))
+    silence_alert(site.alert, actor=site.author, hours=1, comment="Known.")
+    assert "Nothing needs you." in text_of(as_(site.scientist))
+
+
+def test_an_alert_that_somebody_has_is_no_longer_waiting(site: Scene, as_: LogIn) -> None:
+    acknowledge_alert(site.alert, actor=site.author, comment="Mine.")
+    assert "Nothing needs you." in text_of(as_(site.scientist))
+
+
+def test_the_fleet_shows_health_drift_and_alerts(site: Scene, as_: LogIn) -> None:
+    bucket(site.served, hours_ago=20, rows=300, labelled=1)
+    (line,) = as_(site.author).get(reverse("home")).context["fleet"]
+    assert line.health.status == "drifting"
+    assert (line.open.number, line.open.worst) == (1, "high")
+    assert (line.traffic.predictions, line.report.overall_score) == (330, 0.22)
+    assert sum(line.traffic.by_hour) == 330
+    assert len(line.traffic.line.split()) == 25
+
+
+def test_the_fleet_compares_what_was_realised_with_what_was_promised(site: Scene, as_: LogIn) -> None:
+    body = {"performance": {"realised": [{"name": "roc_auc", "value": 0.70, "ci95": [0.6, 0.8], "n": 90}]}}
+    now = timezone.now()
+    window = {"window_from": now - timedelta(hours=1), "window_to": now, "samples": 90, "severity": "low"}
+    Report.objects.create(model=site.model, version=site.served, overall_score=0.01, body=body, **window)
+    (line,) = as_(site.author).get(reverse("home")).context["fleet"]
+    assert (line.value, round(line.change, 3)) == (0.70, -0.031)
+
+
+def test_models_that_serve_come_first(site: Scene, as_: LogIn) -> None:
+    registry.create_model(actor=site.author, name="another", task_type="regression")
+    lines = as_(site.author).get(reverse("home")).context["fleet"]
+    assert [(line.line.model.name, line.health is None) for line in lines] == [
+        ("high_cost_claim", False),
+        ("another", True),
+    ]
+
+
+def test_traffic_of_models_adds_up() -> None:
+    one, two = Traffic(30, 1, 3, 2.0, 1.5, [10, 20]), Traffic(10, 0, 0, 6.0, 5.0, [10, 0])
+    assert together([one, two, NOTHING]) == Traffic(40, 1, 3, 3.0, None, [20, 20])
+    assert together([one]).median_ms == 1.5
+    assert together([]) == NOTHING
 
 
 def test_a_failed_run_needs_the_one_who_asked_for_it(site: Scene, as_: LogIn) -> None:
