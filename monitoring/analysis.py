@@ -22,7 +22,7 @@ from mlops_site.stats.judge import too_few
 from mlops_site.stats.profile import profile, reference_bins
 from monitoring.models import FoldItem, MonitoringRun, Report
 from monitoring.selectors import Summed, basis_of, window_sum
-from monitoring.selectors.reports import findings_before
+from monitoring.selectors.reports import findings_before, rows_in
 from monitoring.services import fold_all
 from monitoring.services.reports import Content, Window, keep_report
 from monitoring.stats import persistence
@@ -55,12 +55,12 @@ def report_of_window(
 ) -> Content:
     """What the version's answers from `start` to before `end` say. An explicit report raises what it finds; another
     holds drift back until it has lasted (see `stats.persistence`)."""
-    now, before = window_sum(version, start, end), window_sum(version, start - (end - start), start)
+    now, before = window_sum(version, start, end), rows_in(version, start - (end - start), start)
     metrics, few = realised(now.tally), too_few(now.rows, settings.MIN_SAMPLES_FOR_MONITORING)
     judged = Judged(
         drift=_drift(version, now),
         quality=[] if few else _quality(version, now),
-        volume=volume(now.rows, before.rows, min_samples=settings.MIN_SAMPLES_FOR_MONITORING),
+        volume=volume(now.rows, before, min_samples=settings.MIN_SAMPLES_FOR_MONITORING),
         degradation=degradation(
             metrics,
             baseline_of(version),

@@ -125,6 +125,11 @@ class Bins:
             for (name, feature), end in zip(self.features.items(), ends, strict=True)
         }
 
+    @cached_property
+    def starts(self) -> Counts:
+        """Where each feature's counts begin."""
+        return np.array([part.start for part in self.slices.values()], dtype=np.int64)
+
     @property
     def width(self) -> int:
         """Number of counts of all features."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -76,6 +78,21 @@ class Moments:
         low, high = extremes or (np.inf, -np.inf)
         return cls(int(count), read_fraction(total), read_fraction(squares), float(low), float(high))
 
+    @classmethod
+    def sum_of_json(cls, parts: Iterable[list[Any]]) -> Moments:
+        """Sum of what `from_json` would read; denominators are few, so numerators add up as whole numbers."""
+        count, low, high = 0, np.inf, -np.inf
+        totals: defaultdict[str, int] = defaultdict(int)
+        squares: defaultdict[str, int] = defaultdict(int)
+        for fields in parts:
+            count += int(fields[0])
+            for sums, text in ((totals, fields[1]), (squares, fields[2])):
+                top, _, bottom = text.partition("/")
+                sums[bottom] += int(top)
+            if fields[3:]:
+                low, high = min(low, float(fields[3])), max(high, float(fields[4]))
+        return cls(count, _added(totals), _added(squares), low, high)
+
     @property
     def mean(self) -> float | None:
         """Mean, or None without numbers (or for a correction, which may count less than none)."""
@@ -102,3 +119,8 @@ class Moments:
             min(self.low, other.low),
             max(self.high, other.high),
         )
+
+
+def _added(sums: Mapping[str, int]) -> Fraction:
+    """Numerators by the text of their denominator, as one fraction."""
+    return sum((Fraction(top, int(bottom or 1)) for bottom, top in sums.items()), Fraction(0))

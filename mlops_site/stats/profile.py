@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,12 +100,41 @@ class Profile:
         found._check()
         return found
 
+    @classmethod
+    def sum_of_bytes(cls, parts: Iterable[bytes], bins: Bins) -> Profile:
+        """Sum of profiles that were written without their bins: what `from_bytes` and `+` give, several times as fast.
+
+        Raises ValueError as `from_bytes` does.
+        """
+        rows, counts = 0, np.zeros(bins.width, dtype=np.int64)
+        moments: dict[str, list[list[Any]]] = {name: [] for name in cls.empty(bins).moments}
+        try:
+            for data in parts:
+                header, own = codec.unpack(data)
+                if header["digest"] != bins.digest:
+                    raise ValueError(f"bins must have the digest {header['digest']} but got {bins.digest}")
+                _check_sums(bins, int(header["rows"]), own)
+                rows, counts = rows + int(header["rows"]), counts + own
+                for name, known in moments.items():
+                    known.append(header["moments"][name])
+            sums = {name: Moments.sum_of_json(known) for name, known in moments.items()}
+        except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ZeroDivisionError) as error:
+            raise ValueError(f"profile must have a complete header but got {error!r}") from error
+        return cls(bins, rows, counts, sums)
+
     def _check(self) -> None:
-        if len(self.counts) != self.bins.width or self.moments.keys() != Profile.empty(self.bins).moments.keys():
-            raise ValueError(f"profile must hold {self.bins.width} counts but got {len(self.counts)}")
-        for name in self.bins.features:
-            if int(self.counts_of(name).sum()) != self.rows:
-                raise ValueError(f'counts of "{name}" must sum to {self.rows} but got {self.counts_of(name).sum()}')
+        _check_sums(self.bins, self.rows, self.counts)
+        if self.moments.keys() != Profile.empty(self.bins).moments.keys():
+            raise ValueError(f"profile must hold the moments of its numbers but got {[*self.moments]}")
+
+
+def _check_sums(bins: Bins, rows: int, counts: Counts) -> None:
+    if len(counts) != bins.width:
+        raise ValueError(f"profile must hold {bins.width} counts but got {len(counts)}")
+    sums = np.add.reduceat(counts, bins.starts).tolist() if bins.features else []
+    for name, found in zip(bins.features, sums, strict=True):
+        if found != rows:
+            raise ValueError(f'counts of "{name}" must sum to {rows} but got {found}')
 
 
 def profile(frame: pd.DataFrame, bins: Bins) -> Profile:

@@ -88,8 +88,7 @@ def series(versions: Version | Sequence[Version], start: datetime, end: datetime
 
 def sum_profiles(buckets: Iterable[Bucket], bins: Bins) -> Profile:
     """The profiles of buckets on one reference's bins, added up."""
-    kept = (Profile.from_bytes(bytes(b.profile), bins) for b in buckets if b.profile is not None)
-    return sum(kept, Profile.empty(bins))
+    return Profile.sum_of_bytes((bytes(b.profile) for b in buckets if b.profile is not None), bins)
 
 
 def _touching(version_ids: Sequence[int], start: datetime, end: datetime) -> QuerySet[Bucket]:

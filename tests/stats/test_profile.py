@@ -163,3 +163,33 @@ def test_missing_fields_wrong_counts_and_endless_content_are_refused(monkeypatch
     monkeypatch.setattr(codec, "LARGEST_BYTES", 10)
     with pytest.raises(ValueError, match="must be whole and up to 10 bytes"):
         Profile.from_bytes(window([]).to_bytes())
+
+
+def test_many_profiles_as_bytes_add_up_like_the_profiles() -> None:
+    random = np.random.default_rng(7)
+    frame = pd.DataFrame({"age": random.normal(50, 10, 300), "site": random.choice(["a", "b", "c"], 300)})
+    bins = reference_bins(frame, {"age": "number", "site": "category"}, salt="m")
+    parts = [profile(frame.iloc[start : start + 40], bins) for start in range(0, 300, 40)]
+    kept = [part.to_bytes(with_bins=False) for part in parts]
+    found = Profile.sum_of_bytes(kept, bins)
+    assert found == sum(parts, Profile.empty(bins)) == profile(frame, bins)
+    assert (found.moments["age"].low, found.moments["age"].high) == (frame["age"].min(), frame["age"].max())
+    assert Profile.sum_of_bytes([], bins) == Profile.empty(bins)
+
+
+def test_one_bad_part_spoils_the_sum() -> None:
+    bins = reference_bins(pd.DataFrame({"age": [20.0, 30.0]}), {"age": "number"}, salt="m")
+    others = reference_bins(pd.DataFrame({"age": [20.0, 31.0]}), {"age": "number"}, salt="m")
+    good = profile(pd.DataFrame({"age": [25.0]}), bins)
+    header = {"rows": 1, "digest": bins.digest, "moments": {"age": [1, "25", "625/0"]}}
+    bad = [
+        good.to_bytes(with_bins=False)[:-2],
+        Profile.empty(others).to_bytes(with_bins=False),
+        codec.pack({**header, "rows": 2}, good.counts),
+        codec.pack(header, good.counts),
+        codec.pack({**header, "moments": {}}, good.counts),
+        codec.pack(header, good.counts[:-1]),
+    ]
+    for data in bad:
+        with pytest.raises(ValueError, match=r"must"):
+            Profile.sum_of_bytes([good.to_bytes(with_bins=False), data], bins)

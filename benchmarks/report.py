@@ -1,0 +1,183 @@
+"""What a report costs: `python -m benchmarks.report` reports on 30 days of a version with 30 features, at the traffic
+of a claims department and at 100 times that, on SQLite in a folder of its own.
+
+The buckets are as production leaves them: hours of the last three days, days before. A report reads the window and
+the one before it. Measured is CPU time, the median of the runs; the first report of a process also reads the
+version's reference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import _results
+
+if TYPE_CHECKING:
+    from registry.models import Version
+
+NUMBERS, CATEGORIES, DAYS = 20, 10, 30
+ROWS_A_DAY, TIMES = 1_000, 100
+REFERENCE_ROWS, LABELLED = 20_000, 0.5
+GOAL_MS, GOAL_RATIO = 100.0, 1.2
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+
+
+class Cost(NamedTuple):
+    """CPU milliseconds of the first report of a process, of a later one, and of a whole job that keeps it."""
+
+    rows: int
+    buckets: int
+    first_ms: float
+    report_ms: float
+    job_ms: float
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
+    parser.add_argument("--runs", type=int, default=15)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="steward-bench-") as folder:
+        set_up(Path(folder))
+        costs = {f"{times}x": measure(version(times), times, asked.runs) for times in (1, TIMES)}
+    return keep(costs, asked.runs)
+
+
+def set_up(folder: Path) -> None:
+    """An empty site of its own."""
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        os.environ.pop(name, None)
+    os.environ |= {"STEWARD_HOME": str(folder), "DJANGO_SETTINGS_MODULE": "mlops_site.settings", "LOG_LEVEL": "ERROR"}
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+
+
+def frame(rows: int, random: np.random.Generator) -> pd.DataFrame:
+    """Skewed numbers and categories of 5 to 50 levels."""
+    numbers = {f"number_{i}": random.gamma(2.0, 100.0, rows).round(2) for i in range(NUMBERS)}
+    levels = {f"category_{i}": random.integers(0, 5 * (i + 1), rows).astype(str) for i in range(CATEGORIES)}
+    return pd.DataFrame({**numbers, **levels})
+
+
+def version(times: int) -> Version:
+    """A registered version with a reference, and its buckets of twice 30 days."""
+    from mlops_site.core import teams
+    from mlops_site.core.permissions import Actor
+    from mlops_site.stats.profile import profile, reference_bins
+    from registry import services
+    from tests.registry.parts import SIGNATURE, candidate
+
+    random = np.random.default_rng(times)
+    name = f"claims_{times}x"
+    author = Actor.of(teams.create_user(name, role="ml_engineer", team="claims")[0])
+    model = services.create_model(actor=author, name=name, task_type="classification")
+    reference = frame(REFERENCE_ROWS, random)
+    kinds: dict[str, Any] = {column: column.split("_")[0] for column in reference}
+    bins = reference_bins(reference, kinds, salt=name)
+    signature = SIGNATURE | {"inputs": [{"name": column, "kind": kind} for column, kind in kinds.items()]}
+    metrics = {"f1_score": {"value": 0.8, "ci95": [0.78, 0.82]}}
+    made = services.register_version(
+        model,
+        actor=author,
+        candidate=candidate(reference=profile(reference, bins).to_bytes(), signature=signature, metrics=metrics),
+    )
+    fill(made, bins, times * ROWS_A_DAY, random)
+    return made
+
+
+def fill(made: Version, bins: Any, rows_a_day: int, random: np.random.Generator) -> None:
+    """Hours of the last three days, days before."""
+    from mlops_site.stats.profile import profile
+    from monitoring.choices import Span
+    from monitoring.models import Bucket
+    from monitoring.stats.tally import Tally, shape_of
+
+    shape = shape_of(made.signature)
+    hours = [(NOW - HOUR * n, Span.HOUR, rows_a_day // 24) for n in range(1, 73)]
+    days = [(NOW - DAY * n, Span.DAY, rows_a_day) for n in range(4, 2 * DAYS + 1)]
+    for start, span, rows in hours + days:
+        Bucket.objects.create(
+            version=made,
+            span_secs=span,
+            started_at=start,
+            rows=rows,
+            profile=profile(frame(rows, random), bins).to_bytes(with_bins=False),
+            tally=Tally.of(answers(rows, random), shape).to_bytes(),
+        )
+
+
+def answers(rows: int, random: np.random.Generator) -> Any:
+    from monitoring.stats.tally import Answers
+
+    truth = random.integers(0, 2, rows)
+    score = np.clip(0.3 * truth + random.uniform(0, 0.7, rows), 0, 1)
+    decision = (score >= 0.5).astype(int)
+    labels = [int(label) if known else None for label, known in zip(truth, random.random(rows) < LABELLED, strict=True)]
+    failed, latency = np.zeros(rows, dtype=bool), random.gamma(2.0, 1.5, rows)
+    return Answers(decision.tolist(), score, decision.tolist(), failed, latency, labels)
+
+
+def measure(made: Version, times: int, runs: int) -> Cost:
+    from mlops_site.core import jobs
+    from monitoring.analysis import report_of_window
+    from monitoring.models import Bucket
+    from monitoring.services import request_report
+
+    def report() -> Any:
+        return report_of_window(made, NOW - DAYS * DAY, NOW)
+
+    def job() -> None:
+        span = {"window_from": NOW - DAYS * DAY, "window_to": NOW}
+        claimed = jobs.claim(request_report(actor=None, model=made.model, version=made, **span), worker="bench")
+        assert claimed is not None
+        jobs.run_here(claimed)
+
+    first = cpu_ms(report)
+    assert report().samples > 0.98 * DAYS * ROWS_A_DAY * times
+    later, whole = ([cpu_ms(work) for _ in range(runs)] for work in (report, job))
+    buckets = Bucket.objects.filter(version=made).count()
+    return Cost(report().samples, buckets, first, statistics.median(later), statistics.median(whole))
+
+
+def cpu_ms(work: Callable[[], Any]) -> float:
+    began = time.process_time()
+    work()
+    return 1000 * (time.process_time() - began)
+
+
+def keep(costs: dict[str, Cost], runs: int) -> int:
+    once, often = costs["1x"].report_ms, costs[f"{TIMES}x"].report_ms
+    is_met = max(once, often) < GOAL_MS and often / once <= GOAL_RATIO
+    goal = f"a report under {GOAL_MS:.0f} ms CPU, and at {TIMES} times the traffic at most {GOAL_RATIO:.1f} of that"
+    notes = {
+        **_results.about("report"),
+        "runs": f"{runs} of each, medians",
+        "model": f"{NUMBERS} numbers and {CATEGORIES} categories, {DAYS} days, {LABELLED:.0%} labelled",
+        "ratio": f"{often / once:.2f}",
+        "goal": f"{goal}: {'met' if is_met else 'missed'}",
+    }
+    heads = ["traffic", "rows in the window", "buckets of both windows", "report ms", "whole job ms", "first report ms"]
+    rows = [
+        [name, f"{c.rows:,}", str(c.buckets), f"{c.report_ms:.1f}", f"{c.job_ms:.1f}", f"{c.first_ms:.1f}"]
+        for name, c in costs.items()
+    ]
+    _results.keep("report", "A report on 30 days", [[heads, *rows]], notes, {n: c._asdict() for n, c in costs.items()})
+    return 0 if is_met else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
