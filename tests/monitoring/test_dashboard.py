@@ -20,8 +20,8 @@ from monitoring.selectors.periods import period
 from registry import services as registry
 from registry.models import Version
 from tests.monitoring.parts import finding, raised, report_of
-from tests.people import actor, bearer
-from tests.registry.parts import candidate, into_production
+from tests.people import actor, bearer, person
+from tests.registry.parts import candidate, into_production, user
 from tests.traffic import bucket, reference
 
 NOW = datetime(2026, 11, 24, 9, 12, 30, tzinfo=UTC)
@@ -39,7 +39,7 @@ def served(author: Actor) -> Version:
 @pytest.fixture
 def ask(served: Version, author: Actor) -> Callable[..., tuple[int, Any]]:
     """GET the dashboard of the model as JSON."""
-    client = Client(headers=bearer(author.user))  # type: ignore[arg-type]
+    client = Client(headers=bearer(user(author)))
 
     def get(model: str = "high_cost", **query: str) -> tuple[int, Any]:
         answer = client.get(f"/api/v1/monitoring/dashboard/{model}", query)
@@ -51,7 +51,7 @@ def ask(served: Version, author: Actor) -> Callable[..., tuple[int, Any]]:
 @pytest.fixture
 def page(served: Version, author: Actor) -> Callable[..., Any]:
     client = Client()
-    client.force_login(author.user)  # type: ignore[arg-type]
+    client.force_login(user(author))
     return lambda **query: client.get("/models/high_cost/monitoring", query)
 
 
@@ -249,7 +249,7 @@ class TestEndpoint:
     ) -> None:
         registry.create_model(actor=author, name="empty", task_type="regression")
         assert (ask("empty")[0], ask("unknown_one")[0]) == (404, 404)
-        stranger = Client(headers=bearer(actor("zoe", "ml_engineer", team="others").user))  # type: ignore[arg-type]
+        stranger = Client(headers=bearer(person("zoe", "ml_engineer", team="others")))
         assert stranger.get("/api/v1/monitoring/dashboard/high_cost").status_code == 404
 
 
