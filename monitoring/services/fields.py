@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from monitoring.choices import PredictionStatus
 from monitoring.services.rows import MAX_ID, MAX_TEXT, Refused, check_scalar, is_finite, number, shown, text
@@ -11,6 +11,7 @@ from monitoring.stats.tally import Shape
 
 MAX_FEATURES = 1_000
 MAX_SLICES = 20
+OK, ERROR = PredictionStatus.OK.value, PredictionStatus.ERROR.value
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 FIELDS = frozenset(
     {
@@ -29,6 +30,16 @@ FIELDS = frozenset(
         "slices",
     }
 )
+
+
+class Said(NamedTuple):
+    """What a row tells of an answer."""
+
+    status: str
+    prediction: Any = None
+    score: float | None = None
+    decision: int | None = None
+    error_code: str = ""
 
 
 def features(value: Any) -> Mapping[str, Any]:
@@ -66,18 +77,17 @@ def slices(value: Any) -> Mapping[str, str]:
     return value
 
 
-def answer(row: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
-    """The fields of an answer or of a failure, of a version of this shape."""
-    status = row.get("status") or PredictionStatus.OK
-    if status not in PredictionStatus.values:
+def answer(row: Mapping[str, Any], shape: Shape) -> Said:
+    """The answer or the failure that a row tells of, of a version of this shape."""
+    status = OK if row.get("status") is None else row["status"]
+    if status not in (OK, ERROR):
         raise Refused("unknown_status", "status", f"status must be ok or error but got {shown(status)}")
-    failed = status == PredictionStatus.ERROR
-    for field in ("prediction", "score", "decision") if failed else ("error_code",):
+    for field in ("prediction", "score", "decision") if status == ERROR else ("error_code",):
         if row.get(field) is not None:
             raise Refused("not_applicable", field, f"{field} must be left out where status is {status}")
-    if failed:
-        return {"status": status, "error_code": text(row, "error_code", longest=80)}
-    return {"prediction": _prediction(row.get("prediction"), shape), **_score(row, shape)}
+    if status == ERROR:
+        return Said(status, error_code=text(row, "error_code", longest=80))
+    return Said(status, _prediction(row.get("prediction"), shape), *_score(row, shape))
 
 
 def _prediction(value: Any, shape: Shape) -> Any:
@@ -100,14 +110,14 @@ def fitting(value: Any, shape: Shape, field: str, code: str) -> Any:
     raise Refused(code, field, f"{field} must be one of {classes} but got {shown(value)}")
 
 
-def _score(row: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
+def _score(row: Mapping[str, Any], shape: Shape) -> tuple[float | None, int | None]:
     """Score and decision, which only classifiers of two classes have."""
     if not shape.is_binary:
         for field in ("score", "decision"):
             if row.get(field) is not None:
                 raise Refused("not_applicable", field, f"{field} must be left out unless there are two classes")
-        return {}
+        return None, None
     decision = number(row, "decision", 0, 1)
     if decision not in (None, 0, 1):
         raise Refused("out_of_range", "decision", f"decision must be 0 or 1 but got {shown(row['decision'])}")
-    return {"score": number(row, "score", 0, 1), "decision": None if decision is None else int(decision)}
+    return number(row, "score", 0, 1), None if decision is None else int(decision)
