@@ -86,7 +86,7 @@ def version(times: int) -> Version:
     author = Actor.of(teams.create_user(name, role="ml_engineer", team="claims")[0])
     model = services.create_model(actor=author, name=name, task_type="classification")
     reference = frame(REFERENCE_ROWS, random)
-    kinds: dict[str, Any] = {column: column.split("_")[0] for column in reference}
+    kinds: dict[str, Any] = {str(column): str(column).split("_")[0] for column in reference}
     bins = reference_bins(reference, kinds, salt=name)
     signature = SIGNATURE | {"inputs": [{"name": column, "kind": kind} for column, kind in kinds.items()]}
     metrics = {"f1_score": {"value": 0.8, "ci95": [0.78, 0.82]}}
@@ -141,8 +141,8 @@ def measure(made: Version, times: int, runs: int) -> Cost:
         return report_of_window(made, NOW - DAYS * DAY, NOW)
 
     def job() -> None:
-        span = {"window_from": NOW - DAYS * DAY, "window_to": NOW}
-        claimed = jobs.claim(request_report(actor=None, model=made.model, version=made, **span), worker="bench")
+        run = request_report(actor=None, model=made.model, version=made, window_from=NOW - DAYS * DAY, window_to=NOW)
+        claimed = jobs.claim(run, worker="bench")
         assert claimed is not None
         jobs.run_here(claimed)
 

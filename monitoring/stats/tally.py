@@ -77,6 +77,7 @@ class Tally:
         try:
             task_type, classes, positive = header["shape"]
             own = Shape(task_type, tuple(classes), positive)
+            own = shape if shape == own else own  # which knows its parts already
             sums = {name: read_fraction(header["sums"][name]) for name in own.sums}
             moments = {name: Moments.from_json(header["moments"][name]) for name in own.values}
             found = cls(own, counts, sums, moments)

@@ -67,6 +67,8 @@ class Site:
             "models/<model:name>/retrain-policy": f"{model}/retrain-policy",
             "jobs/<uuid:job_id>": f"jobs/{run}",
             "monitoring/alerts": "monitoring/alerts",
+            "monitoring/reports": "monitoring/reports",
+            "monitoring/reports/<uuid:pk>": f"monitoring/reports/{scene.alert.report_id}",
             "monitoring/dashboard/<model:model>": f"monitoring/dashboard/{scene.model.name}",
         }
 
