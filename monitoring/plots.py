@@ -158,6 +158,7 @@ def _figure(*, y: str, height: int = 280) -> go.Figure:
         margin={"l": 56, "r": 12, "t": 28, "b": 40},
         hovermode="closest",
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        xaxis={"showgrid": False},  # named, so that the page can give it the theme's colours
         yaxis={"title": {"text": y}},
     )
     return figure

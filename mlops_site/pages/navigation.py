@@ -39,7 +39,9 @@ def _production(request: HttpRequest, actor: Actor) -> list[dict[str, Any]]:
     alerts = _link(request, "Alerts", "alerts", "notifications")
     if unseen := monitoring.open_count(actor):
         alerts |= {"badge": str(unseen), "badge_variant": "danger"}
-    items = [alerts, _link(request, "Predictions", "admin:monitoring_prediction_changelist", "data_exploration")]
+    reports = _link(request, "Reports", "reports", "monitoring")
+    predictions = _link(request, "Predictions", "admin:monitoring_prediction_changelist", "data_exploration")
+    items = [alerts, reports, predictions]
     if actor.teams(Action.RETRAIN_SET):
         items.append(_link(request, "Schedules", "admin:django_celery_beat_periodictask_changelist", "schedule"))
     return items

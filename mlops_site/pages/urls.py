@@ -9,7 +9,10 @@ from mlops_site.pages.timeline import TimelinePage
 
 urlpatterns = [
     path("", HomePage.as_view(), name="home"),
-    re_path(r"^admin/(?:(?:core|registry|training|monitoring|django_celery_beat)/)?$", RedirectView.as_view(pattern_name="home")),
+    re_path(
+        r"^admin/(?:(?:core|registry|training|monitoring|django_celery_beat)/)?$",
+        RedirectView.as_view(pattern_name="home"),
+    ),
     path("models/<str:model>", ModelPage.as_view(), name="model"),
     path("models/<str:model>/timeline", TimelinePage.as_view(), name="timeline"),
     path("", include("monitoring.urls")),

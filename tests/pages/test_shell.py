@@ -27,7 +27,7 @@ def links(client: Client) -> list[str]:
 
 
 def test_navigation_has_only_what_the_person_may_open(site: Scene, as_: LogIn) -> None:
-    common = ["Home", "Models", "Training runs", "Data sets", "Alerts", "Predictions", "Approvals"]
+    common = ["Home", "Models", "Training runs", "Data sets", "Alerts", "Reports", "Predictions", "Approvals"]
     assert links(as_(site.author)) == [*common[:-1], "Schedules", "Approvals", "My tokens"]
     assert links(as_(site.auditor)) == [*common, "Audit", "My tokens"]
     assert links(as_(site.admin)) == [*common, "People", "Tokens"]
@@ -51,6 +51,7 @@ def test_one_link_of_the_navigation_is_marked_as_here(site: Scene, as_: LogIn) -
         (pages(site)["version"], "Models"),
         (pages(site)["approval"], "Approvals"),
         (pages(site)["alert"], "Alerts"),
+        (pages(site)["report"], "Reports"),
     ]:
         groups = client.get(path).context["sidebar_navigation"]
         assert [i["title"] for g in groups for i in g["items"] if i["active"]] == [title]
