@@ -88,7 +88,7 @@ def _forward_again(report: Report, who: dict[str, Client], version: str) -> None
     asked = who["scientist"].post(f"/models/{MODEL}/{version}/promote", order, expect=202)
     if asked["status"] != "pending_approval":
         raise StepFailed(f"{version} was rolled back, and its promotion was {asked['status']}, not pending_approval")
-    steps.approve(report, who, version)
+    steps.approve(report, who, version, title=f"{version} goes forward again, by a new request")
 
 
 def _another_site(report: Report, who: dict[str, Client], rows: Any, dollars: float) -> None:

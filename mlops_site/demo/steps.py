@@ -22,9 +22,11 @@ def gate_words(status: dict[str, Any]) -> str:
     return f"gate: {levels.count('pass')} checks passed, {levels.count('remark')} remarks"
 
 
-def approve(report: Report, who: dict[str, Client], version: str, *, requester: str = "scientist") -> None:
+def approve(
+    report: Report, who: dict[str, Client], version: str, *, requester: str = "scientist", title: str = ""
+) -> None:
     """The request for the version that waits: refused to who asked for it, granted by the approver."""
-    with report.step(f"Approval of {version} by four eyes") as outcome:
+    with report.step(title or f"Approval of {version} by four eyes") as outcome:
         request = _pending(who["approver"], version)
         path = f"/approvals/{request['id']}/approve"
         refusal = who[requester].post(path, {"comment": "my own work"}, expect=403)

@@ -79,6 +79,55 @@ def approve(who: dict[str, Client], job: str) -> str:
     return str(status["version"])
 
 
+def log_usual_claims(who: dict[str, Client], at: datetime) -> None:
+    """400 claims like those of the training, scored elsewhere at that time, and their outcomes."""
+    usual = claims(400, seed=1)
+    asked = questions(usual, "usual")
+    said = post(who["app"], f"/models/{MODEL}/predict", {"rows": asked, "dry_run": True})["predictions"]
+    about = {"model_name": MODEL, "model_version": "1.0.0", "predicted_at": at.isoformat()}
+    rows = [
+        {**about, **question, "prediction": answer["prediction"], "score": answer["score"]}
+        for question, answer in zip(asked, said, strict=True)
+    ]
+    lines = "\n".join(map(json.dumps, rows))
+    assert post(who["app"], "/monitoring/log-predictions", lines, kind=NDJSON)["accepted"] == 400
+    tell_outcomes(who["app"], usual, "usual")
+
+
+def score_older_people(who: dict[str, Client]) -> None:
+    """600 claims of people who are 25 years older, scored here and now, and their outcomes."""
+    shifted = claims(600, seed=2).assign(age=lambda frame: frame["age"] + 25)
+    post(who["app"], f"/models/{MODEL}/predict", {"rows": questions(shifted, "shifted")})
+    tell_outcomes(who["app"], shifted, "shifted")
+
+
+def notice(who: dict[str, Client], since: datetime) -> dict[str, Any]:
+    """The drift alert, which a webhook was told of."""
+    with receiver(204) as hook, override_settings(MONITORING_WEBHOOK_URL=hook.url):
+        found = report(who["enno"], since, datetime.now(UTC))
+        (alert,) = alerts(who["enno"])
+        assert [f["name"] for f in found["drift"]["features"] if f["drifted"]] == ["age"]
+        assert (found["samples"], alert["severity"], alert["report"]) == (600, "high", found["id"])
+        send_deliveries()
+    assert alert["id"] in [body["id"] for _, _, body in hook.got if body["rule"] == "drift"]
+    return alert
+
+
+def train_again(who: dict[str, Client], alert: dict[str, Any]) -> str:
+    """The job of the training that the policy decided on."""
+    evaluate_alert(alert["id"])  # what a worker does when the alert's bell rings
+    (decision,) = who["dana"].get(f"{API}/models/{MODEL}/retrain-policy").json()["decisions"]
+    assert (decision["trigger"], decision["outcome"], decision["alert"]) == ("data_drift_score", "taken", alert["id"])
+    execute_job(decision["run"])
+    status = who["dana"].get(f"{API}/training/status/{decision['run']}").json()
+    assert status["trigger"]["alert"] == alert["id"]
+    assert status["trigger_reason"].startswith("data_drift_score: the drift score is")
+    made = who["dana"].get(f"{API}/datasets/claims/2").json()
+    assert (status["dataset"], made["rows"], made["lineage"]["labels"]) == ("claims@2", 2500, 1000)
+    assert (made["lineage"]["alert"], made["lineage"]["parent"]) == (alert["id"], "claims@1")
+    return str(decision["run"])
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")  # Celery's SQLite broker
 def test_drift_is_noticed_told_and_trained_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,61 +135,28 @@ def test_drift_is_noticed_told_and_trained_away(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")
     who = {name: client_of(name, role) for name, role in PEOPLE.items()}
     first = serve_first_version(who)
-    now = datetime.now(UTC)
-    yesterday = now - timedelta(days=1)
+    policy = {"data_drift_score": 0.05, "min_labels": 100, "cool_down": "1h", "config_overrides": SPEC}
+    set_to = who["enno"].put(f"{API}/models/{MODEL}/retrain-policy", policy, content_type="application/json")
+    assert set_to.status_code == 200, set_to.content
 
-    usual = claims(400, seed=1)
-    asked = questions(usual, "usual")
-    said = post(who["app"], f"/models/{MODEL}/predict", {"rows": asked, "dry_run": True})["predictions"]
-    about = {"model_name": MODEL, "model_version": "1.0.0", "predicted_at": yesterday.isoformat()}
-    logged = [
-        {**about, **q, "prediction": a["prediction"], "score": a["score"]} for q, a in zip(asked, said, strict=True)
-    ]
-    lines = "\n".join(map(json.dumps, logged))
-    assert post(who["app"], "/monitoring/log-predictions", lines, kind=NDJSON)["accepted"] == 400
-    tell_outcomes(who["app"], usual, "usual")
+    now, yesterday = datetime.now(UTC), datetime.now(UTC) - timedelta(days=1)
+    log_usual_claims(who, yesterday)
     quiet = report(who["enno"], yesterday - timedelta(hours=1), yesterday + timedelta(hours=1))
     assert (quiet["samples"], quiet["drift"]["drifted"], quiet["performance"]["label_coverage"]) == (400, 0, 1.0)
     assert alerts(who["enno"]) == []
 
-    policy = {"data_drift_score": 0.05, "min_labels": 100, "cool_down": "1h", "config_overrides": SPEC}
-    answer = who["enno"].put(f"{API}/models/{MODEL}/retrain-policy", policy, content_type="application/json")
-    assert answer.status_code == 200, answer.content
-
-    shifted = claims(600, seed=2).assign(age=lambda frame: frame["age"] + 25)
-    post(who["app"], f"/models/{MODEL}/predict", {"rows": questions(shifted, "shifted")})
-    tell_outcomes(who["app"], shifted, "shifted")
-    with receiver(204) as hook, override_settings(MONITORING_WEBHOOK_URL=hook.url):
-        found = report(who["enno"], now - timedelta(hours=1), datetime.now(UTC))
-        (alert,) = alerts(who["enno"])
-        assert [f["name"] for f in found["drift"]["features"] if f["drifted"]] == ["age"]
-        assert (found["samples"], alert["severity"], alert["report"]) == (600, "high", found["id"])
-        send_deliveries()
-    assert alert["id"] in [body["id"] for _, _, body in hook.got if body["rule"] == "drift"]
-
-    evaluate_alert(alert["id"])  # what a worker does when the alert's bell rings
-    (decision,) = who["dana"].get(f"{API}/models/{MODEL}/retrain-policy").json()["decisions"]
-    assert (decision["trigger"], decision["outcome"], decision["alert"]) == ("data_drift_score", "taken", alert["id"])
-    execute_job(decision["run"])
-
-    status = who["dana"].get(f"{API}/training/status/{decision['run']}").json()
-    assert status["trigger"]["alert"] == alert["id"]
-    assert status["trigger_reason"].startswith("data_drift_score: the drift score is")
-    made = who["dana"].get(f"{API}/datasets/claims/2").json()
-    assert (status["dataset"], made["rows"], made["lineage"]["labels"]) == ("claims@2", 2500, 1000)
-    assert (made["lineage"]["alert"], made["lineage"]["parent"]) == (alert["id"], "claims@1")
-
-    assert approve(who, decision["run"]) == "1.0.1"
-    serving = post(who["app"], f"/models/{MODEL}/predict", {"features": asked[0]["features"], "dry_run": True})
-    assert serving["version"] == "1.0.1"
+    score_older_people(who)
+    alert = notice(who, now - timedelta(hours=1))
+    run = train_again(who, alert)
+    assert approve(who, run) == "1.0.1"
     lineage = who["dana"].get(f"{API}/models/{MODEL}/1.0.1").json()["lineage"]
-    assert (lineage["run"], lineage["dataset"]) == (decision["run"], "claims@2")
+    assert (lineage["run"], lineage["dataset"]) == (run, "claims@2")
     post(who["enno"], f"/monitoring/alerts/{alert['id']}/resolve", {"comment": "1.0.1 knows older people."})
 
     page = Client()
     page.force_login(person("olga", "viewer"))
     timeline = page.get(f"/models/{MODEL}/timeline").content.decode()
-    assert all(f"/{part}" in timeline for part in (alert["id"], first, decision["run"]))
+    assert all(f"/{part}" in timeline for part in (alert["id"], first, run))
     story = ["alert.raised", "dataset.version_created", "run.requested", "version.registered", "alert.resolved"]
     said_so = list(AuditRecord.objects.order_by("seq").values_list("action", flat=True))
     assert [action for action in said_so[said_so.index("alert.raised") :] if action in story] == story
