@@ -71,17 +71,17 @@ def assert_sum_holds(version: Version) -> None:
 AGES = (0, 30, 200, 60 * 24 * 2, 60 * 24 * 5, 60 * 24 * 5 + 7)
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("log"), st.integers(0, 11), st.sampled_from(AGES)),
-        st.tuples(st.just("fail"), st.integers(12, 15), st.sampled_from(AGES)),
-        st.tuples(st.just("replay"), st.integers(0, 11)),
-        st.tuples(st.just("label"), st.integers(0, 15), st.sampled_from([0, 1, 1.0, "other"])),
+        st.tuples(st.just("log"), st.integers(0, 1), st.sampled_from(AGES)),
+        st.tuples(st.just("fail"), st.just(2), st.sampled_from(AGES)),
+        st.tuples(st.just("replay"), st.integers(0, 1)),
+        *[st.tuples(st.just("label"), st.integers(0, 2), st.sampled_from([0, 1, 1.0, "other"]))] * 3,
         st.tuples(st.just("fold"), st.integers(1, 5)),
         st.tuples(st.just("fold"), st.just(2000)),
         st.tuples(st.just("compact"), st.sampled_from([0, 3, 100])),
         st.tuples(st.just("recall")),
     ),
-    min_size=5,
-    max_size=30,
+    min_size=20,
+    max_size=40,
 )
 
 
@@ -110,8 +110,7 @@ def take(step: Step, machine: Actor, sent: dict[int, dict[str, Any]]) -> None:
 @given(STEPS)
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 def test_at_any_moment_of_a_random_schedule(version: Version, machine: Actor, steps: list[Step]) -> None:
-    """With a fold that takes the newest label instead of the item's revision, or that forgets the features of a late
-    row, this fails (tried)."""
+    """With a fold that takes away another revision than the one before, this fails (tried)."""
     with transaction.atomic():
         sent: dict[int, dict[str, Any]] = {}
         for step in steps:
@@ -235,7 +234,7 @@ class TestCompaction:
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_four_fold_while_four_log_and_one_compacts() -> None:
-    """Without SKIP LOCKED they wait for one another; without the lock on buckets sums are lost (tried)."""
+    """Without the lock on buckets sums are lost."""
     version, machine = world()
     done, errors = threading.Event(), []
 

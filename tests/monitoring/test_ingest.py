@@ -249,7 +249,7 @@ def test_more_rows_take_no_more_statements_but_those_that_write(machine: Actor) 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_the_same_batch_from_eight_at_once_is_kept_once(model: RegisteredModel) -> None:
-    """Without the unique constraint, or with rows unsorted (deadlocks), this fails (tried)."""
+    """Half of them send it backwards: rows are written in one order, or they would wait for each other."""
     watched(model, actor("author", "ml_engineer"))
     machine = actor("claims-app", "service")
     start, found = threading.Barrier(8), []

@@ -172,7 +172,7 @@ class TestWho:
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_eight_correct_the_same_requests_at_once_and_no_revision_is_lost() -> None:
-    """Without the unique constraint revisions stand twice, without the retry somebody fails (tried)."""
+    """Whoever comes second to a revision looks again and takes the next."""
     author = actor("author", "ml_engineer")
     model: RegisteredModel = services.create_model(actor=author, name="high_cost", task_type="classification")
     version = watched(model, author)
