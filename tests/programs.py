@@ -109,10 +109,6 @@ def _apt_install(package: str) -> None:
 def _run(command: list[str]) -> None:
     print(f"Installing what the tests need: {' '.join(command)}", flush=True)  # noqa: T201
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(
-        command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise MissingProgram(
-            f"`{' '.join(command)}` failed with status {done.returncode}:\n{done.stderr[-2000:]}"
-        )
+        raise MissingProgram(f"`{' '.join(command)}` failed with status {done.returncode}:\n{done.stderr[-2000:]}")

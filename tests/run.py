@@ -63,9 +63,7 @@ def run_phase(phase: str, rest: list[str], *, workers: int | None) -> Result:
             counts = home / "counts.xml"
             env = {**stack.enter_context(surroundings(phase)), "STEWARD_TEST_HOME": str(home / "home")}
             count = WORKERS[phase] if workers is None else workers
-            status = _pytest(
-                [f"--phase={phase}", f"--numprocesses={count}", f"--junitxml={counts}", *rest], env
-            )
+            status = _pytest([f"--phase={phase}", f"--numprocesses={count}", f"--junitxml={counts}", *rest], env)
             return read_result(phase, counts, status, secs=time.monotonic() - started, is_filtered=bool(rest))
     except programs.MissingProgram as error:
         return Result(phase, 0, 0, 0, time.monotonic() - started, str(error), [])
@@ -91,9 +89,7 @@ def _given(name: str) -> str:
 def _pytest(options: list[str], env: Mapping[str, str]) -> int:
     """pytest's exit status; interrupted, it gets the time to tear its fixtures down."""
     command = [sys.executable, "-m", "pytest", "-p", "tests.selection", *options]
-    with subprocess.Popen(
-        command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, start_new_session=True
-    ) as pytest:
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, start_new_session=True) as pytest:
         try:
             return pytest.wait()
         except BaseException:
@@ -112,9 +108,7 @@ def read_result(phase: str, counts: Path, status: int, *, secs: float, is_filter
         return Result(phase, 0, 0, 0, secs, f"pytest ended with status {status} before it could count", [])
     suite = ElementTree.parse(counts).getroot().find("testsuite")
     assert suite is not None
-    total, failures, errors, skipped = (
-        int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")
-    )
+    total, failures, errors, skipped = (int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped"))
     problem = ""
     if status == NO_TESTS and not is_filtered:
         problem = "no test was found"

@@ -108,9 +108,7 @@ def redis() -> Iterator[str]:
                 f'port {port}\nbind 127.0.0.1\nrequirepass {password}\nsave ""\nappendonly no\n'
                 f"databases 64\ndir {folder}\n"
             )
-            return start_process(
-                [binary, conf], log=folder / "log", cwd=folder, ready=lambda: _answers_ping(client)
-            )
+            return start_process([binary, conf], log=folder / "log", cwd=folder, ready=lambda: _answers_ping(client))
 
         process, port = _on_a_free_port(start)
         with process:

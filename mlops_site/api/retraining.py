@@ -7,13 +7,12 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from mlops_site.core.api.serializers import StrictSerializer, TextField
+from mlops_site.core.api.serializers import JobAnswer, StrictSerializer, TextField
 from mlops_site.core.api.views import ApiView
 from mlops_site.core.tasks import ring
 from monitoring.services import trigger_retraining
 from registry.api.views import valid
 from registry.selectors import model_named
-from training.api.serializers import JobAnswer
 from training.api.views import accepted
 
 

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from mlops_site.core.api.pagination import Pages
+from mlops_site.core.api.serializers import Comment
 from mlops_site.core.api.views import ApiView
 from monitoring import selectors, services
 from monitoring.api import serializers
@@ -28,18 +29,18 @@ class Alerts(ApiView):
 
 
 class Acknowledge(ApiView):
-    @extend_schema(request=serializers.Comment, responses=serializers.AlertAnswer)
+    @extend_schema(request=Comment, responses=serializers.AlertAnswer)
     def post(self, request: Request, pk: UUID) -> Response:
         """Say that you look at it."""
-        asked = valid(serializers.Comment(data=request.data))
+        asked = valid(Comment(data=request.data))
         return _answer(services.acknowledge_alert(selectors.alert_of(self.actor, pk), actor=self.actor, **asked))
 
 
 class Resolve(ApiView):
-    @extend_schema(request=serializers.Comment, responses=serializers.AlertAnswer)
+    @extend_schema(request=Comment, responses=serializers.AlertAnswer)
     def post(self, request: Request, pk: UUID) -> Response:
         """Close it. The next finding opens another."""
-        asked = valid(serializers.Comment(data=request.data))
+        asked = valid(Comment(data=request.data))
         return _answer(services.resolve_alert(selectors.alert_of(self.actor, pk), actor=self.actor, **asked))
 
 

@@ -61,13 +61,6 @@ class ReportFilter(PageFilter):
     model = TextField(max_length=63, required=False, allow_blank=True)
 
 
-class JobAnswer(serializers.Serializer[Any]):
-    """Where a 202 can be followed."""
-
-    job_id = serializers.UUIDField()
-    status_url = serializers.CharField()
-
-
 class PeriodAnswer(serializers.Serializer[Any]):
     def get_fields(self) -> dict[str, Any]:
         return {name: serializers.DateTimeField(allow_null=True) for name in ("from", "to")}

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from mlops_site.core import jobs
 from mlops_site.core.api.pagination import Pages
+from mlops_site.core.api.serializers import JobAnswer
 from mlops_site.core.api.views import ApiView
 from mlops_site.core.permissions import Actor
 from mlops_site.core.tasks import ring
@@ -28,7 +29,7 @@ class Run(ApiView):
     @extend_schema(
         parameters=[report_answers.WaitFilter],
         request=report_answers.MonitoringStart,
-        responses={202: report_answers.JobAnswer, 200: report_answers.ReportAnswer},
+        responses={202: JobAnswer, 200: report_answers.ReportAnswer},
     )
     def post(self, request: Request) -> Response:
         """Queue a report on a window of one version's answers; `wait=true` makes it now and answers it."""

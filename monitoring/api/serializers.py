@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from mlops_site.core.api.serializers import StrictSerializer, TextField
+from mlops_site.core.api.serializers import Comment, StrictSerializer, TextField
 from monitoring.choices import PredictionStatus
 from registry.api.serializers import PageFilter
 
@@ -15,10 +15,6 @@ class AlertFilter(PageFilter):
     status = TextField(max_length=20, required=False, allow_blank=True)
     severity = TextField(max_length=20, required=False, allow_blank=True)
     model = TextField(max_length=63, required=False, allow_blank=True)
-
-
-class Comment(StrictSerializer):
-    comment = TextField(required=False, allow_blank=True, default="")
 
 
 class Silence(Comment):

@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from mlops_site.core.api.pagination import Pages
+from mlops_site.core.api.serializers import Comment
 from mlops_site.core.api.views import ApiView
 from registry import selectors, services
 from registry.api import answers, serializers
@@ -39,20 +40,20 @@ class Review(ApiView):
 
     decision = ""
 
-    @extend_schema(request=serializers.Comment, responses=answers.RequestAnswer)
+    @extend_schema(request=Comment, responses=answers.RequestAnswer)
     def post(self, request: Request, pk: int) -> Response:
         """Decide a request. The approval that completes the quorum puts the version into production."""
-        asked = valid(serializers.Comment(data=request.data))
+        asked = valid(Comment(data=request.data))
         found = selectors.request_numbered(self.actor, pk)
         services.review_request(found, actor=self.actor, decision=self.decision, **asked)
         return _answer(self, selectors.request_numbered(self.actor, pk))
 
 
 class Withdraw(ApiView):
-    @extend_schema(request=serializers.Comment, responses=answers.RequestAnswer)
+    @extend_schema(request=Comment, responses=answers.RequestAnswer)
     def post(self, request: Request, pk: int) -> Response:
         """Take your own request back."""
-        asked = valid(serializers.Comment(data=request.data))
+        asked = valid(Comment(data=request.data))
         services.withdraw_request(selectors.request_numbered(self.actor, pk), actor=self.actor, **asked)
         return _answer(self, selectors.request_numbered(self.actor, pk))
 

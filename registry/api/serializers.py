@@ -96,7 +96,3 @@ class PromoteOrder(StrictSerializer):
 
 class Reason(StrictSerializer):
     reason = TextField()
-
-
-class Comment(StrictSerializer):
-    comment = TextField(required=False, allow_blank=True, default="")

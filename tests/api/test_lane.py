@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -41,7 +42,8 @@ def test_another_hosts_name_is_refused(machine: Client) -> None:
     ],
 )
 def test_what_intake_refuses_is_refused_here(machine: Client, headers: dict[str, str], status: int) -> None:
-    answer = machine.post(PATH, b"{}", content_type="application/json", **headers)
+    extra: dict[str, Any] = {**headers}
+    answer = machine.post(PATH, b"{}", content_type="application/json", **extra)
     assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json")
 
 

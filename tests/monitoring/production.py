@@ -81,6 +81,7 @@ def _effect(item: FoldItem, version: Version) -> Content:
             counted = None if basis.bins is None else profile_of([features], basis.bins)
             return Content(1, counted, tally_of([(_Answer(*columns), None)], basis))
         return nothing
+    assert item.label_id is not None
     label = Label.objects.get(pk=item.label_id)
     rows = Prediction.objects.filter(version=version, model=label.model, request_id=label.request_id)
     for columns in rows.values_list(*_Answer._fields):

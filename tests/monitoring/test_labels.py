@@ -36,12 +36,12 @@ def machine(version: Version) -> Actor:
     return actor("claims-app", "service")
 
 
-def predict(machine: Actor, request_id: str = "r0", **changes: Any) -> str:
+def predict(machine: Actor, request_id: Any = "r0", **changes: Any) -> str:
     said = {"model_name": "high_cost", "model_version": "1.0.0", "request_id": request_id, "features": {"age": 50}}
     return str(log_prediction({**said, "prediction": 1, "score": 0.8, **changes}, actor=machine).prediction_id)
 
 
-def label(value: Any = 1, request_id: str = "r0", **changes: Any) -> dict[str, Any]:
+def label(value: Any = 1, request_id: Any = "r0", **changes: Any) -> dict[str, Any]:
     return {"model_name": "high_cost", "request_id": request_id, "label": value, **changes}
 
 

@@ -64,11 +64,11 @@ class TestData:
         assert str(version) == "hie@2"
         assert (version.target, version.group_column) == ("high_cost", "person")
         assert list(after.columns) == list(before.columns)
-        assert after.dtypes.tolist() == before.dtypes.tolist()
+        assert after.dtypes.to_dict() == before.dtypes.to_dict()
         pd.testing.assert_frame_equal(after.head(len(before)), before)
         fresh = after.tail(70).reset_index(drop=True)
         asked = Prediction.objects.get(request_id="p0").features
-        assert fresh.loc[0, ["person", "age", "visits"]].tolist() == [0, asked["age"], asked["visits"]]
+        assert list(fresh.loc[0, ["person", "age", "visits"]]) == [0, asked["age"], asked["visits"]]
         assert fresh.loc[0, "high_cost"] == int(asked["visits"] > 3)
         assert fresh["plan"].isna().all()
 

@@ -36,7 +36,8 @@ def bucket(version: Version, at: datetime, rows: int, span: int = Span.MINUTES) 
     """A folded bucket of rows that are all alike."""
     basis = basis_of(version)
     assert basis.bins is not None
-    answer: Any = _Answer(*[None] * 5, 1, 0.5, 1, "ok", 2.0)  # type: ignore[arg-type]
+    columns: list[Any] = [*[None] * 5, 1, 0.5, 1, "ok", 2.0]
+    answer = _Answer(*columns)
     return Bucket.objects.create(
         version=version,
         span_secs=span,

@@ -75,13 +75,6 @@ class TrainingStart(StrictSerializer):
     trigger_reason = TextField(max_length=200, required=False)
 
 
-class JobAnswer(serializers.Serializer[Any]):
-    """Where a 202 can be followed."""
-
-    job_id = serializers.UUIDField()
-    status_url = serializers.CharField()
-
-
 class TrialsAnswer(serializers.Serializer[Any]):
     done = serializers.IntegerField()
     total = serializers.IntegerField()

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from mlops_site.core.api.pagination import Pages
+from mlops_site.core.api.serializers import JobAnswer
 from mlops_site.core.api.views import ApiView
 from training import selectors
 from training.api import serializers
@@ -53,7 +54,7 @@ class DatasetDetail(ApiView):
 
 
 class Start(ApiView):
-    @extend_schema(request=serializers.TrainingStart, responses={202: serializers.JobAnswer})
+    @extend_schema(request=serializers.TrainingStart, responses={202: JobAnswer})
     def post(self, request: Request) -> Response:
         """Queue a training run."""
         asked = serializers.TrainingStart(data=request.data)
@@ -72,7 +73,7 @@ class Status(ApiView):
 
 
 class Cancel(ApiView):
-    @extend_schema(request=None, responses={202: serializers.JobAnswer})
+    @extend_schema(request=None, responses={202: JobAnswer})
     def post(self, request: Request, job_id: UUID) -> Response:
         """Ask a run to stop. Asking again changes nothing."""
         return accepted(cancel_run(selectors.run_of(self.actor, job_id), actor=self.actor))

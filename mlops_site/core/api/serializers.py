@@ -51,3 +51,16 @@ class FiniteField(serializers.FloatField):
         if isinstance(data, bool) or not math.isfinite(value):
             raise serializers.ValidationError(f"must be a finite number but got {data!r}"[:200], code="not_finite")
         return value
+
+
+class Comment(StrictSerializer):
+    """What somebody says to a decision."""
+
+    comment = TextField(required=False, allow_blank=True, default="")
+
+
+class JobAnswer(serializers.Serializer[Any]):
+    """Where a 202 can be followed."""
+
+    job_id = serializers.UUIDField()
+    status_url = serializers.CharField()
