@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
+from django_celery_beat.models import PeriodicTask
 
 from mlops_site.core.admin import TeamAdmin
 from mlops_site.core.permissions import Actor
+from monitoring.selectors.policies import RETRAINING
+from monitoring.services.ticks import interval_of
 from tests.factories import Scene
 
 LogIn = Callable[[Actor], Client]
@@ -131,7 +135,12 @@ def test_is_superuser_grants_nothing(site: Scene, as_: LogIn) -> None:
     assert client.get(pages(site)["model"]).status_code == 404
     assert client.get(reverse("admin:core_membership_changelist")).status_code == 403
     assert client.get("/admin/auth/group/").status_code == 404
-    assert client.get("/admin/django_celery_beat/periodictask/").status_code == 404
+    assert client.get("/admin/django_celery_beat/crontabschedule/").status_code == 404
+    assert client.get("/admin/django_celery_beat/periodictask/add/").status_code == 403
+    row = PeriodicTask.objects.create(name=f"{RETRAINING}{site.model.name}", interval=interval_of(timedelta(days=7)))
+    listed = "/admin/django_celery_beat/periodictask/"
+    assert row.name not in client.get(listed).content.decode()
+    assert row.name in as_(site.author).get(listed).content.decode()
 
 
 def test_every_table_of_the_admin_goes_by_our_permissions() -> None:
