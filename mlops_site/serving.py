@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
-from mlops_site.core import events
+from mlops_site.core import events, tokens
 from mlops_site.core.errors import Conflict, FieldError, Invalid, NotFound, StewardError
 from mlops_site.core.permissions import Action, Actor, require
 from mlops_site.core.prepared import Prepared
@@ -57,7 +57,8 @@ class Answers(NamedTuple):
     predictions: list[Answer]
 
 
-_COLUMNS = (  # of _Chosen
+_TOKENS = "model__team__tokens__"  # from an interval to the tokens of the team that its model belongs to
+_COLUMNS = (  # of Chosen
     "model_id",
     "model__team_id",
     "stage",
@@ -71,7 +72,7 @@ _COLUMNS = (  # of _Chosen
 )
 
 
-class _Chosen(NamedTuple):
+class Chosen(NamedTuple):
     """The version that answers; columns of one query."""
 
     model_id: int
@@ -112,17 +113,19 @@ def predict(
     version: str | None = None,
     dry_run: bool = False,
     is_batch: bool = False,
+    chosen: Chosen | None = None,
     now: datetime | None = None,
 ) -> Answers:
     """Score the rows with the production version (or a pinned one in staging or production) and log the answers in
-    one transaction. A repeated request id gets its first answer; a dry run is neither logged nor compared.
+    one transaction. A repeated request id gets its first answer; a dry run is neither logged nor compared. `chosen`
+    is the production version, where `arrival` has just read it.
 
     Raises NotFound, Forbidden, Conflict `no_production_version`, `not_served` or `request_id_conflict`, and Invalid
     with every feature at fault.
     """
     started = time.perf_counter()
     _check_ids(questions)
-    chosen = _choose(model_name, actor, version)
+    chosen = _choose(model_name, actor, version, chosen)
     drafts = [_draft(chosen, q, i, is_batch, version, now or timezone.now()) for i, q in enumerate(questions)]
     can_repeat = not dry_run and any(question.request_id for question in questions)
     kept = answers_kept(drafts) if can_repeat else {}
@@ -146,10 +149,35 @@ def _check_ids(questions: Sequence[Question]) -> None:
         seen.add(question.request_id)
 
 
-def _choose(model_name: str, actor: Actor, version: str | None) -> _Chosen:
+def arrival(model_name: str, token: str) -> tuple[Actor, Chosen] | None:
+    """Who bears the token, and the production version of the model, by one query: on the way of every claim a second
+    one would take as long as scoring. None where there is no such version in the token's team or the token is not
+    usable: ask one after the other, and find out which.
+    """
+    now = timezone.now()
+    prefix = tokens.prefix_of(token)
+    for row in _at_once(now - tokens.NOTED_EVERY, model_name, Stage.PRODUCTION, prefix, now):
+        of_version = len(_COLUMNS)
+        return tokens.bearer(token, row[of_version:]), Chosen(*row[:of_version])
+    return None
+
+
+@Prepared
+def _at_once(
+    an_hour_ago: datetime, model_name: str, stage: str, prefix: str, now: datetime
+) -> QuerySet[StageInterval, tuple[Any, ...]]:
+    # One filter: each of several would look at another token of the team.
+    wanted = Q(model__name=model_name) & Q(stage=stage) & tokens.usable(prefix, now, _TOKENS)
+    rows = StageInterval.objects.open().filter(wanted).annotate(is_noted=tokens.is_noted(an_hour_ago, _TOKENS))
+    return rows.values_list(*_COLUMNS, *tokens.columns(_TOKENS), "is_noted")
+
+
+def _choose(model_name: str, actor: Actor, version: str | None, chosen: Chosen | None) -> Chosen:
     """Read at each request, so that no process answers with a version that has been replaced."""
-    rows = _in_stage(model_name, Stage.PRODUCTION) if version is None else _pinned(model_name, version)
-    found = next((_Chosen(*row) for row in rows), None)
+    found = chosen if version is None else None
+    if found is None:
+        rows = _in_stage(model_name, Stage.PRODUCTION) if version is None else _pinned(model_name, version)
+        found = next((Chosen(*row) for row in rows), None)
     if found is None or not actor.may(Action.PREDICT, found.team_id):
         raise _absence(model_name, actor, version)
     if found.stage not in SERVED:
@@ -186,9 +214,7 @@ def _absence(model_name: str, actor: Actor, version: str | None) -> StewardError
     return Conflict(f"{model_name} has no version in production; promote one first", code="no_production_version")
 
 
-def _draft(
-    chosen: _Chosen, question: Question, index: int, is_batch: bool, version: str | None, now: datetime
-) -> Draft:
+def _draft(chosen: Chosen, question: Question, index: int, is_batch: bool, version: str | None, now: datetime) -> Draft:
     row = Prediction(
         model_id=chosen.model_id,
         version_id=chosen.version_id,
@@ -202,7 +228,7 @@ def _draft(
     return Draft(row, f"rows[{index}]." if is_batch else "")
 
 
-def _score(drafts: Sequence[Draft], chosen: _Chosen, positions: Sequence[int], *, is_batch: bool) -> None:
+def _score(drafts: Sequence[Draft], chosen: Chosen, positions: Sequence[int], *, is_batch: bool) -> None:
     """Fill in what the version answers. Invalid names each field by its position in the whole request."""
     scorer = chosen.scorer()
     try:
@@ -229,7 +255,7 @@ def _placed(error: Invalid, positions: Sequence[int]) -> Invalid:
 
 
 def _answers(
-    model_name: str, chosen: _Chosen, drafts: Sequence[Draft], kept: Mapping[str, Prediction], *, dry_run: bool
+    model_name: str, chosen: Chosen, drafts: Sequence[Draft], kept: Mapping[str, Prediction], *, dry_run: bool
 ) -> Answers:
     answers = []
     for draft in drafts:

@@ -10,10 +10,11 @@ from rest_framework.exceptions import MethodNotAllowed, UnsupportedMediaType
 
 from mlops_site import serving
 from mlops_site.core.api import problem
-from mlops_site.core.api.auth import actor_of_plain
+from mlops_site.core.api.auth import actor_of_plain, bearer_of
 from mlops_site.core.api.parsers import load_json
 from mlops_site.core.errors import Invalid, TooLarge
-from mlops_site.serving import Question
+from mlops_site.core.permissions import Actor
+from mlops_site.serving import Chosen, Question
 
 MAX_ROWS = 1_000
 MAX_ID = 128
@@ -43,7 +44,7 @@ def predict(request: HttpRequest, name: str) -> JsonResponse:
 
 
 def _answer(request: HttpRequest, name: str) -> dict[str, Any]:
-    actor = actor_of_plain(request)
+    actor, chosen = _arrival(request, name)
     if request.method != "POST":
         raise MethodNotAllowed(str(request.method))
     if request.content_type != "application/json":
@@ -56,8 +57,16 @@ def _answer(request: HttpRequest, name: str) -> dict[str, Any]:
         version=asked.version,
         dry_run=asked.dry_run,
         is_batch=asked.is_batch,
+        chosen=chosen,
     )
     return {**answers._asdict(), "predictions": [answer._asdict() for answer in answers.predictions]}
+
+
+def _arrival(request: HttpRequest, name: str) -> tuple[Actor, Chosen | None]:
+    """Who asks; and the production version of the model where both were found at once."""
+    text = bearer_of(request)
+    found = None if text is None else serving.arrival(name, text)
+    return found or (actor_of_plain(request), None)
 
 
 def read(body: Any) -> Asked:

@@ -10,7 +10,7 @@ from django.db import models
 
 from mlops_site.core.choices import Role
 from mlops_site.core.errors import FieldError, Forbidden, Invalid
-from mlops_site.core.models import Membership, Team, Token, User
+from mlops_site.core.models import Membership, Team, User
 
 
 class Action(StrEnum):
@@ -76,15 +76,6 @@ class Actor:
     def of(cls, user: User) -> Actor:
         roles = dict(Membership.objects.filter(user=user).values_list("team_id", "role")) if user.is_active else {}
         return cls(name=user.get_username(), user=user, roles=roles)
-
-    @classmethod
-    def bearing(cls, token: Token, role: str) -> Actor:
-        return cls(
-            name=token.user.get_username(),
-            user=token.user,
-            roles={token.team_id: role},
-            scopes=frozenset(token.scopes),
-        )
 
     @classmethod
     def system(cls, part: str) -> Actor:

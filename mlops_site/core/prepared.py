@@ -13,6 +13,7 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections, models
 from django.db.backends.utils import CursorWrapper
 
+_PLAIN = frozenset({str, int, float})
 _numbers = itertools.count()
 
 
@@ -62,7 +63,7 @@ def insert(rows: Sequence[models.Model]) -> None:
     wrapper, meta = connections[DEFAULT_DB_ALIAS], rows[0]._meta
     fields = meta.concrete_fields
     head, places = _insertion(meta.db_table, tuple(str(field.column) for field in fields))
-    values = [field.get_db_prep_save(getattr(row, field.attname), wrapper) for row in rows for field in fields]
+    values = [_prepared(field, getattr(row, field.attname), wrapper) for row in rows for field in fields]
     with wrapper.cursor() as cursor:
         if len(rows) == 1:
             _execute(cursor, head + places, values)
@@ -70,6 +71,13 @@ def insert(rows: Sequence[models.Model]) -> None:
             cursor.execute(head + ", ".join([places] * len(rows)), values)
     for row in rows:
         row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
+
+
+def _prepared(field: models.Field[Any, Any], value: Any, wrapper: Any) -> Any:
+    """As the driver takes it: a text or a number as it is, unless it is one inside JSON."""
+    if type(value) in _PLAIN and not isinstance(field, models.JSONField):
+        return value
+    return field.get_db_prep_save(value, wrapper)
 
 
 @functools.cache

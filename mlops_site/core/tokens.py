@@ -87,40 +87,67 @@ def _require_own(actor: Actor | None, membership: Membership) -> None:
         )
 
 
+def prefix_of(text: str) -> str:
+    """The part by which a token is found. Raises Unauthenticated for what is no token."""
+    return _parts(text)["prefix"]
+
+
+def columns(path: str = "") -> list[str]:
+    """What `bearer` reads, of the tokens at `path`."""
+    names = ("pk", "user_id", "team_id", "prefix", "digest", "scopes", "user__username", "user__memberships__role")
+    return [path + name for name in names]
+
+
+def usable(prefix: str, now: datetime, path: str = "") -> Q:
+    """The token of that prefix at `path`, if it may be used; parameters in that order."""
+    is_live = Q(**{f"{path}revoked_at": None, f"{path}user__is_active": True})
+    in_team = Q(**{f"{path}user__memberships__team": F(f"{path}team")})
+    return Q(**{f"{path}prefix": prefix}) & Q(**{f"{path}expires_at__gt": now}) & is_live & in_team
+
+
+def is_noted(an_hour_ago: datetime, path: str = "") -> ExpressionWrapper[Q]:
+    """Whether its use was noted in the last hour."""
+    return ExpressionWrapper(Q(**{f"{path}last_used_at__gt": an_hour_ago}), output_field=BooleanField())
+
+
 @Prepared
 def _usable(an_hour_ago: datetime, prefix: str, now: datetime) -> QuerySet[Token, tuple[Any, ...]]:
-    is_noted = ExpressionWrapper(Q(last_used_at__gt=an_hour_ago), output_field=BooleanField())
-    rows = Token.objects.annotate(is_noted=is_noted).filter(prefix=prefix).filter(expires_at__gt=now)
-    rows = rows.filter(revoked_at=None, user__is_active=True, user__memberships__team=F("team"))
-    columns = ("pk", "user_id", "team_id", "prefix", "digest", "scopes")
-    return rows.values_list(*columns, "user__username", "user__memberships__role", "is_noted")
+    rows = Token.objects.annotate(is_noted=is_noted(an_hour_ago)).filter(usable(prefix, now))
+    return rows.values_list(*columns(), "is_noted")
 
 
 def authenticate(text: str) -> tuple[Token, Actor]:
     """The token and who bears it, by one query. Raises Unauthenticated without saying which part was wrong."""
+    now = timezone.now()
+    found = next(iter(_usable(now - NOTED_EVERY, prefix_of(text), now)), None)
+    actor = bearer(text, found)
+    assert found is not None
+    assert actor.user is not None
+    pk, user_id, team_id, prefix, digest = found[:5]
+    fields = ["id", "user_id", "team_id", "prefix", "digest", "scopes"]
+    token = Token.from_db(Token.objects.db, fields, [pk, user_id, team_id, prefix, digest, json.loads(found[5])])
+    token.user = actor.user
+    return token, actor
+
+
+def bearer(text: str, found: tuple[Any, ...] | None) -> Actor:
+    """Who bears the token, by the row of `columns` and `is_noted` that was found for its prefix. Raises
+    Unauthenticated."""
+    known = digest_of(_parts(text)["secret"])  # computed for an unknown prefix too: the answer takes as long
+    if found is None or not hmac.compare_digest(str(found[4]), known):
+        raise Unauthenticated(_BAD, code="bad_token")
+    pk, user_id, team_id, _, _, scopes, username, role, noted = found
+    if not noted:  # at most once an hour, so that a hot path does not write
+        Token.objects.filter(pk=pk).update(last_used_at=timezone.now())
+    user = User.from_db(User.objects.db, ["id", "username", "is_active"], [user_id, username, True])
+    return Actor(name=username, user=user, roles={team_id: role}, scopes=frozenset(json.loads(scopes)))
+
+
+def _parts(text: str) -> re.Match[str]:
     parts = _TOKEN.fullmatch(text)
     if parts is None:
         raise Unauthenticated(_BAD, code="bad_token")
-    now = timezone.now()
-    found = next(iter(_usable(now - NOTED_EVERY, parts["prefix"], now)), None)
-    known = digest_of(parts["secret"])  # computed for an unknown prefix too: the answer takes as long
-    if found is None or not hmac.compare_digest(str(found[4]), known):
-        raise Unauthenticated(_BAD, code="bad_token")
-    token, role, is_noted = _read(found)
-    if not is_noted:  # at most once an hour, so that a hot path does not write
-        Token.objects.filter(pk=token.pk).update(last_used_at=now)
-    return token, Actor.bearing(token, role)
-
-
-def _read(row: tuple[Any, ...]) -> tuple[Token, str, bool]:
-    """The token with its user and team; what else they have is read when it is asked for."""
-    pk, user_id, team_id, prefix, digest, scopes, username, role, is_noted = row
-    db = Token.objects.db
-    fields = ["id", "user_id", "team_id", "prefix", "digest", "scopes"]
-    token = Token.from_db(db, fields, [pk, user_id, team_id, prefix, digest, json.loads(scopes)])
-    token.user = User.from_db(db, ["id", "username", "is_active"], [user_id, username, True])
-    token.team = Team.from_db(db, ["id"], [team_id])
-    return token, role, bool(is_noted)
+    return parts
 
 
 def _membership(user: User, team: Team | None) -> Membership:

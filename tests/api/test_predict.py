@@ -233,10 +233,10 @@ class TestWho:
 
 
 @pytest.mark.parametrize(
-    ("body", "count"), [({"features": FEATURES}, 3), ({"features": FEATURES, "request_id": "r"}, 4)]
+    ("body", "count"), [({"features": FEATURES}, 2), ({"features": FEATURES, "request_id": "r"}, 3)]
 )
-def test_four_queries_at_most(machine: Client, body: dict[str, Any], count: int) -> None:
-    """Token, version, first answers if the caller named the request, insert."""
+def test_three_queries_at_most(machine: Client, body: dict[str, Any], count: int) -> None:
+    """Token and version, first answers if the caller named the request, insert."""
     post(machine, {"features": FEATURES, "dry_run": True})
     with CaptureQueriesContext(connection) as queries:
         assert post(machine, body).status_code == 200

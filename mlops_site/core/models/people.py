@@ -48,7 +48,7 @@ class Token(models.Model):
     """A bearer token: bound to a person and a team, shown once, stored as a keyed hash."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
-    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="+")
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="tokens")
     prefix = models.CharField(max_length=16, unique=True)  # found by it, then compared by digest
     digest = models.CharField(max_length=64)
     scopes = models.JSONField(default=list)  # actions; empty never means all
