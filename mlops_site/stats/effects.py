@@ -11,6 +11,7 @@ from scipy import special, stats
 Counts = NDArray[np.int64]
 
 _KOLMOGOROV_MEAN = 0.8687  # sqrt(pi / 2) * ln 2, the mean of sqrt(n) D without a difference
+_LIMIT_FROM = 2_000  # rows from which on the limit's first correction is within 1 % of the finite distribution
 _LEAST_EXPECTED = 5.0
 
 
@@ -36,8 +37,24 @@ def ks_difference(distance: float, n: int, m: int, *, table: tuple[Counts, Count
     Difference(statistic=0.0, p_value=1.0, effect=0.0, psi=0.0)
     """
     noise = _KOLMOGOROV_MEAN * np.sqrt(1 / n + 1 / m)
-    p_value = float(np.clip(stats.kstwo.sf(distance, max(1.0, np.round(n * m / (n + m)))), 0.0, 1.0))
+    p_value = ks_p_value(distance, max(1, round(n * m / (n + m))))
     return Difference(distance, p_value, float(np.sqrt(max(distance**2 - noise**2, 0.0))), psi(*table))
+
+
+def ks_p_value(distance: float, n: int) -> float:
+    """P(a KS distance of `n` rows to their own distribution is at least `distance`).
+
+    SciPy's finite distribution takes longer the more rows there are, to a millisecond a feature at a million. From
+    2,000 on it is Kolmogorov's limit at sqrt(n) D + 1 / (6 sqrt(n)), whose cost is fixed: within 1 % of the finite one
+    down to 1e-5. Source: Vrbik (2018), Small-sample corrections to Kolmogorov-Smirnov test statistic.
+
+    >>> round(ks_p_value(0.02, 5_000), 4), round(ks_p_value(0.02, 1_000), 4)
+    (0.0361, 0.8109)
+    """
+    if n < _LIMIT_FROM:
+        return float(np.clip(stats.kstwo.sf(distance, n), 0.0, 1.0))
+    root = float(np.sqrt(n))
+    return float(special.kolmogorov(root * distance + 1 / (6 * root)))
 
 
 def chi_square_difference(current: Counts, reference: Counts) -> Difference:

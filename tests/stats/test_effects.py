@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from mlops_site.stats.effects import chi_square_difference, ks_difference, pool, psi
+from mlops_site.stats.effects import chi_square_difference, ks_difference, ks_p_value, pool, psi
 from mlops_site.stats.ks import ks_distance
 
 RANDOM = np.random.default_rng(11)
@@ -29,6 +29,13 @@ def test_the_ks_p_value_is_that_of_scipy() -> None:
     assert (found.statistic, found.p_value) == pytest.approx((known.statistic, known.pvalue))
     noise = np.sqrt(np.pi / 2) * np.log(2) * np.sqrt(1 / 150 + 1 / 400)
     assert found.effect == pytest.approx(np.sqrt(known.statistic**2 - noise**2), rel=1e-3)
+
+
+@pytest.mark.parametrize("n", [1, 30, 1_999, 2_000, 10_000, 1_000_000])
+def test_the_ks_p_value_is_within_one_percent_of_the_finite_distribution(n: int) -> None:
+    distances = np.linspace(0.0, 2.6, 60) / np.sqrt(n)
+    known = [stats.kstwo.sf(min(1.0, distance), n) for distance in distances]
+    assert [ks_p_value(min(1.0, float(d)), n) for d in distances] == pytest.approx(known, rel=0.01)
 
 
 def test_the_chi_square_p_value_is_that_of_scipy() -> None:
