@@ -54,9 +54,9 @@ def trigger_retraining(
     """
     with events.atomic():
         require(actor, Action.RUN_REQUEST, model.team, subject=model.subject)
-    check_names(config_overrides or {})
     policy = known.policy_of(model)
     _check_free(model, policy)
+    check_names(config_overrides or {})
     origin = known.origin_of(model)
     base: dict[str, Any] = {**origin.spec, "seed": origin.seed} if origin else {}
     made = None if dataset is not None else _made(model, origin, policy, actor)
