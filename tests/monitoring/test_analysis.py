@@ -264,14 +264,13 @@ class TestRequest:
     def test_a_window_is_widened_to_whole_buckets(
         self, version: Version, start: str, end: str, whole: tuple[str, str]
     ) -> None:
-        span = {"window_from": at(start), "window_to": at(end)}
-        run = request_report(actor=None, model=version.model, version=version, **span)
+        run = request_report(actor=None, model=version.model, version=version, window_from=at(start), window_to=at(end))
         assert (run.window_from, run.window_to) == (at(whole[0]), at(whole[1]))
 
     def test_a_part_of_an_hour_is_no_drop_from_the_rest_of_it(self, version: Version) -> None:
         Bucket.objects.create(version=version, span_secs=Span.HOUR, started_at=at("24T05:00"), rows=600)
-        span = {"window_from": at("24T05:10"), "window_to": at("24T06:00")}
-        run = request_report(actor=None, model=version.model, version=version, **span)
+        start, end = at("24T05:10"), at("24T06:00")
+        run = request_report(actor=None, model=version.model, version=version, window_from=start, window_to=end)
         content = report_of_window(version, run.window_from, run.window_to)
         assert (content.body["volume"]["rows"], content.body["volume"]["before"], told(content)) == (600, 0, [])
 
