@@ -14,21 +14,25 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mlops_site.core import face
 
 face.ready()
 
-from django.db import connections  # noqa: E402  (models can be imported once Django is set up)
+from django.conf import settings  # noqa: E402  (models can be imported once Django is set up)
+from django.db import connections  # noqa: E402
+from django.utils.module_loading import import_string  # noqa: E402
 
 from mlops_site.core import child, events, jobs  # noqa: E402
 from mlops_site.core.errors import Conflict, Invalid  # noqa: E402
 from mlops_site.core.permissions import Actor, visible  # noqa: E402
 from registry.models import RegisteredModel  # noqa: E402
+from registry.selectors import model_named  # noqa: E402
 from registry.services import create_model  # noqa: E402
 from training import selectors  # noqa: E402
 from training.models import DatasetVersion, Run  # noqa: E402
@@ -73,27 +77,51 @@ class TrainingPipeline:
         the API would refuse too; a run that fails on the way is returned with its `error`. Cancelling the
         awaiting task cancels the run.
         """
-        stop = threading.Event()
-        try:
-            return await face.call_async(self._run, training_data, config, trigger_reason, stop)
-        except asyncio.CancelledError:
-            stop.set()
-            raise
+        return await self._awaited(partial(_requested, training_data, config, trigger_reason))
 
     def run_training_pipeline_sync(
         self, training_data: pd.DataFrame | str, config: TrainingConfig, trigger_reason: str = "manual"
     ) -> selectors.Status:
         """The same, without an event loop; an interrupt cancels the run."""
-        return face.call(self._run, training_data, config, trigger_reason, threading.Event())
+        return face.call(self._ended, partial(_requested, training_data, config, trigger_reason), threading.Event())
 
-    def _run(
-        self, data: pd.DataFrame | str, config: TrainingConfig, reason: str, stop: threading.Event
+    async def trigger_retraining(
+        self,
+        model_name: str,
+        trigger_reason: str,
+        config_overrides: Mapping[str, Any] | None = None,
+        dataset: str | None = None,
     ) -> selectors.Status:
+        """Train a model again as its version in production was, with the overrides, and return the ended run's status.
+
+        Without `dataset` it is trained on the predictions whose outcome is known by now, after the rows before where
+        the model's retrain policy keeps them. Raises StewardError as POST /training/trigger-retraining refuses:
+        Conflict `cooling_down`, `already_running`, `not_enough_labels`, and Invalid.
+        """
+        return await self._awaited(partial(_again, model_name, trigger_reason, config_overrides, dataset))
+
+    def trigger_retraining_sync(
+        self,
+        model_name: str,
+        trigger_reason: str,
+        config_overrides: Mapping[str, Any] | None = None,
+        dataset: str | None = None,
+    ) -> selectors.Status:
+        """The same, without an event loop; an interrupt cancels the run."""
+        asked = partial(_again, model_name, trigger_reason, config_overrides, dataset)
+        return face.call(self._ended, asked, threading.Event())
+
+    async def _awaited(self, ask: Callable[[Actor], Run]) -> selectors.Status:
+        stop = threading.Event()
+        try:
+            return await face.call_async(self._ended, ask, stop)
+        except asyncio.CancelledError:
+            stop.set()
+            raise
+
+    def _ended(self, ask: Callable[[Actor], Run], stop: threading.Event) -> selectors.Status:
         actor = face.actor()
-        version = _dataset(actor, data, config)
-        with events.atomic():  # a model is not made for a request that is then refused
-            _ensure_model(actor, config, version)
-            run = request_run(actor=actor, dataset=str(version), trigger_reason=reason, **_asked(config))
+        run = ask(actor)
         try:
             self._follow(run, actor, stop)
         except KeyboardInterrupt:
@@ -113,6 +141,19 @@ class TrainingPipeline:
                     _cancel(run, actor)
                 run = Run.objects.select_related("model__team").get(pk=run.pk)
                 show(run)
+
+
+def _requested(data: pd.DataFrame | str, config: TrainingConfig, reason: str, actor: Actor) -> Run:
+    version = _dataset(actor, data, config)
+    with events.atomic():  # a model is not made for a request that is then refused
+        _ensure_model(actor, config, version)
+        return request_run(actor=actor, dataset=str(version), trigger_reason=reason, **_asked(config))
+
+
+def _again(model_name: str, reason: str, overrides: Mapping[str, Any] | None, dataset: str | None, actor: Actor) -> Run:
+    retrain: Callable[..., Run] = import_string(settings.RETRAINING)  # the rows are of an app above this one
+    asked = {"trigger_reason": reason, "config_overrides": overrides, "dataset": dataset}
+    return retrain(model_named(actor, model_name), actor=actor, **asked)
 
 
 def _cancel(run: Run, actor: Actor) -> None:

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from mlops_site.core.api.serializers import StrictSerializer, TextField
 from mlops_site.core.api.views import ApiView
 from mlops_site.core.errors import NotFound
+from monitoring.api.serializers import AlertLine
 from monitoring.selectors.charts import Series
 from monitoring.selectors.dashboard import Dashboard, dashboard, version_shown
 from monitoring.selectors.periods import period
@@ -57,7 +58,7 @@ class DashboardAnswer(serializers.Serializer[Any]):
         help_text="{predictions, per_hour, mean_ms, p50_ms, p95_ms, errors, error_rate, load}; load is the share of "
         "the window that serving processes spent scoring"
     )
-    open_alerts = serializers.JSONField(help_text="[{id, severity, rule, summary, count, first_seen_at}], worst first")
+    open_alerts = AlertLine(many=True, help_text="worst first")
     series = serializers.JSONField(help_text="{step_secs, steps: [...], drift: [...], events: [...]}")
 
 
@@ -89,17 +90,7 @@ def answer(found: Dashboard) -> dict[str, Any]:
         "quality": [row._asdict() for row in found.quality],
         "volume": found.volume._asdict(),
         "operations": found.operations._asdict(),
-        "open_alerts": [
-            {
-                "id": str(alert.pk),
-                "severity": alert.severity,
-                "rule": alert.rule,
-                "summary": alert.summary,
-                "count": alert.count,
-                "first_seen_at": alert.first_seen_at,
-            }
-            for alert in found.alerts
-        ],
+        "open_alerts": AlertLine(found.alerts, many=True).data,
         "series": _series(found.series),
     }
 

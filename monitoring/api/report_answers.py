@@ -37,7 +37,7 @@ class WindowField(serializers.Field[Any, Any, Any, Any]):
     """The last "24h", or {"from", "to"}."""
 
     def to_internal_value(self, data: Any) -> Window:
-        if isinstance(data, str):
+        if not isinstance(data, dict):
             return window_of(data)
         asked = _Between(data=data)
         asked.is_valid(raise_exception=True)
@@ -50,7 +50,7 @@ class WindowField(serializers.Field[Any, Any, Any, Any]):
 class MonitoringStart(StrictSerializer):
     model_name = TextField(max_length=63)
     model_version = TextField(max_length=40, required=False, help_text="the one in production if left out")
-    window = WindowField()
+    window = WindowField(help_text="widened to whole hours after two hours, to whole days (UTC) after three days")
 
 
 class WaitFilter(StrictSerializer):

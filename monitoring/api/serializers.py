@@ -45,6 +45,17 @@ class AlertAnswer(serializers.Serializer[Any]):
     silenced_until = serializers.DateTimeField(allow_null=True)
 
 
+class AlertLine(serializers.Serializer[Any]):
+    """An alert among the other facts of its model."""
+
+    id = serializers.UUIDField()
+    severity = serializers.CharField()
+    rule = serializers.CharField()
+    summary = serializers.CharField()
+    count = serializers.IntegerField()
+    first_seen_at = serializers.DateTimeField()
+
+
 class LoggedPrediction(StrictSerializer):
     """Documents what `services.ingest` reads."""
 

@@ -31,7 +31,7 @@ def duration_of(value: object) -> timedelta:
         return timedelta(minutes=int(found[1]) * _SIZES[found[2]])
     if isinstance(value, timedelta) and not value % timedelta(minutes=1):
         return value
-    raise ValueError(f'must be like "7d", "12h" or "30m" but got {value!s:.80}')
+    raise ValueError(f'must be like "7d", "12h" or "30m" but got {value!r:.80}')
 
 
 def length_within(value: object, low: timedelta, high: timedelta = YEAR) -> timedelta:

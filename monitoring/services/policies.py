@@ -52,14 +52,19 @@ def said(policy: RetrainPolicy) -> dict[str, Any]:
 def check_overrides(model: RegisteredModel, overrides: Mapping[str, Any]) -> None:
     """Raise Invalid naming every field of a run's config that is unknown or, on the data of the version in production,
     wrong. Of a model that was never trained here only the names can be checked."""
+    check_names(overrides)
+    origin = origin_of(model)
+    if origin is not None:
+        spec_with(model, origin.dataset, {**origin.spec, "seed": origin.seed}, overrides)
+
+
+def check_names(overrides: Mapping[str, Any]) -> None:
+    """Raise Invalid naming what is no field of a run's config, or no plain JSON."""
     plain_json("config_overrides", overrides)
     unknown = [name for name in overrides if name not in OVERRIDABLE]
     if unknown:
         message = f"no field of a run; known: {', '.join(sorted(OVERRIDABLE))}"
         raise _invalid([_unknown(f"config_overrides.{name!s:.80}", message) for name in unknown])
-    origin = origin_of(model)
-    if origin is not None:
-        spec_with(model, origin.dataset, {**origin.spec, "seed": origin.seed}, overrides)
 
 
 def spec_with(
@@ -70,8 +75,9 @@ def spec_with(
     asked = dict(base)
     for changes in overrides:
         if "model_types" in changes and "search_space" not in changes:  # what was said of other types says nothing here
-            kept = (asked.get("search_space") or {}).items()
-            asked["search_space"] = {name: space for name, space in kept if name in (changes["model_types"] or ())}
+            kept, types = asked.get("search_space") or {}, changes["model_types"]
+            wanted = types if isinstance(types, list | tuple) else ()  # anything else is refused below
+            asked["search_space"] = {name: space for name, space in kept.items() if name in wanted}
         asked |= changes
     try:
         completed(RunConfig(model_name=model.name, **asked), model=model, version=dataset)

@@ -49,13 +49,14 @@ def request_report(
     window_to: datetime,
     explicit: bool = True,
 ) -> MonitoringRun:
-    """A queued job that reports on the answers of one version (the one in production if left out) in a window; the
-    caller rings the bell. Without an actor it is the schedule's.
+    """A queued job that reports on the answers of one version (the one in production if left out) in a window, which
+    is widened to whole buckets; the caller rings the bell. Without an actor it is the schedule's.
 
     Raises Forbidden, Conflict `no_production_version`, and Invalid for a window that ends before it starts, lies in
     the future, or is longer than 366 days.
     """
-    window = _checked(window_from, window_to, now=timezone.now())
+    now = timezone.now()
+    window = _whole(_checked(window_from, window_to, now=now), now)
     with events.atomic():
         if actor is not None:
             require(actor, Action.MONITORING_RUN, model.team, subject=model.subject)
@@ -85,7 +86,7 @@ def window_of(length: object, *, now: datetime | None = None) -> Window:
     except ValueError as error:
         raise Invalid.on("window", f"window {error}", code="invalid_window") from error
     end = now or timezone.now()
-    return Window(start_of(end - last, next((s.into for s in STEPS if last >= s.after), Span.MINUTES)), end)
+    return Window(start_of(end - last, _span_after(last)), end)
 
 
 def _checked(start: datetime, end: datetime, *, now: datetime) -> Window:
@@ -100,6 +101,21 @@ def _checked(start: datetime, end: datetime, *, now: datetime) -> Window:
         message = f"a window must be at most {LONGEST.days} days long but got {(end - start).days} days"
         raise Invalid.on("window.from", message, code="window_too_long")
     return Window(start, end)
+
+
+def _whole(window: Window, now: datetime) -> Window:
+    """Widened to the hours or days that older answers are, or soon will be, added up by: a part of one cannot be told
+    from the rest, and would be counted in the window before instead."""
+    start = start_of(window.start, _span_after(now - window.start))
+    span = _span_after(now - window.end)
+    last = start_of(window.end, span)
+    ends_in_it = span != Span.MINUTES and last < window.end
+    return Window(start, last + timedelta(seconds=span) if ends_in_it else window.end)
+
+
+def _span_after(age: timedelta) -> Span:
+    """How long the buckets of what is so old are."""
+    return next((step.into for step in STEPS if age >= step.after), Span.MINUTES)
 
 
 def keep_report(

@@ -15,7 +15,7 @@ from monitoring.choices import Outcome, Rule, Trigger
 from monitoring.models import Alert, RetrainDecision, RetrainPolicy
 from monitoring.selectors import policies as known
 from monitoring.services.labelled import Material, material_of
-from monitoring.services.policies import spec_with
+from monitoring.services.policies import check_names, spec_with
 from registry.models import RegisteredModel
 from registry.selectors import in_production
 from registry.services.guards import locked
@@ -56,6 +56,7 @@ def trigger_retraining(
         require(actor, Action.RUN_REQUEST, model.team, subject=model.subject)
     policy = known.policy_of(model)
     _check_free(model, policy)
+    check_names(config_overrides or {})
     origin = known.origin_of(model)
     base: dict[str, Any] = {**origin.spec, "seed": origin.seed} if origin else {}
     made = None if dataset is not None else _made(model, origin, policy, actor)

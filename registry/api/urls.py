@@ -10,7 +10,6 @@ __all__ = ["paths", "urlpatterns"]
 app_name = "registry"
 urlpatterns = [
     path("models", views.Models.as_view(), name="models"),
-    path("models/<model:name>", views.ModelDetail.as_view(), name="model"),
     path("models/<model:name>/schema", views.Schema.as_view(), name="schema"),
     path("models/<model:name>/rollback", views.Rollback.as_view(), name="rollback"),
     path("models/<model:name>/compare/<version:v1>/<version:v2>", views.Compare.as_view(), name="compare"),

@@ -10,7 +10,6 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from mlops_site.core import events
 from mlops_site.core.api.pagination import Pages
 from mlops_site.core.api.views import ApiView
 from mlops_site.core.permissions import Action
@@ -32,26 +31,9 @@ class Models(ApiView):
     def post(self, request: Request) -> Response:
         """Make a model. Candidates go to staging by themselves unless `auto_deploy` is none."""
         model = services.create_model(actor=self.actor, **valid(serializers.ModelNew(data=request.data)))
-        return Response(_detail(self, model.name), status=status.HTTP_201_CREATED)
-
-
-class ModelDetail(ApiView):
-    @extend_schema(responses=answers.ModelDetailAnswer)
-    def get(self, request: Request, name: str) -> Response:
-        """One model with its production version, open requests and deploy policy."""
-        return Response(_detail(self, name))
-
-    @extend_schema(request=serializers.ModelEdit, responses=answers.ModelDetailAnswer)
-    def patch(self, request: Request, name: str) -> Response:
-        """Change description, owner, risk tier or deploy policy, each as far as your role allows."""
-        asked = valid(serializers.ModelEdit(data=request.data))
-        model = selectors.model_named(self.actor, name)
-        reach, reason = asked.pop("auto_deploy", None), asked.pop("reason", "")
-        with events.atomic():
-            services.edit_model(model, actor=self.actor, **asked)
-            if reach is not None:
-                services.set_deploy_policy(model, actor=self.actor, reach=reach, reason=reason)
-        return Response(_detail(self, name))
+        found = selectors.model_named(self.actor, model.name)
+        answer = answers.ModelDetailAnswer(found, context={"actor": self.actor})
+        return Response(answer.data, status=status.HTTP_201_CREATED)
 
 
 class Schema(ApiView):
@@ -104,8 +86,3 @@ def listed(view: ApiView, rows: Any, serializer: Any) -> Response:
     pages = Pages()
     page: Any = pages.paginate_queryset(rows, view.request, view=view)
     return pages.get_paginated_response(serializer(page, many=True, context={"actor": view.actor}).data)
-
-
-def _detail(view: ApiView, name: str) -> Any:
-    model = selectors.model_named(view.actor, name)
-    return answers.ModelDetailAnswer(model, context={"actor": view.actor}).data

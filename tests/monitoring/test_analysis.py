@@ -16,7 +16,8 @@ from mlops_site.core.choices import JobState
 from mlops_site.core.errors import Conflict, Forbidden, Invalid
 from mlops_site.core.permissions import Actor
 from monitoring.analysis import keep_report_of_frames, report_of_frames, report_of_window
-from monitoring.models import Alert, MonitoringRun, Report
+from monitoring.choices import Span
+from monitoring.models import Alert, Bucket, MonitoringRun, Report
 from monitoring.services import request_report
 from monitoring.services.reports import Content, window_of
 from registry.models import Version
@@ -34,6 +35,10 @@ def version(author: Actor) -> Version:
 @pytest.fixture(autouse=True)
 def noon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monitoring.services.reports.timezone.now", lambda: NOW)
+
+
+def at(moment: str) -> datetime:
+    return datetime.fromisoformat(f"2026-11-{moment}+00:00")
 
 
 def told(content: Content) -> list[tuple[str, str]]:
@@ -245,6 +250,29 @@ class TestRequest:
             request_report(actor=None, model=version.model, version=version, window_from=start, window_to=end)
         assert (caught.value.errors[0].field, caught.value.code) == (field, code)
         assert MonitoringRun.objects.count() == 0
+
+    @pytest.mark.parametrize(
+        ("start", "end", "whole"),
+        [
+            ("24T05:10", "24T06:10", ("24T05:00", "24T07:00")),
+            ("24T05:00", "24T06:00", ("24T05:00", "24T06:00")),
+            ("24T11:02", "24T11:59", ("24T11:00", "24T11:59")),
+            ("24T08:30", "24T11:02", ("24T08:00", "24T11:02")),
+            ("19T06:00", "19T12:00", ("19T00:00", "20T00:00")),
+        ],
+    )
+    def test_a_window_is_widened_to_whole_buckets(
+        self, version: Version, start: str, end: str, whole: tuple[str, str]
+    ) -> None:
+        run = request_report(actor=None, model=version.model, version=version, window_from=at(start), window_to=at(end))
+        assert (run.window_from, run.window_to) == (at(whole[0]), at(whole[1]))
+
+    def test_a_part_of_an_hour_is_no_drop_from_the_rest_of_it(self, version: Version) -> None:
+        Bucket.objects.create(version=version, span_secs=Span.HOUR, started_at=at("24T05:00"), rows=600)
+        start, end = at("24T05:10"), at("24T06:00")
+        run = request_report(actor=None, model=version.model, version=version, window_from=start, window_to=end)
+        content = report_of_window(version, run.window_from, run.window_to)
+        assert (content.body["volume"]["rows"], content.body["volume"]["before"], told(content)) == (600, 0, [])
 
     @pytest.mark.parametrize(
         ("text", "start"),

@@ -73,6 +73,17 @@ def test_the_list_is_of_the_unresolved_worst_first_and_can_be_narrowed(engineer:
     assert rules(engineer.get(ALERTS, page_size=1, page=2)) == ["quality"]
 
 
+def test_a_model_is_answered_with_its_open_alerts(engineer: Person, watched: Version) -> None:
+    low, high = raised(watched, finding("volume", "")) + raised(watched, finding("drift", "age"))
+    status, model = engineer.get("/models/high_cost")
+    assert (status, [row["rule"] for row in model["open_alerts"]]) == (200, ["drift", "volume"])
+    worst = model["open_alerts"][0]
+    assert (worst["severity"], worst["summary"], worst["count"]) == ("high", "drift of age", 1)
+    for alert in (low, high):
+        assert engineer.post(f"{ALERTS}/{alert.pk}/resolve", {"comment": "over"})[0] == 200
+    assert engineer.get("/models/high_cost")[1]["open_alerts"] == []
+
+
 @pytest.mark.parametrize("query", [{"status": "shut"}, {"severity": "dire"}, {"rule": "drift"}])
 def test_a_wrong_filter_names_the_field(engineer: Person, query: dict[str, str]) -> None:
     status, problem = engineer.get(ALERTS, **query)

@@ -107,7 +107,15 @@ def test_a_window_may_be_given_by_its_ends(version: Version, engineer: Person) -
     status, report = engineer.post(f"{RUN}?wait=true", asked(version, window=window))
     assert (status, report["samples"]) == (200, 0)
     assert report["notes"] == ["too few rows (0 of at least 100)"]
-    assert report["window"]["to"][:16] == window["to"][:16]
+    whole = {"from": f"{now - 3 * DAY:%Y-%m-%dT00:00}", "to": f"{now - 2 * DAY + timedelta(hours=1):%Y-%m-%dT%H:00}"}
+    assert {name: end[:16] for name, end in report["window"].items()} == whole  # of days, and of hours
+
+
+@pytest.mark.parametrize(("window", "shown"), [(5, "5"), ([], "[]"), ("", "''"), ("24x", "'24x'")])
+def test_what_is_no_window_is_shown(version: Version, engineer: Person, window: Any, shown: str) -> None:
+    status, problem = engineer.post(RUN, asked(version, window=window))
+    assert (status, problem["code"]) == (422, "invalid_window")
+    assert problem["detail"] == f'window must be like "7d", "12h" or "30m" but got {shown}'
 
 
 def ends(start: Any, end: Any) -> dict[str, str]:

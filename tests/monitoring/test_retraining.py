@@ -186,6 +186,21 @@ class TestAsking:
         with pytest.raises(Invalid) as refused:
             retrain(site, config_overrides={"n_trials": 0, "metric": "auc"})
         assert [e.field for e in refused.value.errors] == ["config_overrides.n_trials", "config_overrides.metric"]
+
+    @pytest.mark.parametrize("name", ["n_trails", "model_name"])
+    def test_an_override_of_no_field_is_named(self, site: Production, name: str) -> None:
+        answered(site, 210)
+        with pytest.raises(Invalid) as refused:
+            retrain(site, config_overrides={name: "x"})
+        (error,) = refused.value.errors
+        assert (error.field, error.code) == (f"config_overrides.{name}", "unknown_field")
+
+    def test_types_that_are_no_list_are_named(self, site: Production) -> None:
+        answered(site, 210)
+        policy(site, config_overrides={"search_space": {"logistic_regression": {"C": {"low": 0.1, "high": 1.0}}}})
+        with pytest.raises(Invalid) as refused:
+            retrain(site, config_overrides={"model_types": 5})
+        assert [e.field for e in refused.value.errors] == ["config_overrides.model_types"]
         assert not DatasetVersion.objects.filter(version=2).exists()
 
     def test_roles(self, site: Production) -> None:

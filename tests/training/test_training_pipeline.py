@@ -164,3 +164,31 @@ print("cancelled")
     said = run(code, home)
     assert "search logistic_regression" in said
     assert "cancelled" in said.splitlines()
+
+
+AGAIN = """
+import asyncio
+from mlops_site.core.errors import Conflict
+
+pipeline.run_training_pipeline_sync(df, config)
+asked = {
+    "model_name": "fraud_detection",
+    "trigger_reason": "performance_degradation",
+    "config_overrides": {"hyperparameter_optimization": True, "model_types": ["logistic_regression"], "n_trials": 1},
+}
+try:
+    asyncio.run(pipeline.trigger_retraining(**asked))
+except Conflict as error:
+    print(error.code)
+results = asyncio.run(pipeline.trigger_retraining(**asked, dataset="fraud_detection"))
+print(results.state, results.trigger_reason, results.dataset)
+try:
+    pipeline.trigger_retraining_sync(**asked, dataset="fraud_detection")
+except Conflict as error:
+    print(error.code)
+"""
+
+
+def test_a_model_is_trained_again_as_the_seed_shows_it(home: Mapping[str, str], tmp_path: Path) -> None:
+    said = run(CONFIG + AGAIN, {**home, "STEWARD_HOME": str(tmp_path)}).splitlines()
+    assert said == ["no_training_run", "succeeded performance_degradation fraud_detection@1", "cooling_down"]

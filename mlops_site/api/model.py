@@ -1,0 +1,56 @@
+"""One model over HTTP: it joins the registry, which has it, and monitoring, which knows what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import SerializerMethodField
+
+from mlops_site.core import events
+from mlops_site.core.api.views import ApiView
+from monitoring.api.serializers import AlertLine
+from monitoring.selectors import alerts
+from registry import selectors, services
+from registry.api.answers import ModelDetailAnswer
+from registry.api.serializers import ModelEdit
+from registry.api.views import valid
+from registry.models import RegisteredModel
+
+
+class ModelWithAlerts(ModelDetailAnswer):
+    """One model with what serves, what waits for people, what is wrong, and how far candidates go by themselves."""
+
+    open_alerts = SerializerMethodField(help_text="the unresolved ones, worst first")
+
+    class Meta(ModelDetailAnswer.Meta):
+        fields = (*ModelDetailAnswer.Meta.fields, "open_alerts")
+
+    @extend_schema_field(AlertLine(many=True))
+    def get_open_alerts(self, model: RegisteredModel) -> Any:
+        return AlertLine(alerts(self.context["actor"], model=model.name), many=True).data
+
+
+class ModelDetail(ApiView):
+    @extend_schema(responses=ModelWithAlerts)
+    def get(self, request: Request, name: str) -> Response:
+        """One model with its production version, open requests, open alerts and deploy policy."""
+        return self._answer(name)
+
+    @extend_schema(request=ModelEdit, responses=ModelWithAlerts)
+    def patch(self, request: Request, name: str) -> Response:
+        """Change description, owner, risk tier or deploy policy, each as far as your role allows."""
+        asked = valid(ModelEdit(data=request.data))
+        model = selectors.model_named(self.actor, name)
+        reach, reason = asked.pop("auto_deploy", None), asked.pop("reason", "")
+        with events.atomic():
+            services.edit_model(model, actor=self.actor, **asked)
+            if reach is not None:
+                services.set_deploy_policy(model, actor=self.actor, reach=reach, reason=reason)
+        return self._answer(name)
+
+    def _answer(self, name: str) -> Response:
+        model = selectors.model_named(self.actor, name)
+        return Response(ModelWithAlerts(model, context={"actor": self.actor}).data)
