@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from training.selectors import dataset_named
 from training.services import request_run
 from training.services.datasets import Prepared, keep_dataset
 
+log = logging.getLogger(__name__)
 JITTER = timedelta(minutes=5)  # a schedule's tick may come a little before its interval has passed
 
 
@@ -99,11 +101,15 @@ def evaluate_schedule(policy: RetrainPolicy) -> Run | None:
 
 def evaluate_policies() -> list[Run]:
     """Every policy in force: the alerts that still wait, then the interval. What could not be taken an hour ago (too
-    few labels, say) is tried again here. At most one run a model."""
+    few labels, say) is tried again here. At most one run a model, and what goes wrong with one stops no other."""
     found = []
     for policy in RetrainPolicy.objects.filter(enabled=True).select_related("model__team", "set_by"):
-        runs = (run for alert in known.waiting_alerts(policy) if (run := evaluate(alert)))
-        run = next(runs, None) or evaluate_schedule(policy)
+        try:
+            runs = (run for alert in known.waiting_alerts(policy) if (run := evaluate(alert)))
+            run = next(runs, None) or evaluate_schedule(policy)
+        except Exception:
+            log.exception("the retrain policy of %s could not be evaluated", policy.model)
+            continue
         found += [run] if run else []
     return found
 

@@ -18,8 +18,10 @@ from mlops_site.core.errors import Conflict, Forbidden, Invalid
 from mlops_site.core.models import AuditRecord, Membership
 from monitoring.choices import Outcome, Rule, Trigger
 from monitoring.models import Alert, Prediction, RetrainDecision, RetrainPolicy
+from monitoring.selectors import policies as selectors
 from monitoring.services import set_retrain_policy, trigger_retraining
 from monitoring.services.retraining import evaluate, evaluate_policies
+from registry import services as registry
 from tests.monitoring.trained import Production, alert, answered, labelled, production
 from tests.people import actor
 from training.models import DatasetVersion, Run
@@ -248,6 +250,26 @@ class TestAlerts:
         (run,) = evaluate_policies()
         assert run.trigger["alert"] == str(seen.pk)
         assert outcomes(site) == [Outcome.NOT_ENOUGH_LABELS, Outcome.TAKEN]
+
+    def test_a_model_that_fails_keeps_no_other_from_its_training(
+        self, site: Production, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        broken = registry.create_model(actor=site.engineer, name="broken", task_type="classification")
+        set_retrain_policy(broken, actor=site.engineer, fields={})
+        policy(site)
+        answered(site, 70)
+        alert(site)
+        real = selectors.waiting_alerts
+
+        def fail(policy: RetrainPolicy) -> Any:
+            if policy.model_id == broken.pk:
+                raise MemoryError("too large")
+            return real(policy)
+
+        monkeypatch.setattr(selectors, "waiting_alerts", fail)
+        (run,) = evaluate_policies()
+        assert run.model == site.model
+        assert "broken" in caplog.text
 
     def test_one_alert_leads_to_one_run(self, site: Production) -> None:
         policy(site, cool_down="0m")
