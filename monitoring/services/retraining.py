@@ -153,20 +153,24 @@ def _by_policy(policy: RetrainPolicy, reason: Reason, alert: Alert | None = None
 
 
 def _write_down(policy: RetrainPolicy, reason: Reason, alert: Alert | None, outcome: Outcome, detail: str) -> None:
-    """One row for each alert and outcome, and of a schedule one for each change of outcome: not one every hour."""
-    said = RetrainDecision.objects.filter(model=policy.model, trigger=reason.trigger, alert=alert)
-    repeats = said.filter(outcome=outcome) if alert else said.order_by("-decided_at")[:1]
-    if any(row.outcome == outcome and row.decided_at >= policy.updated_at for row in repeats):
-        return
-    RetrainDecision.objects.create(
-        model=policy.model,
-        trigger=reason.trigger,
-        outcome=outcome,
-        reason=reason.said,
-        detail=detail[:500],
-        alert=alert,
-        decided_by=policy.set_by,
-    )
+    """One row for each alert and outcome, and of a schedule one for each change of outcome: not one every hour. Nothing
+    of an alert that has led to a run: another worker, who looked at the same moment, was first."""
+    with locked(policy.model) as model:
+        said = RetrainDecision.objects.filter(model=model, trigger=reason.trigger, alert=alert)
+        repeats = said.filter(outcome=outcome) if alert else said.order_by("-decided_at")[:1]
+        if any(row.outcome == outcome and row.decided_at >= policy.updated_at for row in repeats):
+            return
+        if alert and alert.decisions.filter(outcome=Outcome.TAKEN).exists():
+            return
+        RetrainDecision.objects.create(
+            model=model,
+            trigger=reason.trigger,
+            outcome=outcome,
+            reason=reason.said,
+            detail=detail[:500],
+            alert=alert,
+            decided_by=policy.set_by,
+        )
 
 
 def _check_free(model: RegisteredModel, policy: RetrainPolicy) -> None:

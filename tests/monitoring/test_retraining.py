@@ -346,6 +346,43 @@ def test_of_eight_at_the_same_moment_one_starts_a_run() -> None:
     assert DatasetVersion.objects.filter(version__gt=1).count() == 1
 
 
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_of_four_who_evaluate_one_alert_one_starts_a_run_and_the_others_say_nothing() -> None:
+    site = production()
+    policy(site, cool_down="0m")
+    answered(site, 70)
+    seen = alert(site)
+
+    def look(_: int) -> Run | None:
+        try:
+            return evaluate(Alert.objects.get(pk=seen.pk))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as threads:
+        runs = [run for run in threads.map(look, range(4)) if run]
+    assert len(runs) == 1
+    assert outcomes(site) == [Outcome.TAKEN]
+
+
+def test_what_stands_against_an_alert_is_not_said_once_it_has_led_to_a_run(
+    site: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy(site, cool_down="0m")
+    answered(site, 70)
+    seen = alert(site)
+
+    def another_worker(*args: Any, **kwargs: Any) -> Any:
+        monkeypatch.undo()
+        assert evaluate(seen) is not None
+        raise Conflict("a run of the model is queued", code="already_running")
+
+    monkeypatch.setattr("monitoring.services.retraining.trigger_retraining", another_worker)
+    assert evaluate(seen) is None
+    assert outcomes(site) == [Outcome.TAKEN]
+
+
 def test_the_cap_keeps_the_newest(site: Production, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monitoring.services.labelled.MAX_ROWS", 60)
     policy(site, keeps_training_rows=False)
