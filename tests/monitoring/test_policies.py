@@ -67,6 +67,8 @@ class TestService:
             ({"keep": True}, ["keep"]),
             ({"config_overrides": [1]}, ["config_overrides"]),
             ({"config_overrides": {"dataset": "x"}}, ["config_overrides.dataset"]),
+            ({"config_overrides": {"target": ["high_cost"]}}, ["config_overrides.target"]),
+            ({"config_overrides": {"target": {}}}, ["config_overrides.target"]),
             (
                 {"config_overrides": {"n_trials": 0, "metric": "auc"}},
                 ["config_overrides.n_trials", "config_overrides.metric"],
@@ -140,6 +142,10 @@ class TestTrigger:
         wrong = ask(api, config_overrides={"trials": 3}, dataset="hie@1")
         assert wrong.status_code == 409
         assert ask(api, reason="x").status_code == 422
+
+    def test_a_target_that_is_no_name_is_refused(self, api: Client) -> None:
+        answer = ask(api, config_overrides={"target": ["high_cost"]}, dataset="hie@1")
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "config_overrides.target")
 
 
 class TestPages:
