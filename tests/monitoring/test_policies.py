@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from html import escape
 from typing import Any
 
 import pytest
@@ -166,6 +167,26 @@ class TestPages:
         assert b"cool_down must be like" in answer.content
         answer = browser.post(PAGE, {"cool_down": "1d", "min_labels": "300", "config_overrides": '{"trials": 5}'})
         assert b"config_overrides.trials is no field of a run" in answer.content
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "[" * 5_000 + "]" * 5_000,
+            '{"seed": ' + "9" * 5_000 + "}",
+            '{"n_trials": 1e400}',
+            '{"metric": NaN}',
+            '{"metric": "\\ud800"}',
+            '{"metric": "\\u0000"}',
+            '{"seed": 1, "seed": 2}',
+            "{",
+            "5",
+        ],
+    )
+    def test_json_that_the_api_refuses_is_refused_here_too(self, browser: Client, text: str) -> None:
+        answer = browser.post(PAGE, {"cool_down": "1d", "min_labels": "300", "config_overrides": text})
+        assert answer.status_code == 422
+        assert escape(text) in answer.content.decode()  # to be put right
+        assert not RetrainPolicy.objects.exists()
 
     def test_who_may_not_set_it_reads_it(self, site: Production) -> None:
         client = Client()
