@@ -6,6 +6,8 @@ from typing import Any
 
 from django import forms
 
+from mlops_site.core.forms import StrictJSONField
+
 
 class AlertForm(forms.Form):
     """What is done is the button that was pressed; only a silence needs the hours."""
@@ -50,7 +52,7 @@ class RetrainPolicyForm(forms.Form):
         label="Keep the rows of the last training",
         help_text="Else it is trained on the new ones alone.",
     )
-    config_overrides = forms.JSONField(
+    config_overrides = StrictJSONField(
         required=False,
         label="Unlike the last training",
         widget=forms.Textarea(attrs={"rows": 3}),

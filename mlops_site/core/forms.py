@@ -6,11 +6,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 from django.db.models import Model, QuerySet
+from django.forms.fields import InvalidJSONInput
 from unfold.forms import AuthenticationForm
 
+from mlops_site.core.api.parsers import load_json
 from mlops_site.core.choices import Role
+from mlops_site.core.errors import Malformed
 from mlops_site.core.models import Team, User
 from mlops_site.core.permissions import Action, Actor
 
@@ -29,6 +33,23 @@ def offer_rows(form: forms.Form, name: str, rows: QuerySet[Any]) -> None:
     if not isinstance(field, forms.ModelChoiceField):
         raise TypeError(f"{name} must be a field of rows but is {type(field).__name__}")
     field.queryset = rows
+
+
+class StrictJSONField(forms.JSONField):
+    """What a JSON body of the API may hold and no more. Django's own takes NaN and half a surrogate pair, and depth and
+    long numbers raise what no form expects, once more when the form is shown again."""
+
+    def to_python(self, value: Any) -> Any:
+        if value in self.empty_values:
+            return None
+        try:
+            return load_json(value.encode())
+        except Malformed as error:
+            raise ValidationError(error.detail.removeprefix("the body "), code=error.code) from error
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """As it was typed."""
+        return InvalidJSONInput(data)
 
 
 class LoginForm(AuthenticationForm):

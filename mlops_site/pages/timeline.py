@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -121,9 +121,10 @@ def _start_of(moment: datetime) -> datetime:
 
 
 def _moment(text: str) -> datetime | None:
-    """A time with a zone as the link of the page before wrote it; None for anything else."""
+    """A time with a zone as the link of the page before wrote it, in UTC; None for anything else, and for the ends of
+    the calendar, whose time in UTC no calendar has."""
     try:
         found = parse_datetime(text)
-    except ValueError:
+        return found.astimezone(UTC) if found is not None and found.tzinfo is not None else None
+    except (ValueError, OverflowError):
         return None
-    return found if found is not None and found.tzinfo is not None else None

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from mlops_site.core.api.serializers import StrictSerializer, TextField
+from mlops_site.core.api.serializers import MomentField, StrictSerializer, TextField
 from mlops_site.core.api.views import ApiView
 from mlops_site.core.errors import NotFound
 from monitoring.api.serializers import AlertLine
@@ -26,11 +26,11 @@ class DashboardFilter(StrictSerializer):
     window = TextField(max_length=10, required=False, default="", help_text="24h (the default), 7d or 30d")
     version = TextField(max_length=40, required=False, default="", help_text="left out, the one in production")
     metric = TextField(max_length=40, required=False, default="", help_text="the one of the series")
-    to = serializers.DateTimeField(required=False, default=None)
+    to = MomentField(required=False, default=None)
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """With `from`, which Python does not let a class name."""
-        return {**super().get_fields(), "from": serializers.DateTimeField(required=False, default=None)}
+        return {**super().get_fields(), "from": MomentField(required=False, default=None)}
 
 
 class WindowAnswer(serializers.Serializer[Any]):

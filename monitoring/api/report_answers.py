@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from mlops_site.core.api.serializers import StrictSerializer, TextField
+from mlops_site.core.api.serializers import MomentField, StrictSerializer, TextField
 from monitoring.models import Report
 from monitoring.services.reports import Window, window_of
 from registry.api.serializers import PageFilter
@@ -15,7 +15,7 @@ from registry.api.serializers import PageFilter
 
 class _Between(StrictSerializer):
     def get_fields(self) -> dict[str, Any]:
-        return {"from": serializers.DateTimeField(), "to": serializers.DateTimeField()}  # "from" is no name in Python
+        return {"from": MomentField(), "to": MomentField()}  # "from" is no name in Python
 
 
 @extend_schema_field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from django.utils import timezone
@@ -10,6 +10,7 @@ from django.utils import timezone
 from mlops_site.core.errors import Invalid
 
 LONGEST = timedelta(days=400)
+OLDEST, NEWEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 STEPS = tuple(timedelta(minutes=minutes) for minutes in (5, 60, 360, 1440, 7 * 1440))
 MOST_STEPS = 60
 
@@ -52,7 +53,8 @@ def period(
 ) -> Period:
     """A preset (24h if nothing is said), or from `start` to `end`, which is now if left out.
 
-    Raises Invalid for an unknown preset, for both at once, and for what ends before it starts or is too long.
+    Raises Invalid for an unknown preset, for both at once, and for what ends before it starts, is too long or lies
+    outside 2000 to 2200.
     """
     now = now or timezone.now()
     if start is None and end is None:
@@ -63,7 +65,16 @@ def period(
         )
     if start is None:
         raise Invalid.on("from", "from must be given with to", code="bad_window")
-    return _between(start, end or now)
+    return _between(within("from", start), within("to", end or now))
+
+
+def within(field: str, moment: datetime) -> datetime:
+    """The moment in UTC; Invalid before 2000, when nothing was logged, and from 2200 on. At the ends of the calendar
+    there is no window before, and the moment itself may have no time in UTC."""
+    if OLDEST <= moment < NEWEST:
+        return moment.astimezone(UTC)
+    message = f"{field} must be from {OLDEST:%Y} to {NEWEST:%Y} but got {moment.isoformat()}"
+    raise Invalid.on(field, message, code="out_of_range")
 
 
 def _preset(name: str, now: datetime) -> Period:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from operator import attrgetter
 from typing import NamedTuple
 
 from django.db import IntegrityError, connection, transaction
@@ -25,7 +26,8 @@ class Draft(NamedTuple):
 
 def log_answers(drafts: Sequence[Draft]) -> list[Prediction]:
     """Keep answers of one model, all or none, and return what is kept of each: a request id that somebody else used
-    at the same moment gets the answer that was committed first.
+    at the same moment gets the answer that was committed first. They are written in one order, so that two requests
+    with the same ids do not wait for each other.
 
     Raises Conflict `request_id_conflict` where that answer was to another question.
     """
@@ -36,7 +38,7 @@ def log_answers(drafts: Sequence[Draft]) -> list[Prediction]:
             return [answered[draft.row.request_id] for draft in drafts]
         try:
             with transaction.atomic() if connection.in_atomic_block else nullcontext():
-                insert(fresh)  # one statement: it is its own transaction
+                insert(sorted(fresh, key=attrgetter("request_id")))  # one statement: it is its own transaction
         except IntegrityError:
             answered = answers_kept(drafts)
         else:

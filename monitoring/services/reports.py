@@ -13,6 +13,7 @@ from mlops_site.core.models import User
 from mlops_site.core.permissions import Action, Actor, require
 from monitoring.choices import Span
 from monitoring.models import MonitoringRun, Report
+from monitoring.selectors.periods import within
 from monitoring.services.alerts import raise_alerts
 from monitoring.services.buckets import STEPS, start_of
 from monitoring.services.durations import length_within
@@ -52,8 +53,8 @@ def request_report(
     """A queued job that reports on the answers of one version (the one in production if left out) in a window, which
     is widened to whole buckets; the caller rings the bell. Without an actor it is the schedule's.
 
-    Raises Forbidden, Conflict `no_production_version`, and Invalid for a window that ends before it starts, lies in
-    the future, or is longer than 366 days.
+    Raises Forbidden, Conflict `no_production_version`, and Invalid for a window that ends before it starts, lies
+    before 2000 or in the future, or is longer than 366 days.
     """
     now = timezone.now()
     window = _whole(_checked(window_from, window_to, now=now), now)
@@ -94,6 +95,7 @@ def _checked(start: datetime, end: datetime, *, now: datetime) -> Window:
         if moment > now + CLOCKS_DIFFER:
             message = f"window.{name} must not lie in the future but got {moment.isoformat()}; it is {now.isoformat()}"
             raise Invalid.on(f"window.{name}", message, code="window_in_the_future")
+        within(f"window.{name}", moment)
     if start >= end:
         message = f"window.from must be before window.to but got {start.isoformat()} and {end.isoformat()}"
         raise Invalid.on("window.from", message, code="invalid_window")

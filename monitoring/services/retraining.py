@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from training.selectors import dataset_named
 from training.services import request_run
 from training.services.datasets import Prepared, keep_dataset
 
+log = logging.getLogger(__name__)
 JITTER = timedelta(minutes=5)  # a schedule's tick may come a little before its interval has passed
 
 
@@ -100,11 +102,15 @@ def evaluate_schedule(policy: RetrainPolicy) -> Run | None:
 
 def evaluate_policies() -> list[Run]:
     """Every policy in force: the alerts that still wait, then the interval. What could not be taken an hour ago (too
-    few labels, say) is tried again here. At most one run a model."""
+    few labels, say) is tried again here. At most one run a model, and what goes wrong with one stops no other."""
     found = []
     for policy in RetrainPolicy.objects.filter(enabled=True).select_related("model__team", "set_by"):
-        runs = (run for alert in known.waiting_alerts(policy) if (run := evaluate(alert)))
-        run = next(runs, None) or evaluate_schedule(policy)
+        try:
+            runs = (run for alert in known.waiting_alerts(policy) if (run := evaluate(alert)))
+            run = next(runs, None) or evaluate_schedule(policy)
+        except Exception:
+            log.exception("the retrain policy of %s could not be evaluated", policy.model)
+            continue
         found += [run] if run else []
     return found
 
@@ -148,20 +154,24 @@ def _by_policy(policy: RetrainPolicy, reason: Reason, alert: Alert | None = None
 
 
 def _write_down(policy: RetrainPolicy, reason: Reason, alert: Alert | None, outcome: Outcome, detail: str) -> None:
-    """One row for each alert and outcome, and of a schedule one for each change of outcome: not one every hour."""
-    said = RetrainDecision.objects.filter(model=policy.model, trigger=reason.trigger, alert=alert)
-    repeats = said.filter(outcome=outcome) if alert else said.order_by("-decided_at")[:1]
-    if any(row.outcome == outcome and row.decided_at >= policy.updated_at for row in repeats):
-        return
-    RetrainDecision.objects.create(
-        model=policy.model,
-        trigger=reason.trigger,
-        outcome=outcome,
-        reason=reason.said,
-        detail=detail[:500],
-        alert=alert,
-        decided_by=policy.set_by,
-    )
+    """One row for each alert and outcome, and of a schedule one for each change of outcome: not one every hour. Nothing
+    of an alert that has led to a run: another worker, who looked at the same moment, was first."""
+    with locked(policy.model) as model:
+        said = RetrainDecision.objects.filter(model=model, trigger=reason.trigger, alert=alert)
+        repeats = said.filter(outcome=outcome) if alert else said.order_by("-decided_at")[:1]
+        if any(row.outcome == outcome and row.decided_at >= policy.updated_at for row in repeats):
+            return
+        if alert and alert.decisions.filter(outcome=Outcome.TAKEN).exists():
+            return
+        RetrainDecision.objects.create(
+            model=model,
+            trigger=reason.trigger,
+            outcome=outcome,
+            reason=reason.said,
+            detail=detail[:500],
+            alert=alert,
+            decided_by=policy.set_by,
+        )
 
 
 def _check_free(model: RegisteredModel, policy: RetrainPolicy) -> None:

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple, TypeVar
 from mlops_site.core import events
 from mlops_site.core.errors import Conflict, FieldError, Invalid, NotFound, StewardError, TooLarge
 from mlops_site.core.permissions import Action, Actor, require
+from monitoring.selectors.periods import OLDEST
 from registry.models import RegisteredModel
 
 MAX_ROWS = 10_000
 MAX_ID = 128
 MAX_TEXT = 1_000
-OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(minutes=5)  # so far may the caller's clock be before ours
 
 _ERRORS: dict[str, type[StewardError]] = {

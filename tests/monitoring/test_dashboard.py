@@ -189,6 +189,10 @@ def test_presets_begin_at_whole_spans() -> None:
         ({"start": NOW, "end": NOW}, "to"),
         ({"start": NOW + timedelta(days=1)}, "to"),
         ({"start": NOW - timedelta(days=401)}, "from"),
+        ({"start": datetime(1, 1, 1, tzinfo=UTC), "end": datetime(1, 2, 1, tzinfo=UTC)}, "from"),
+        ({"start": datetime(9999, 12, 1, tzinfo=UTC), "end": datetime(9999, 12, 31, tzinfo=UTC)}, "from"),
+        ({"start": datetime.fromisoformat("0001-01-01T00:00:00+14:00"), "end": NOW}, "from"),
+        ({"start": NOW, "end": datetime.fromisoformat("9999-12-31T23:59:59-14:00")}, "to"),
     ],
 )
 def test_a_window_that_makes_no_sense_is_refused(asked: dict[str, Any], field: str) -> None:
@@ -232,7 +236,18 @@ class TestEndpoint:
         status, said = ask(**{"from": start, "to": timezone.now().isoformat()})
         assert (status, said["operations"]["predictions"], said["window"]["name"]) == (200, 100, "")
 
-    @pytest.mark.parametrize("query", [{"window": "1y"}, {"from": "yesterday"}, {"to": "2026-01-01T00:00:00Z"}])
+    @pytest.mark.parametrize(
+        "query",
+        [
+            {"window": "1y"},
+            {"from": "yesterday"},
+            {"to": "2026-01-01T00:00:00Z"},
+            {"from": "0001-01-01T00:00:00Z", "to": "0001-02-01T00:00:00Z"},
+            {"from": "0001-01-01T00:00:00+14:00", "to": "0001-02-01T00:00:00Z"},
+            {"from": "9999-12-01T00:00:00Z", "to": "9999-12-31T23:59:59-14:00"},
+            {"from": "2026-01-01T00:00:00", "to": "2026-01-02T00:00:00Z"},
+        ],
+    )
     def test_a_bad_window_is_one_clear_problem(
         self, ask: Callable[..., tuple[int, Any]], query: dict[str, str]
     ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from html import escape
 from typing import Any
 
 import pytest
@@ -67,6 +68,8 @@ class TestService:
             ({"keep": True}, ["keep"]),
             ({"config_overrides": [1]}, ["config_overrides"]),
             ({"config_overrides": {"dataset": "x"}}, ["config_overrides.dataset"]),
+            ({"config_overrides": {"target": ["high_cost"]}}, ["config_overrides.target"]),
+            ({"config_overrides": {"target": {}}}, ["config_overrides.target"]),
             (
                 {"config_overrides": {"n_trials": 0, "metric": "auc"}},
                 ["config_overrides.n_trials", "config_overrides.metric"],
@@ -141,6 +144,10 @@ class TestTrigger:
         assert wrong.status_code == 409
         assert ask(api, reason="x").status_code == 422
 
+    def test_a_target_that_is_no_name_is_refused(self, api: Client) -> None:
+        answer = ask(api, config_overrides={"target": ["high_cost"]}, dataset="hie@1")
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "config_overrides.target")
+
 
 class TestPages:
     def test_the_form_sets_it(self, browser: Client) -> None:
@@ -160,6 +167,26 @@ class TestPages:
         assert b"cool_down must be like" in answer.content
         answer = browser.post(PAGE, {"cool_down": "1d", "min_labels": "300", "config_overrides": '{"trials": 5}'})
         assert b"config_overrides.trials is no field of a run" in answer.content
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "[" * 5_000 + "]" * 5_000,
+            '{"seed": ' + "9" * 5_000 + "}",
+            '{"n_trials": 1e400}',
+            '{"metric": NaN}',
+            '{"metric": "\\ud800"}',
+            '{"metric": "\\u0000"}',
+            '{"seed": 1, "seed": 2}',
+            "{",
+            "5",
+        ],
+    )
+    def test_json_that_the_api_refuses_is_refused_here_too(self, browser: Client, text: str) -> None:
+        answer = browser.post(PAGE, {"cool_down": "1d", "min_labels": "300", "config_overrides": text})
+        assert answer.status_code == 422
+        assert escape(text) in answer.content.decode()  # to be put right
+        assert not RetrainPolicy.objects.exists()
 
     def test_who_may_not_set_it_reads_it(self, site: Production) -> None:
         client = Client()

@@ -18,8 +18,10 @@ from mlops_site.core.errors import Conflict, Forbidden, Invalid
 from mlops_site.core.models import AuditRecord, Membership
 from monitoring.choices import Outcome, Rule, Trigger
 from monitoring.models import Alert, Prediction, RetrainDecision, RetrainPolicy
+from monitoring.selectors import policies as selectors
 from monitoring.services import set_retrain_policy, trigger_retraining
 from monitoring.services.retraining import evaluate, evaluate_policies
+from registry import services as registry
 from tests.monitoring.trained import Production, alert, answered, labelled, production
 from tests.people import actor
 from training.models import DatasetVersion, Run
@@ -264,6 +266,26 @@ class TestAlerts:
         assert run.trigger["alert"] == str(seen.pk)
         assert outcomes(site) == [Outcome.NOT_ENOUGH_LABELS, Outcome.TAKEN]
 
+    def test_a_model_that_fails_keeps_no_other_from_its_training(
+        self, site: Production, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        broken = registry.create_model(actor=site.engineer, name="broken", task_type="classification")
+        set_retrain_policy(broken, actor=site.engineer, fields={})
+        policy(site)
+        answered(site, 70)
+        alert(site)
+        real = selectors.waiting_alerts
+
+        def fail(policy: RetrainPolicy) -> Any:
+            if policy.model_id == broken.pk:
+                raise MemoryError("too large")
+            return real(policy)
+
+        monkeypatch.setattr(selectors, "waiting_alerts", fail)
+        (run,) = evaluate_policies()
+        assert run.model == site.model
+        assert "broken" in caplog.text
+
     def test_one_alert_leads_to_one_run(self, site: Production) -> None:
         policy(site, cool_down="0m")
         answered(site, 70)
@@ -337,6 +359,43 @@ def test_of_eight_at_the_same_moment_one_starts_a_run() -> None:
     assert sorted(came) == ["already_running"] * 7 + ["taken"]
     assert Run.objects.filter(model=site.model, state=JobState.QUEUED).count() == 1
     assert DatasetVersion.objects.filter(version__gt=1).count() == 1
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_of_four_who_evaluate_one_alert_one_starts_a_run_and_the_others_say_nothing() -> None:
+    site = production()
+    policy(site, cool_down="0m")
+    answered(site, 70)
+    seen = alert(site)
+
+    def look(_: int) -> Run | None:
+        try:
+            return evaluate(Alert.objects.get(pk=seen.pk))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as threads:
+        runs = [run for run in threads.map(look, range(4)) if run]
+    assert len(runs) == 1
+    assert outcomes(site) == [Outcome.TAKEN]
+
+
+def test_what_stands_against_an_alert_is_not_said_once_it_has_led_to_a_run(
+    site: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy(site, cool_down="0m")
+    answered(site, 70)
+    seen = alert(site)
+
+    def another_worker(*args: Any, **kwargs: Any) -> Any:
+        monkeypatch.undo()
+        assert evaluate(seen) is not None
+        raise Conflict("a run of the model is queued", code="already_running")
+
+    monkeypatch.setattr("monitoring.services.retraining.trigger_retraining", another_worker)
+    assert evaluate(seen) is None
+    assert outcomes(site) == [Outcome.TAKEN]
 
 
 def test_the_cap_keeps_the_newest(site: Production, monkeypatch: pytest.MonkeyPatch) -> None:

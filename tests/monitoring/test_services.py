@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from mlops_site.core.errors import Conflict
 from mlops_site.core.permissions import Actor
@@ -97,6 +99,40 @@ def test_eight_with_one_request_id_at_the_same_moment_get_one_answer(model: Regi
         assert len({a.predictions[0]._replace(duplicate=False) for a in answers}) == 1
         assert sum(not a.predictions[0].duplicate for a in answers) == 1
     assert Prediction.objects.count() == 11
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_batches_with_the_same_ids_in_another_order_do_not_wait_in_a_circle(version: Version) -> None:
+    """Written as they come, the database ends one of them as a deadlock (tried)."""
+
+    def log(*ids: str) -> list[str]:
+        try:
+            return [row.request_id for row in log_answers([draft(version, request_id) for request_id in ids])]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        with transaction.atomic():
+            log_answers([draft(version, "a")])
+            other = threads.submit(log, "b", "a")
+            _until_somebody_waits()
+            log_answers([draft(version, "b")])
+        assert other.result() == ["b", "a"]
+    assert Prediction.objects.count() == 2
+
+
+def _until_somebody_waits() -> None:
+    """For a lock of this database, five seconds at most."""
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    for _ in range(500):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_stat_clear_snapshot()")  # or a transaction sees what it saw before
+            cursor.execute(waiting)
+            if cursor.fetchone():
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waits")
 
 
 def _at_once(machine: Actor, request_id: str) -> list[Answers]:

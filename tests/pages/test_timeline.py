@@ -125,7 +125,10 @@ def test_the_older_link_shows_what_came_before(site: Scene, as_: LogIn) -> None:
     assert second.context["older"] == ""
 
 
-@pytest.mark.parametrize("before", ["yesterday", "2026-01-01", "9" * 400, "2026-13-01T00:00:00Z"])
+@pytest.mark.parametrize(
+    "before",
+    ["yesterday", "2026-01-01", "9" * 400, "2026-13-01T00:00:00Z", "0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00"],
+)
 def test_a_moment_that_is_none_shows_the_newest(site: Scene, as_: LogIn, before: str) -> None:
     answer = as_(site.author).get(reverse("timeline", args=[site.model.name]), {"before": before})
     assert answer.status_code == 200

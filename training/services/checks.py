@@ -30,8 +30,11 @@ def known_types(task_type: str) -> list[str]:
 def problems(config: RunConfig, model: RegisteredModel, version: DatasetVersion) -> Iterator[FieldError]:
     yield from _numbers(config)
     yield from _choices(config, str(model.task_type), version)
-    yield from _target(config, model, version)
-    yield from _features(config, version)
+    if isinstance(config.target, str | None):
+        yield from _target(config, model, version)
+        yield from _features(config, version)
+    else:
+        yield _wrong("target", f"must be the name of a column but got {config.target!r:.80}")
     yield from _search(config, str(model.task_type))
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
 from rest_framework import serializers
 
 MAX_TEXT = 2000
@@ -51,6 +53,16 @@ class FiniteField(serializers.FloatField):
         if isinstance(data, bool) or not math.isfinite(value):
             raise serializers.ValidationError(f"must be a finite number but got {data!r}"[:200], code="not_finite")
         return value
+
+
+class MomentField(serializers.DateTimeField):
+    """A time with its zone: one without would be taken for UTC, whatever the caller meant."""
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        if timezone.is_naive(value):
+            message = "must be a time with its zone, such as 2026-11-24T09:30:00Z"
+            raise serializers.ValidationError(message, code="bad_time")
+        return super().enforce_timezone(value)
 
 
 class Comment(StrictSerializer):
