@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -84,6 +85,17 @@ def interval(pair: Any, digits: int = 3) -> str:
     if max(map(abs, pair)) < 10.0**-digits:
         return f"{figure(float(pair[0]), digits)} to {figure(float(pair[1]), digits)}"
     return f"{pair[0]:,.{digits}f} to {pair[1]:,.{digits}f}".replace("-", "−")
+
+
+@register.filter
+def difference(row: Mapping[str, Any]) -> float | None:
+    """What the interval of a compared metric is about: the change on the shared rows, else that of the values.
+
+    >>> difference({"delta": 0.05, "shared_delta": -0.01}), difference({"delta": 0.05})
+    (-0.01, 0.05)
+    """
+    shared: float | None = row.get("shared_delta")
+    return row["delta"] if shared is None else shared
 
 
 @register.filter
