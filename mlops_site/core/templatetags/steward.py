@@ -12,6 +12,7 @@ from django import template
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from mlops_site.core.choices import Role
 
@@ -54,9 +55,11 @@ def figure(value: Any, digits: int = 3) -> str:
 def setting(value: Any) -> str:
     """A parameter as somebody would type it.
 
-    >>> setting(0.5), setting(1e-5), setting(None), setting([1, 2])
-    ('0.5', '1e-05', 'none', '[1, 2]')
+    >>> setting(0.5), setting(1e-5), setting(None), setting([1, 2]), setting(True)
+    ('0.5', '1e-05', 'none', '[1, 2]', 'yes')
     """
+    if isinstance(value, bool):
+        return figure(value)
     if isinstance(value, float):
         return f"{value:.6g}"
     return "none" if value is None else value if isinstance(value, str) else json.dumps(value)
@@ -131,6 +134,19 @@ def words(text: Any) -> str:
     return str(text).replace("_", " ")
 
 
+HEADINGS = {"memberships": "People", "audit records": "Audit", "periodic tasks": "Schedules"}
+
+
+@register.filter
+def heading(title: Any) -> str:
+    """Of a list of rows, as the navigation calls it. Marked text, such as the crumbs of a page, stays as it is.
+
+    >>> heading("periodic tasks"), heading("approvals")
+    ('Schedules', 'Approvals')
+    """
+    return title if isinstance(title, SafeString) else capfirst(HEADINGS.get(str(title), title))
+
+
 METRICS = {
     "roc_auc": "ROC AUC",
     "f1_score": "F1 score",
@@ -199,6 +215,19 @@ CHECKS = {
 def check_name(name: str) -> str:
     """What a check of the gate asks, in words."""
     return CHECKS.get(name, words(name).capitalize())
+
+
+QUALITY = {"range": "out of range", "type": "unreadable", "unseen": "unseen category"}
+
+
+@register.filter
+def quality_check(name: str) -> str:
+    """What the values that a check of data quality counts are.
+
+    >>> quality_check("range"), quality_check("missing")
+    ('out of range', 'missing')
+    """
+    return QUALITY.get(name, name)
 
 
 @register.simple_tag
