@@ -9,6 +9,7 @@ from django.urls import reverse
 from mlops_site.core.models import AuditRecord, Team
 from mlops_site.core.permissions import Actor
 from registry import selectors, services
+from registry.admin.approval import steps
 from registry.models import PromotionRequest, RegisteredModel, Version
 from tests.registry.parts import candidate, holdout, into_production, user
 
@@ -77,6 +78,15 @@ def test_the_other_decisions_close_the_request(
     assert said in answer.content.decode()
     request_.refresh_from_db()
     assert request_.status == status
+
+
+def test_a_second_request_begins_before_production(model: RegisteredModel, author: Actor, approver: Actor) -> None:
+    first = into_production(model, author=author, approver=approver, seed=1)
+    into_production(model, author=author, approver=approver, seed=2)
+    services.rollback(model, actor=approver, reason="Back to the first.")
+    again = selectors.versions(model).exclude(pk=first.pk).get()
+    asked = services.request_promotion(again, actor=author, reason="Forward.")
+    assert steps(asked)[-1] == ("Production", "not yet", False)
 
 
 def test_a_decision_that_does_not_exist_is_refused(request_: PromotionRequest, approver: Actor) -> None:
