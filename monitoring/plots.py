@@ -77,7 +77,10 @@ def performance_figure(info: Trend, events: Sequence[Event] = ()) -> go.Figure:
         name=f"{name}, 95 % interval",
         line={"color": BLUE, "width": 2},
         marker={"color": BLUE, "size": 6},
+        error_y=_whisker(info, sure),
     )
+    if info.times:  # the whole window, however few of its steps are known
+        figure.update_xaxes(range=[info.times[0], info.times[-1] + (info.times[-1] - info.times[0]) / 40])
     if info.baseline is not None and info.times:
         _level(figure, info.times, info.baseline, "at registration")
     return _marked(figure, info.times, events)
@@ -133,7 +136,10 @@ def distribution_figure(info: Distribution, *, window: str) -> go.Figure:
         )
     figure.update_layout(barmode="overlay" if info.kind == "number" else "group", bargap=0.06)
     texts = [_short(text) for _, text in info.ticks]
-    figure.update_xaxes(tickvals=[place for place, _ in info.ticks], ticktext=texts, showgrid=False)
+    places_of = [place for place, _ in info.ticks]
+    figure.update_xaxes(tickvals=places_of, ticktext=texts, showgrid=False, zeroline=False)
+    if info.kind != "number":
+        figure.update_xaxes(tickangle=-35)  # words end below their bar: else the last is hidden at the edge
     figure.update_yaxes(tickformat=".0%")
     return figure
 
@@ -167,6 +173,14 @@ def _figure(*, y: str, height: int = 280) -> go.Figure:
 def _level(figure: go.Figure, times: Sequence[datetime], level: float, name: str) -> None:
     line = {"color": GREY, "width": 1.5, "dash": "dash" if name != "medium from here" else "dot"}
     figure.add_scatter(x=[times[0], times[-1]], y=[level, level], mode="lines", name=name, line=line)
+
+
+def _whisker(info: Trend, sure: Sequence[int]) -> dict[str, object] | None:
+    """The interval of a single step, which has no band."""
+    if len(sure) != 1:
+        return None
+    value, low, high = (side[sure[0]] or 0.0 for side in (info.values, info.lower, info.upper))
+    return {"type": "data", "symmetric": False, "array": [high - value], "arrayminus": [value - low], "width": 4}
 
 
 def _marked(figure: go.Figure, times: Sequence[datetime], events: Sequence[Event]) -> go.Figure:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 BLUE, ORANGE, GREY = "#0072b2", "#e69f00", "#8794a5"
+FEW = 12  # trials that each get a number on the axis
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star")
 
 
@@ -66,6 +67,8 @@ def history_figure(info: History) -> go.Figure:
             name=model_type.replace("_", " "),
             marker=marker,
         )
+    if len(info.points) <= FEW:
+        figure.update_xaxes(dtick=1)  # there is no trial 1.5
     best = [p for p in info.points if p.best is not None]
     line = {"color": ORANGE, "width": 2, "shape": "hv"}
     figure.add_scatter(x=[p.order for p in best], y=[p.best for p in best], mode="lines", name="best so far", line=line)

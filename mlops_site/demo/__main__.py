@@ -59,7 +59,7 @@ def _prepare(report: Report) -> dict[str, people.Person]:
                 "or `make up` to see what is there"
             )
         made = people.make()
-        outcome.append(f"{len(made)} logins, one a role, in team {people.TEAM}; home {settings.STEWARD_HOME}")
+        outcome.append(f"{len(made)} accounts, one a role, in team {people.TEAM}; home {settings.STEWARD_HOME}")
     return made
 
 

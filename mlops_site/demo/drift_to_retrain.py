@@ -69,7 +69,7 @@ def _set_policy(report: Report, who: dict[str, Client]) -> None:
         policy = who["engineer"].call("PUT", f"/models/{MODEL}/retrain-policy", expect=200, json=POLICY)
         outcome.append(
             f"from a drift score of {policy['data_drift_score']} and {policy['min_labels']:,} new outcomes on, "
-            f"at most every {policy['cool_down']}"
+            f"at most once in {policy['cool_down']}"
         )
 
 

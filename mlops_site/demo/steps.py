@@ -19,7 +19,11 @@ def gate_words(status: dict[str, Any]) -> str:
     if not gate["passed"]:
         failed = "; ".join(check["message"] for check in gate["checks"] if check["level"] == "fail")
         raise StepFailed(f"the gate did not pass version {status['version']}: {failed}")
-    return f"gate: {levels.count('pass')} checks passed, {levels.count('remark')} remarks"
+    return f"gate: {_counted(levels.count('pass'), 'check')} passed, {_counted(levels.count('remark'), 'remark')}"
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def approve(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 
-from mlops_site.pages.traffic import NOTHING, Traffic
+from mlops_site.pages.traffic import NOTHING, Part, Traffic
 from monitoring.models import Report
 from monitoring.selectors.fleet import Open, latest_reports, open_alerts
 from monitoring.stats.health import Health, Signs, health
@@ -19,7 +19,8 @@ from registry.models import RegisteredModel, StageInterval
 
 class FleetLine(NamedTuple):
     """A model of the fleet; without a production version only `line` says something. `value` is the headline metric
-    as the latest report found it, else None; `change` is against the registered one."""
+    as the latest report found it, else None; `change` is against the registered one. `traffic` is the model's, `health`
+    that of the version in production."""
 
     line: ModelLine
     health: Health | None
@@ -37,18 +38,20 @@ def fleet(models: Iterable[RegisteredModel], traffic: Mapping[int, Traffic]) -> 
     serving = dict(rows.values_list("model", "version"))
     reports, alerts = latest_reports(serving.values()), open_alerts([line.model for line in lines])
     found = [
-        _line(line, traffic.get(line.model.pk, NOTHING), reports.get(serving.get(line.model.pk, 0)), alerts)
+        _line(line, serving.get(line.model.pk, 0), traffic.get(line.model.pk, NOTHING), reports, alerts)
         for line in lines
     ]
     return sorted(found, key=lambda each: (each.line.production is None, each.line.model.name))
 
 
-def _line(line: ModelLine, traffic: Traffic, report: Report | None, alerts: Mapping[int, Open]) -> FleetLine:
-    opened = alerts.get(line.model.pk)
+def _line(
+    line: ModelLine, version: int, traffic: Traffic, reports: Mapping[int, Report], alerts: Mapping[int, Open]
+) -> FleetLine:
+    opened, report = alerts.get(line.model.pk), reports.get(version)
     value, promised = _realised(line, report), line.headline.value if line.headline else None
     return FleetLine(
         line,
-        health(_signs(traffic, report, opened)) if line.production else None,
+        health(_signs(traffic.of(version), report, opened)) if line.production else None,
         traffic,
         report,
         value,
@@ -65,13 +68,13 @@ def _realised(line: ModelLine, report: Report | None) -> float | None:
     return next((row["value"] for row in rows if row["name"] == line.headline.name), None)
 
 
-def _signs(traffic: Traffic, report: Report | None, opened: Open | None) -> Signs:
+def _signs(part: Part, report: Report | None, opened: Open | None) -> Signs:
     drift = (report.body.get("drift") if report else None) or {}
     computed = drift.get("overall_score") is not None
     return Signs(
-        rows=traffic.predictions,
+        rows=part.predictions,
         min_rows=settings.MIN_SAMPLES_FOR_MONITORING,
-        labelled=traffic.labelled,
+        labelled=part.labelled,
         open_alerts=opened.number if opened else 0,
         worst=opened.worst if opened else "",
         drifted=drift["drifted"] if computed else None,

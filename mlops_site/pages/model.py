@@ -6,6 +6,7 @@ from typing import Any
 
 from mlops_site.core.dashboards import Page
 from mlops_site.core.permissions import Action
+from mlops_site.core.templatetags.steward import metric
 from mlops_site.pages.traffic import NOTHING, last_day
 from monitoring.selectors.fleet import open_alerts
 from registry import plots, selectors
@@ -26,6 +27,7 @@ class ModelPage(Page):
         versions = list(selectors.versions(found))
         now = next((version for version in versions if version.stage == Stage.PRODUCTION), None)
         history = reads.metric_history(versions)
+        history = history._replace(metric=metric(history.metric))
         return {
             "title": found.name,
             "model": found,

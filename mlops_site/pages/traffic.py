@@ -21,9 +21,18 @@ HOUR = timedelta(hours=1)
 HOURS = 24
 
 
+class Part(NamedTuple):
+    """What one version answered of a model's traffic."""
+
+    version: int
+    predictions: int
+    labelled: int
+
+
 class Traffic(NamedTuple):
     """Folded predictions of the last 24 hours: how many, how many of them failed or are labelled, mean and median of
-    the response times (None where none was measured), and the predictions of each hour, oldest first."""
+    the response times (None where none was measured), the predictions of each hour, oldest first, and each version's
+    part of one model's traffic."""
 
     predictions: int
     errors: int
@@ -31,6 +40,7 @@ class Traffic(NamedTuple):
     mean_ms: float | None
     median_ms: float | None
     by_hour: list[int]
+    parts: tuple[Part, ...] = ()
 
     @property
     def per_hour(self) -> float:
@@ -40,6 +50,10 @@ class Traffic(NamedTuple):
     def line(self) -> str:
         """Points of a small line; empty where nothing was asked."""
         return spark(self.by_hour) if self.predictions else ""
+
+    def of(self, version: int) -> Part:
+        """Nothing where it was not asked."""
+        return next((part for part in self.parts if part.version == version), Part(version, 0, 0))
 
 
 def last_day(models: Iterable[RegisteredModel]) -> dict[int, Traffic]:
@@ -74,8 +88,10 @@ NOTHING = Traffic(0, 0, 0, None, None, [])
 
 def _traffic(points: list[Point], hours: list[object]) -> Traffic:
     rows: dict[object, int] = defaultdict(int)
+    by_version: dict[int, list[Point]] = defaultdict(list)
     for point in points:
         rows[point.at] += point.rows
+        by_version[point.version_id].append(point)
     latency = np.sum([point.tally.latency for point in points], axis=0)
     timed, total_us = int(latency.sum()), float(sum(point.tally.sums["latency_us"] for point in points))
     return Traffic(
@@ -85,4 +101,8 @@ def _traffic(points: list[Point], hours: list[object]) -> Traffic:
         total_us / timed / 1000 if timed else None,
         quantile_ms(latency, 0.5),
         [rows[hour] for hour in hours],
+        tuple(
+            Part(version, sum(point.rows for point in mine), sum(point.tally.labelled for point in mine))
+            for version, mine in by_version.items()
+        ),
     )

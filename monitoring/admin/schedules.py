@@ -17,7 +17,7 @@ from mlops_site.core.api.auth import actor_of
 from mlops_site.core.dashboards import FormPage
 from mlops_site.core.errors import NotFound, StewardError
 from mlops_site.core.permissions import Action
-from mlops_site.core.templatetags.steward import moment, tag
+from mlops_site.core.templatetags.steward import moment, span, tag
 from monitoring.forms import ScheduleForm
 from monitoring.selectors.policies import RETRAINING, schedules
 from monitoring.services import set_schedule
@@ -50,7 +50,9 @@ class SchedulePage(FormPage):
             "crumbs": [("Schedules", reverse(LIST))],
             "back": reverse(LIST),
             "question": row.name,
-            "answer": row.description or f"It fires {row.schedule}.",
+            "answer": row.description or f"It fires every {span(row.schedule.run_every)}."
+            if row.interval
+            else f"It fires {row.crontab.human_readable if row.crontab else row.schedule}.",
             "notes": [] if mine else ["A job of the system: how often it runs is part of the code."],
             "impossible": not mine or not self.actor.teams(Action.RETRAIN_SET),
         }
@@ -86,7 +88,9 @@ class ScheduleAdmin(TeamAdmin):
 
     @admin.display(description="every")
     def every(self, row: PeriodicTask) -> str:
-        return str(row.schedule) if row.interval is None else str(row.interval).removeprefix("every ")
+        if row.crontab is not None:
+            return str(row.crontab.human_readable)
+        return span(row.schedule.run_every) if row.interval else str(row.schedule)
 
     @admin.display(description="in force", ordering="enabled")
     def state(self, row: PeriodicTask) -> SafeString:

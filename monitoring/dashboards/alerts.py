@@ -152,4 +152,4 @@ def policy_sentence(policy: RetrainPolicy, rule: Rule) -> str:
         return f"The retrain policy does not react to {rule.label}."
     when = words.format(limit)
     rest = f"at most once in {span(policy.cool_down)}" if policy.cool_down else "as often as it happens"
-    return f"The model is trained again when {when}, {rest}, with at least {policy.min_labels} new labels."
+    return f"The model is trained again when {when}, {rest}, with at least {policy.min_labels:,} new labels."

@@ -7,8 +7,26 @@ from typing import Any, NamedTuple
 from mlops_site.core.templatetags.steward import figure, interval, words
 
 MAX_ROWS = 50
-_FIRST = ("name", "feature", "check", "effect", "q", "q_value", "p_value")  # a narrow window shows the beginning
+_FIRST = (
+    "name",
+    "feature",
+    "check",
+    "effect",
+    "q",
+    "q_value",
+    "test",
+    "statistic",
+    "psi",
+    "kind",
+    "p_value",
+)  # a narrow window shows the beginning
 _LAST = ("note", "message")  # sentences stand at the end of a row
+_FACTS = {
+    "overall_score": "Overall drift",
+    "severity": "Band of it",
+    "drifted": "Drifted features",
+    "total": "Features",
+}
 _NAMES = {
     "q": "q value",
     "q_value": "q value",
@@ -69,7 +87,7 @@ def _place(column: str) -> int:
 def _flat(said: dict[str, Any], before: str = "") -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for key, value in said.items():
-        name = f"{before}: {_name(key).lower()}" if before else _name(key)
+        name = f"{before}: {_name(key).lower()}" if before else _FACTS.get(key) or _name(key)
         found += _flat(value, name) if isinstance(value, dict) else [(name, value)]
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -16,9 +17,11 @@ from mlops_site.core.templatetags.steward import metric
 from mlops_site.stats.judge import Q_LIMIT
 from monitoring import plots
 from monitoring.selectors.dashboard import SHOWN, Dashboard, MetricNow, dashboard, version_shown
+from monitoring.selectors.fleet import volume_by_day
 from monitoring.selectors.periods import PRESETS, Period, period
 from monitoring.stats.distributions import Distribution, distribution
 from registry import selectors as registry
+from registry.models import RegisteredModel
 
 PICTURES = 3
 
@@ -51,6 +54,7 @@ class MonitoringPage(Page):
             "presets": [(name, preset.words.removeprefix("last ")) for name, preset in PRESETS.items()],
             "may_handle": self.actor.may(Action.ALERT_HANDLE, model.team_id),
             "figures": True,
+            "asked": asked_of(model, chosen) if found and not found.now.rows else [],
             **(shown(found) if found else {}),
         }
 
@@ -72,6 +76,14 @@ def _moment(field: str, text: str) -> datetime | None:
     if text and found is None:
         raise Invalid.on(field, f"{field} must be a date and time but got {text[:40]!r}", code="bad_window")
     return make_aware(found) if found is not None and is_naive(found) else found
+
+
+def asked_of(model: RegisteredModel, chosen: Period) -> list[tuple[str, int]]:
+    """(version, predictions) of the window, the newest version first."""
+    found: dict[str, int] = defaultdict(int)
+    for _, number, rows in volume_by_day(model, chosen.start, chosen.end):
+        found[number] += rows
+    return sorted(found.items(), key=lambda each: [int(part) for part in each[0].split(".")], reverse=True)
 
 
 def shown(found: Dashboard) -> dict[str, Any]:
@@ -103,7 +115,7 @@ def _performance(found: Dashboard) -> str:
         plots.performance_figure(
             charts.performance._replace(name=metric(charts.performance.name)), charts.events
         ).to_json()
-        if len(known) > 1
+        if known
         else ""
     )
 

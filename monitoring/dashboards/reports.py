@@ -9,6 +9,7 @@ from django.core.paginator import Paginator
 
 from mlops_site.core.dashboards import Page
 from mlops_site.stats.judge import Q_LIMIT
+from monitoring.choices import Rule
 from monitoring.selectors.reports import report_of, reports
 
 PAGE_SIZE = 50
@@ -34,6 +35,7 @@ class ReportPage(Page):
         return {
             "title": f"Report on {found.version}",
             "report": found,
+            "findings": [(finding, Rule(finding["rule"]).label) for finding in found.findings],
             "drift": drift,
             "drift_note": "; ".join(found.body.get("notes", [])),
             "samples": found.samples,

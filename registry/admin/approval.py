@@ -88,6 +88,8 @@ def steps(request: PromotionRequest) -> list[Step]:
     given = len(needed) - len(selectors.missing_roles(request.model.risk_tier, request.reviews.all()))
     stages = {interval.stage: interval for interval in selectors.intervals(request.version)}
     staged, served = stages.get(Stage.STAGING), stages.get(Stage.PRODUCTION)
+    if served is not None and served.started_at < request.created_at:
+        served = None  # it came there by another request, and left again
     is_open = request.status == RequestStatus.PENDING
     approval = (
         f"{given} of {len(needed)} given" if is_open else f"{request.get_status_display()} {_day(request.closed_at)}"

@@ -129,12 +129,14 @@ class RollbackAnswer(serializers.Serializer[Any]):
 
 
 class MetricRow(serializers.Serializer[Any]):
-    """`delta` is v2 minus v1; `ci95` its paired bootstrap interval on the shared holdout rows, or null with a note."""
+    """`delta` is v2 minus v1 as registered; `shared_delta` is that on the shared holdout rows and `ci95` its paired
+    bootstrap interval, or null with a note."""
 
     name = serializers.CharField()
     v1 = serializers.FloatField(allow_null=True)
     v2 = serializers.FloatField(allow_null=True)
     delta = serializers.FloatField(allow_null=True)
+    shared_delta = serializers.FloatField(allow_null=True)
     ci95 = serializers.ListField(child=serializers.FloatField(), allow_null=True)
     better = serializers.ChoiceField(choices=["v1", "v2", "equal"], allow_null=True)
     certain = serializers.BooleanField(allow_null=True, help_text="whether the interval leaves out zero")

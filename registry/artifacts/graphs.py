@@ -43,10 +43,16 @@ def to_onnx(pipeline: Any, kinds: Mapping[str, Kind]) -> Conversion:
             warnings.simplefilter("ignore")  # skl2onnx warns of NumPy's and of its own deprecations
             model = convert(pipeline, initial_types=inputs, options=options, target_opset=OPSET)
     except Exception as error:  # skl2onnx raises whatever its converters stumble over
-        return Conversion(None, f"skl2onnx cannot convert it: {type(error).__name__}: {error!s:.200}")
+        return Conversion(None, f"skl2onnx cannot convert it: {type(error).__name__}: {_line(error)}")
     if [column.name for column in model.graph.input] != list(kinds):
         return Conversion(None, "skl2onnx renamed the inputs; use column names of letters, digits and _")
     return Conversion(model.SerializeToString())
+
+
+def _line(error: Exception) -> str:
+    """What skl2onnx says, which may be pages of a graph, in a line."""
+    said = " ".join(str(error).split())
+    return said if len(said) <= 120 else f"{said[:119]}…"
 
 
 def exact(graph: bytes, pipeline: Any, frame: pd.DataFrame, *, tolerance: float = 1e-6) -> bool:

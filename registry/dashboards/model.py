@@ -100,7 +100,9 @@ class PolicyPage(_ModelForm):
 
     def form_options(self) -> dict[str, Any]:
         team = selectors.model_named(self.actor, self.kwargs["model"]).team_id
-        return {"to_production": self.actor.may(Action.POLICY_SET, team)}
+        now = selectors.policy(selectors.model_named(self.actor, self.kwargs["model"]))
+        initial = {"reach": now.reach} if now else {}
+        return {"to_production": self.actor.may(Action.POLICY_SET, team), "initial": initial}
 
     def words(self, model: RegisteredModel) -> dict[str, Any]:
         now = selectors.policy(model)

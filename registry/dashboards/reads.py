@@ -85,11 +85,13 @@ class Origin(NamedTuple):
 
 def origins(version: Version) -> list[Origin]:
     """The lineage of a version in the order in which it is stored, what is empty left out."""
-    return [
-        Origin(LINEAGE.get(name, name), _said(value), _page(name, str(value)))
-        for name, value in version.lineage.items()
-        if value not in ("", None)
-    ]
+    return [_origin(name, value) for name, value in version.lineage.items() if value not in ("", None)]
+
+
+def _origin(name: str, value: Any) -> Origin:
+    if name == "trigger" and isinstance(value, dict) and isinstance(alert := value.get("alert"), str):
+        return Origin("because of", f"alert {alert[:8]}", _page("alert", alert))
+    return Origin(LINEAGE.get(name, name), _said(value), _page(name, str(value)))
 
 
 def _said(value: Any) -> str:
@@ -98,7 +100,7 @@ def _said(value: Any) -> str:
 
 def _page(name: str, value: str) -> str:
     """Lineage is plain identifiers, some of them not of this install: only what has an address gets a link."""
-    if name not in ("run", "dataset"):
+    if name not in ("run", "dataset", "alert"):
         return ""
     try:
         return reverse(name, args=[value])

@@ -99,6 +99,13 @@ class MovePage(_VersionForm):
         return {"targets": _targets(version_of(self.actor, self.kwargs["model"], self.kwargs["number"]))}
 
     def words(self, version: Version) -> dict[str, Any]:
+        if not _targets(version):
+            return {
+                "title": "Move",
+                "question": f"{version} stays where it is.",
+                "answer": f"From {version.stage} no version is moved; a rollback brings back what served.",
+                "impossible": True,
+            }
         return {
             "title": "Move",
             "question": f"Move {version} to another stage?",

@@ -13,8 +13,9 @@ from registry.selectors.paired import Paired, paired
 def comparison(first: Version, second: Version, *, diff_only: bool = False) -> dict[str, Any]:
     """`second` against `first`: {"v1", "v2", "metrics": [...], "params", "signature", "dataset", "artifact"}.
 
-    `delta` is v2 minus v1 of the registered values; `ci95` is the paired bootstrap interval of the difference on
-    the holdout rows that both share, else null with a `note`; `certain` says whether it leaves out zero.
+    `delta` is v2 minus v1 of the registered values, each on its own holdout. `shared_delta` is the difference on the
+    holdout rows that both share and `ci95` its paired bootstrap interval, else null with a `note`; `certain` says
+    whether it leaves out zero. `better` judges by `shared_delta` where there is one.
     `diff_only` keeps what changed.
     """
     rows = _metrics(first, second, paired(first, second))
@@ -43,25 +44,26 @@ def _value(version: Version, name: str) -> float | None:
 
 def _metric(name: str, v1: float | None, v2: float | None, pair: Paired) -> dict[str, Any]:
     delta = None if v1 is None or v2 is None else v2 - v1
-    ci95 = pair.ci95.get(name)
+    shared = pair.differences.get(name)
     return {
         "name": name,
         "v1": v1,
         "v2": v2,
         "delta": delta,
-        "ci95": None if ci95 is None else list(ci95),
-        "better": _better(name, delta),
-        "certain": None if ci95 is None else ci95[0] > 0 or ci95[1] < 0,
+        "shared_delta": None if shared is None else shared.estimate,
+        "ci95": None if shared is None else [shared.lower, shared.upper],
+        "better": _better(name, delta if shared is None else shared.estimate),
+        "certain": None if shared is None else shared.lower > 0 or shared.upper < 0,
         "changed": v1 != v2,
         "shared_rows": pair.rows,
         "note": ""
-        if ci95 is not None
+        if shared is not None
         else pair.note or "no interval: the shared holdout rows give this metric no value",
     }
 
 
 def _better(name: str, delta: float | None) -> str | None:
-    """The version that is ahead by the registered values: v1, v2, equal; None if the direction is not known."""
+    """The version that is ahead by a difference: v1, v2, equal; None if the direction is not known."""
     if delta is None or name not in metrics.METRICS:
         return None
     if delta == 0:

@@ -20,9 +20,9 @@ DRAWS = 1000
 
 
 class Paired(NamedTuple):
-    """`ci95` of v2 minus v1 by metric name, from `rows` shared holdout rows; `note` says why there is none."""
+    """v2 minus v1 by metric name with its interval, from `rows` shared holdout rows; `note` says why there is none."""
 
-    ci95: dict[str, tuple[float, float]]
+    differences: dict[str, intervals.Interval]
     rows: int
     note: str = ""
 
@@ -80,12 +80,11 @@ def _scored(joined: pd.DataFrame, side: int, about: _Side, signature: Signature)
     return scored_rows("classification", label, prediction=pd.Series(said), score=score, **common)
 
 
-def _differences(one: ScoredRows, two: ScoredRows) -> dict[str, tuple[float, float]]:
+def _differences(one: ScoredRows, two: ScoredRows) -> dict[str, intervals.Interval]:
     found = {}
     for name in metrics.names(one.task_type):
         try:
-            interval = intervals.paired_bootstrap(name, one, two, draws=DRAWS)
+            found[name] = intervals.paired_bootstrap(name, one, two, draws=DRAWS)
         except ValueError:  # a metric without a value on these rows has no interval either
             continue
-        found[name] = (interval.lower, interval.upper)
     return found

@@ -72,7 +72,7 @@ def deploy_by_policy(version: Version, *, actor: Actor, gate: Mapping[str, Any])
     `gate` holds `passed` and is kept as evidence. Reach `staging` files a promotion request in the actor's name;
     reach `production` needs no person, unless a law or the pre-flight stands against it.
     """
-    reason = f"gate passed for run {version.lineage['run']}" if "run" in version.lineage else "gate passed"
+    reason = f"gate passed for run {version.lineage['run'][:8]}" if "run" in version.lineage else "gate passed"
     failures = preflight(version) if gate["passed"] else []
     evidence = gather(version, {"gate": dict(gate)})
     with locked(version.model) as model:

@@ -8,6 +8,7 @@
     const axes = {};
     for (const name of Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key))) {
       axes[name] = { ...layout[name], ...axis };
+      if (layout[name].title) axes[name].title = { ...layout[name].title, standoff: 8 }; // clear of the numbers
     }
     return {
       ...layout, ...axes, autosize: true, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",

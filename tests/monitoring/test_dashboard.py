@@ -286,6 +286,16 @@ class TestPage:
         assert "No predictions in the last 24 hours" in text
         assert "/api/v1/monitoring/log-predictions" in text
 
+    def test_it_leads_to_the_versions_that_were_asked(
+        self, served: Version, author: Actor, page: Callable[..., Any]
+    ) -> None:
+        newer = registry.register_version(served.model, actor=author, candidate=candidate(7))
+        bucket(served, hours_ago=2, rows=120)
+        answer = page(version=newer.number, window="7d")
+        assert answer.context["asked"] == [(served.number, 120)]
+        assert f"?version={served.number}&amp;window=7d" in answer.content.decode()
+        assert page(version=served.number).context["asked"] == []
+
     def test_a_window_that_makes_no_sense_shows_the_last_day_and_says_why(
         self, served: Version, page: Callable[..., Any]
     ) -> None:

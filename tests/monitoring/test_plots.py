@@ -29,6 +29,15 @@ def test_without_a_promise_there_is_no_line_of_it() -> None:
     assert len(plots.performance_figure(trend).data) == 3
 
 
+def test_a_single_step_has_its_interval_as_a_whisker_in_the_whole_window() -> None:
+    trend = Trend("f1_score", TIMES, [None, None, None, 0.5], [None, None, None, 0.4], [None, None, None, 0.7])
+    figure = plots.performance_figure(trend)
+    whisker = figure.data[2].error_y
+    assert (round(whisker.array[0], 3), round(whisker.arrayminus[0], 3)) == (0.2, 0.1)
+    start, end = figure.layout.xaxis.range
+    assert (start, end > TIMES[3]) == (TIMES[0], True)
+
+
 def test_events_are_marked_and_those_too_near_are_one() -> None:
     trend = Trend("mae", TIMES, [1.0] * 4, [0.9] * 4, [1.1] * 4)
     events = [

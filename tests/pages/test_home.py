@@ -14,8 +14,8 @@ from mlops_site.core.permissions import Actor
 from mlops_site.core.templatetags import steward
 from mlops_site.pages import home
 from mlops_site.pages.traffic import NOTHING, Traffic, together
-from monitoring.models import Report
-from monitoring.services import acknowledge_alert, silence_alert
+from monitoring.models import Bucket, Report
+from monitoring.services import acknowledge_alert, resolve_alert, silence_alert
 from registry import services as registry
 from tests.factories import Scene
 from tests.traffic import bucket
@@ -63,6 +63,15 @@ def test_the_fleet_shows_health_drift_and_alerts(site: Scene, as_: LogIn) -> Non
     assert (line.traffic.predictions, line.report.overall_score) == (330, 0.22)
     assert sum(line.traffic.by_hour) == 330
     assert len(line.traffic.line.split()) == 25
+
+
+def test_a_version_that_was_asked_nothing_is_not_called_healthy(site: Scene, as_: LogIn) -> None:
+    """However much the versions before it were asked."""
+    resolve_alert(site.alert, actor=site.author, comment="Done.")
+    bucket(site.staged, hours_ago=2, rows=300, labelled=1)
+    Bucket.objects.filter(version=site.served).delete()
+    (line,) = as_(site.author).get(reverse("home")).context["fleet"]
+    assert (line.health.status, line.traffic.predictions) == ("no predictions", 300)
 
 
 def test_the_fleet_compares_what_was_realised_with_what_was_promised(site: Scene, as_: LogIn) -> None:

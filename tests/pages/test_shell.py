@@ -44,6 +44,18 @@ def test_navigation_counts_the_approvals_that_wait_for_the_person(site: Scene, a
     assert badge(site.outsider) is None
 
 
+def test_the_admin_s_lists_are_called_what_the_navigation_calls_them(site: Scene, as_: LogIn) -> None:
+    for actor, name, title in [
+        (site.author, "registry_promotionrequest", "Approvals"),
+        (site.author, "django_celery_beat_periodictask", "Schedules"),
+        (site.auditor, "core_auditrecord", "Audit"),
+        (site.admin, "core_membership", "People"),
+    ]:
+        said = as_(actor).get(reverse(f"admin:{name}_changelist")).content.decode()
+        assert f"{title} | Steward</title>" in " ".join(said.split())
+        assert f'tracking-tight">{title}</a>' in said  # alone: the app's link would lead home
+
+
 def test_one_link_of_the_navigation_is_marked_as_here(site: Scene, as_: LogIn) -> None:
     client = as_(site.approver)
     for path, title in [

@@ -73,6 +73,8 @@ def test_only_shared_rows_are_compared_joined_by_their_key(model: RegisteredMode
     low, high = auc["ci95"]
     assert low <= 0 <= high or abs(low + high) < 1e-9  # the same scores on the same rows
     assert (low, high) == (0.0, 0.0)
+    assert (auc["shared_delta"], auc["better"]) == (0.0, "equal")  # whatever each says of its own holdout
+    assert auc["delta"] == pytest.approx(0.9 - roc_auc_score(LABEL, WEAK))
 
 
 def shuffled_holdout(order: Any) -> bytes:

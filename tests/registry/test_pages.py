@@ -9,6 +9,7 @@ from django.urls import reverse
 from mlops_site.core.models import AuditRecord, Team
 from mlops_site.core.permissions import Actor
 from registry import selectors, services
+from registry.admin.approval import steps
 from registry.models import PromotionRequest, RegisteredModel, Version
 from tests.registry.parts import candidate, holdout, into_production, user
 
@@ -79,6 +80,15 @@ def test_the_other_decisions_close_the_request(
     assert request_.status == status
 
 
+def test_a_second_request_begins_before_production(model: RegisteredModel, author: Actor, approver: Actor) -> None:
+    first = into_production(model, author=author, approver=approver, seed=1)
+    into_production(model, author=author, approver=approver, seed=2)
+    services.rollback(model, actor=approver, reason="Back to the first.")
+    again = selectors.versions(model).exclude(pk=first.pk).get()
+    asked = services.request_promotion(again, actor=author, reason="Forward.")
+    assert steps(asked)[-1] == ("Production", "not yet", False)
+
+
 def test_a_decision_that_does_not_exist_is_refused(request_: PromotionRequest, approver: Actor) -> None:
     assert client_of(approver).post(page_of(request_), {"decision": "<b>yes</b>"}).status_code == 422
 
@@ -130,6 +140,13 @@ def test_a_version_moves_where_the_table_allows(version: Version, author: Actor)
     assert client.post(path, {"target_stage": "production", "reason": "now"}).status_code == 422
     client.post(path, {"target_stage": "staging", "reason": "ready"})
     assert selectors.version_numbered(version.model, "1.0.0").stage == "staging"
+
+
+def test_an_archived_version_has_nowhere_to_move(version: Version, author: Actor) -> None:
+    services.move_stage(version, actor=author, target_stage="archived", reason="Old.")
+    said = client_of(author).get(reverse("version_move", args=["claims", version.number])).content.decode()
+    assert "stays where it is" in said
+    assert 'name="target_stage"' not in said
 
 
 @pytest.mark.parametrize("number", ["1.0", "01.0.0", "9.9.9", "1.0.0.0", "a.b.c", "1.0.99999999999"])
@@ -204,6 +221,23 @@ def test_lineage_of_another_system_is_shown_without_a_link(model: RegisteredMode
     said = client_of(author).get(reverse("version", args=["claims", "1.0.0"])).content.decode()
     assert "not/a run" in said
     assert 'href="/runs/not' not in said
+
+
+def test_lineage_leads_to_the_alert_that_a_version_was_trained_for(model: RegisteredModel, author: Actor) -> None:
+    alert = "fa95698f-1cf8-4a92-9ca2-a8658d1b417a"
+    lineage = {"trigger": {"alert": alert, "trigger": "data_drift_score"}}
+    services.register_version(model, actor=author, candidate=candidate(lineage=lineage))
+    said = client_of(author).get(reverse("version", args=["claims", "1.0.0"])).content.decode()
+    assert f'href="{reverse("alert", args=[alert])}">alert fa95698f</a>' in said
+
+
+def test_the_deploy_policy_s_form_starts_from_what_is_set(model: RegisteredModel, author: Actor) -> None:
+    services.set_deploy_policy(model, actor=author, reach="none", reason="Not now.")
+    form = client_of(author).get(reverse("policy", args=["claims"])).context["form"]
+    assert form["reach"].initial == "none"
+    services.set_deploy_policy(model, actor=author, reach="staging", reason="Now.")
+    form = client_of(author).get(reverse("policy", args=["claims"])).context["form"]
+    assert form["reach"].initial == "staging"
 
 
 @pytest.mark.parametrize(

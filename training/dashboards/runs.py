@@ -13,6 +13,7 @@ from mlops_site.core.choices import JobState
 from mlops_site.core.dashboards import FormPage, Page
 from mlops_site.core.errors import Forbidden
 from mlops_site.core.permissions import Action
+from mlops_site.core.templatetags.steward import metric
 from mlops_site.stats import metrics
 from registry.models import RegisteredModel
 from training import plots, selectors, services, tasks
@@ -80,9 +81,13 @@ def progress(run: Run) -> dict[str, Any]:
         "run": run,
         "status": selectors.status(run),
         "history": history,
-        "history_json": plots.history_figure(history).to_json() if history.points else "",
+        "history_json": _history_json(history) if history.points else "",
         "recent": history.points[::-1][:10],
     }
+
+
+def _history_json(history: plots.History) -> str:
+    return str(plots.history_figure(history._replace(metric=metric(history.metric))).to_json())
 
 
 class CancelPage(FormPage):

@@ -111,7 +111,12 @@ def _failures(cases: pd.DataFrame, columns: dict[str, Any], rows: int) -> Iterat
 def _told(rule: str, entry: dict[str, Any], part: pd.DataFrame) -> str:
     if rule == "nulls":
         return "must not be empty but is"
-    values = ", ".join(repr(value)[:40] for value in part["failure_case"].unique().tolist()[:3])
+    values = ", ".join(_written(value) for value in part["failure_case"].unique().tolist()[:3])
     if rule == "range":
-        return f"must be between {entry['min']} and {entry['max']} but is {values}"
+        return f"must be between {_written(entry['min'])} and {_written(entry['max'])} but is {values}"
     return f"must be one of its {len(entry['levels'])} known levels but is {values}"
+
+
+def _written(value: Any) -> str:
+    """A number as somebody would type it, text with its quotes."""
+    return f"{value:.10g}" if isinstance(value, float) else repr(value)[:40]

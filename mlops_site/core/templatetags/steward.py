@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from django import template
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from mlops_site.core.choices import Role
 
@@ -53,9 +55,11 @@ def figure(value: Any, digits: int = 3) -> str:
 def setting(value: Any) -> str:
     """A parameter as somebody would type it.
 
-    >>> setting(0.5), setting(1e-5), setting(None), setting([1, 2])
-    ('0.5', '1e-05', 'none', '[1, 2]')
+    >>> setting(0.5), setting(1e-5), setting(None), setting([1, 2]), setting(True)
+    ('0.5', '1e-05', 'none', '[1, 2]', 'yes')
     """
+    if isinstance(value, bool):
+        return figure(value)
     if isinstance(value, float):
         return f"{value:.6g}"
     return "none" if value is None else value if isinstance(value, str) else json.dumps(value)
@@ -84,6 +88,17 @@ def interval(pair: Any, digits: int = 3) -> str:
     if max(map(abs, pair)) < 10.0**-digits:
         return f"{figure(float(pair[0]), digits)} to {figure(float(pair[1]), digits)}"
     return f"{pair[0]:,.{digits}f} to {pair[1]:,.{digits}f}".replace("-", "−")
+
+
+@register.filter
+def difference(row: Mapping[str, Any]) -> float | None:
+    """What the interval of a compared metric is about: the change on the shared rows, else that of the values.
+
+    >>> difference({"delta": 0.05, "shared_delta": -0.01}), difference({"delta": 0.05})
+    (-0.01, 0.05)
+    """
+    shared: float | None = row.get("shared_delta")
+    return row["delta"] if shared is None else shared
 
 
 @register.filter
@@ -117,6 +132,19 @@ def words(text: Any) -> str:
     'hist gradient boosting'
     """
     return str(text).replace("_", " ")
+
+
+HEADINGS = {"memberships": "People", "audit records": "Audit", "periodic tasks": "Schedules"}
+
+
+@register.filter
+def heading(title: Any) -> str:
+    """Of a list of rows, as the navigation calls it. Marked text, such as the crumbs of a page, stays as it is.
+
+    >>> heading("periodic tasks"), heading("approvals")
+    ('Schedules', 'Approvals')
+    """
+    return title if isinstance(title, SafeString) else capfirst(HEADINGS.get(str(title), title))
 
 
 METRICS = {
@@ -187,6 +215,19 @@ CHECKS = {
 def check_name(name: str) -> str:
     """What a check of the gate asks, in words."""
     return CHECKS.get(name, words(name).capitalize())
+
+
+QUALITY = {"range": "out of range", "type": "unreadable", "unseen": "unseen category"}
+
+
+@register.filter
+def quality_check(name: str) -> str:
+    """What the values that a check of data quality counts are.
+
+    >>> quality_check("range"), quality_check("missing")
+    ('out of range', 'missing')
+    """
+    return QUALITY.get(name, name)
 
 
 @register.simple_tag

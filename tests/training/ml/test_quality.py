@@ -128,7 +128,7 @@ def test_departures_from_a_schema_name_rule_column_and_rows() -> None:
     later.loc[11, "site"] = "z"
     found = failed(report(later, schema=schema))
     assert "Column 'age' must be between" in found["schema_range"].message
-    assert "is 999.0 in 1 of 120 rows" in found["schema_range"].message
+    assert "is 999 in 1 of 120 rows" in found["schema_range"].message
     assert found["schema_range"].where == (7,)
     assert found["schema_nulls"].where == (2, 3)
     assert found["schema_levels"].where == (12,)
