@@ -8,6 +8,7 @@ from typing import NamedTuple
 from django.utils import timezone
 
 from mlops_site.core.errors import Invalid
+from monitoring.selectors.spans import whole
 
 LONGEST = timedelta(days=400)
 OLDEST, NEWEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -17,15 +18,14 @@ MOST_STEPS = 60
 
 class _Preset(NamedTuple):
     length: timedelta
-    grain: timedelta  # the start is a whole multiple of it, so that no compacted bucket is cut
     step: timedelta
     words: str
 
 
 PRESETS = {
-    "24h": _Preset(timedelta(days=1), timedelta(minutes=5), timedelta(hours=1), "last 24 hours"),
-    "7d": _Preset(timedelta(days=7), timedelta(hours=1), timedelta(hours=6), "last 7 days"),
-    "30d": _Preset(timedelta(days=30), timedelta(days=1), timedelta(days=1), "last 30 days"),
+    "24h": _Preset(timedelta(days=1), timedelta(hours=1), "last 24 hours"),
+    "7d": _Preset(timedelta(days=7), timedelta(hours=6), "last 7 days"),
+    "30d": _Preset(timedelta(days=30), timedelta(days=1), "last 30 days"),
 }
 
 
@@ -51,7 +51,7 @@ class Period(NamedTuple):
 def period(
     *, window: str = "", start: datetime | None = None, end: datetime | None = None, now: datetime | None = None
 ) -> Period:
-    """A preset (24h if nothing is said), or from `start` to `end`, which is now if left out.
+    """A preset (24h if nothing is said), or from `start` to `end`, which is now if left out, widened to whole buckets.
 
     Raises Invalid for an unknown preset, for both at once, and for what ends before it starts, is too long or lies
     outside 2000 to 2200.
@@ -65,7 +65,7 @@ def period(
         )
     if start is None:
         raise Invalid.on("from", "from must be given with to", code="bad_window")
-    return _between(within("from", start), within("to", end or now))
+    return _between(within("from", start), within("to", end or now), now)
 
 
 def within(field: str, moment: datetime) -> datetime:
@@ -82,10 +82,11 @@ def _preset(name: str, now: datetime) -> Period:
     if found is None:
         message = f"window must be one of {', '.join(PRESETS)} but got {name[:40]!r}"
         raise Invalid.on("window", message, code="unknown_window")
-    return Period(name, floor(now - found.length, found.grain), now, found.step, found.words)
+    start, end = whole(now - found.length, now, now=now)
+    return Period(name, start, end, found.step, found.words)
 
 
-def _between(start: datetime, end: datetime) -> Period:
+def _between(start: datetime, end: datetime, now: datetime) -> Period:
     if not start < end:
         raise Invalid.on(
             "to", f"to must be after from but got {start.isoformat()} to {end.isoformat()}", code="bad_window"
@@ -94,6 +95,7 @@ def _between(start: datetime, end: datetime) -> Period:
         raise Invalid.on(
             "from", f"a window must be at most {LONGEST.days} days but got {(end - start).days}", code="bad_window"
         )
+    start, end = whole(start, end, now=now)
     step = next(step for step in STEPS if (end - start) <= step * MOST_STEPS)
     return Period("", start, end, step, f"{start:%d %b %Y %H:%M} to {end:%d %b %Y %H:%M}")
 

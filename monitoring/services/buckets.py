@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from django.utils import timezone
@@ -14,6 +13,7 @@ from mlops_site.stats.profile import Profile
 from monitoring.choices import Span
 from monitoring.models import Bucket
 from monitoring.selectors.bases import Basis
+from monitoring.selectors.spans import STEPS, start_of
 from monitoring.stats.tally import Tally
 
 Key = tuple[int, datetime]  # version id, start of the bucket
@@ -21,24 +21,6 @@ Key = tuple[int, datetime]  # version id, start of the bucket
 
 class Vanished(Exception):
     """A bucket was compacted away between its being made and its being locked: roll back and begin again."""
-
-
-class Step(NamedTuple):
-    """Buckets of `spans` go into one of `into` once that ended `after` ago."""
-
-    into: Span
-    spans: tuple[Span, ...]
-    after: timedelta
-
-    def closed_before(self, now: datetime) -> datetime:
-        """Every bucket of `into` that starts before this is closed."""
-        return start_of(now - self.after, self.into)
-
-
-STEPS = (  # days first, so that what comes very late makes no hour on its way
-    Step(Span.DAY, (Span.MINUTES, Span.HOUR), timedelta(days=3)),
-    Step(Span.HOUR, (Span.MINUTES,), timedelta(hours=2)),
-)
 
 
 class Content(NamedTuple):
@@ -53,11 +35,6 @@ def added(first: Content, second: Content) -> Content:
     """Both together, of one version."""
     profile = None if first.profile is None or second.profile is None else first.profile + second.profile
     return Content(first.rows + second.rows, profile, first.tally + second.tally)
-
-
-def start_of(at: datetime, span_secs: int) -> datetime:
-    """Start of the bucket of a moment: a whole multiple of the span since 1970, in UTC."""
-    return datetime.fromtimestamp(math.floor(at.timestamp() / span_secs) * span_secs, tz=UTC)
 
 
 def placed(at: datetime, now: datetime) -> datetime:

@@ -9,17 +9,8 @@ from mlops_site.core import events
 from mlops_site.core.permissions import Actor
 from monitoring.models import Bucket
 from monitoring.selectors.bases import basis_of
-from monitoring.services.buckets import (
-    STEPS,
-    Step,
-    Vanished,
-    added,
-    content_of,
-    digest_of_bucket,
-    locked,
-    start_of,
-    write,
-)
+from monitoring.selectors.spans import STEPS, Step, start_of
+from monitoring.services.buckets import Vanished, added, content_of, digest_of_bucket, locked, write
 from monitoring.services.folding import recall_waiting
 from registry.models import Version
 

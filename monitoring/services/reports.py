@@ -11,11 +11,10 @@ from mlops_site.core import events
 from mlops_site.core.errors import Conflict, Invalid
 from mlops_site.core.models import User
 from mlops_site.core.permissions import Action, Actor, require
-from monitoring.choices import Span
 from monitoring.models import MonitoringRun, Report
 from monitoring.selectors.periods import within
+from monitoring.selectors.spans import span_after, start_of, whole
 from monitoring.services.alerts import raise_alerts
-from monitoring.services.buckets import STEPS, start_of
 from monitoring.services.durations import length_within
 from registry import selectors as registry
 from registry.models import RegisteredModel, Version
@@ -57,7 +56,8 @@ def request_report(
     before 2000 or in the future, or is longer than 366 days.
     """
     now = timezone.now()
-    window = _whole(_checked(window_from, window_to, now=now), now)
+    asked = _checked(window_from, window_to, now=now)
+    window = Window(*whole(*asked, now=now))
     with events.atomic():
         if actor is not None:
             require(actor, Action.MONITORING_RUN, model.team, subject=model.subject)
@@ -87,7 +87,7 @@ def window_of(length: object, *, now: datetime | None = None) -> Window:
     except ValueError as error:
         raise Invalid.on("window", f"window {error}", code="invalid_window") from error
     end = now or timezone.now()
-    return Window(start_of(end - last, _span_after(last)), end)
+    return Window(start_of(end - last, span_after(last)), end)
 
 
 def _checked(start: datetime, end: datetime, *, now: datetime) -> Window:
@@ -103,21 +103,6 @@ def _checked(start: datetime, end: datetime, *, now: datetime) -> Window:
         message = f"a window must be at most {LONGEST.days} days long but got {(end - start).days} days"
         raise Invalid.on("window.from", message, code="window_too_long")
     return Window(start, end)
-
-
-def _whole(window: Window, now: datetime) -> Window:
-    """Widened to the hours or days that older answers are, or soon will be, added up by: a part of one cannot be told
-    from the rest, and would be counted in the window before instead."""
-    start = start_of(window.start, _span_after(now - window.start))
-    span = _span_after(now - window.end)
-    last = start_of(window.end, span)
-    ends_in_it = span != Span.MINUTES and last < window.end
-    return Window(start, last + timedelta(seconds=span) if ends_in_it else window.end)
-
-
-def _span_after(age: timedelta) -> Span:
-    """How long the buckets of what is so old are."""
-    return next((step.into for step in STEPS if age >= step.after), Span.MINUTES)
 
 
 def keep_report(

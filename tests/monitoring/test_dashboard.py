@@ -25,6 +25,7 @@ from tests.registry.parts import candidate, into_production, user
 from tests.traffic import bucket, reference
 
 NOW = datetime(2026, 11, 24, 9, 12, 30, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 METRICS = {"f1_score": {"value": 0.8, "ci95": [0.7, 0.9]}}
 
 
@@ -86,7 +87,7 @@ def test_operations_are_of_the_window(served: Version) -> None:
     bucket(served, hours_ago=2, rows=480, errors=12, latency_ms=5.0)
     found = last_day(served)
     assert (found.operations.predictions, found.operations.errors) == (480, 12)
-    assert found.operations.per_hour == pytest.approx(20, abs=0.1)
+    assert found.operations.per_hour == pytest.approx(480 * 3600 / found.period.secs)
     assert found.operations.load == pytest.approx(480 * 0.005 / found.period.secs)
     assert found.now.tally.coverage == pytest.approx(0.5, abs=0.1)
 
@@ -173,11 +174,17 @@ def test_reports_of_frames_are_not_production(served: Version) -> None:
 
 def test_presets_begin_at_whole_spans() -> None:
     found = period(window="7d", now=NOW)
-    assert (found.start, found.end) == (datetime(2026, 11, 17, 9, tzinfo=UTC), NOW)
+    assert (found.start, found.end) == (datetime(2026, 11, 17, tzinfo=UTC), NOW)
     assert period(window="30d", now=NOW).start == datetime(2026, 10, 25, tzinfo=UTC)
     assert period(now=NOW).name == "24h"
-    assert period(now=NOW).times[0] == datetime(2026, 11, 23, 9, 10, tzinfo=UTC)
+    assert period(now=NOW).times[0] == datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
     assert len(period(now=NOW).times) == 25
+
+
+def test_a_window_is_widened_to_the_buckets_that_it_would_cut() -> None:
+    hour, day = (period(start=NOW - back, end=NOW - back + HOUR, now=NOW) for back in (4 * HOUR, 96 * HOUR))
+    assert (hour.start.hour, hour.end.hour, hour.secs) == (5, 7, 7200)
+    assert (day.start, day.secs) == (datetime(2026, 11, 20, tzinfo=UTC), 86400)
 
 
 @pytest.mark.parametrize(
@@ -308,8 +315,8 @@ class TestPage:
             assert "<b>" not in answer.content.decode()
 
     def test_times_without_a_zone_are_utc(self, page: Callable[..., Any]) -> None:
-        found = page(**{"from": "2026-11-01T10:00", "to": "2026-11-02T10:00"}).context["period"]
-        assert found.start == datetime(2026, 11, 1, 10, tzinfo=UTC)
+        found = page(**{"from": "2026-11-01T00:00", "to": "2026-11-02T00:00"}).context["period"]
+        assert (found.start, found.end) == (datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC))
 
     def test_a_model_without_a_version_says_what_is_missing(self, author: Actor, page: Callable[..., Any]) -> None:
         registry.create_model(actor=author, name="empty", task_type="regression")

@@ -18,8 +18,9 @@ from mlops_site.core.models import AuditRecord
 from mlops_site.core.permissions import Actor
 from monitoring.choices import Span
 from monitoring.models import Bucket, FoldItem, Label, Prediction
+from monitoring.selectors.spans import start_of
 from monitoring.services import compact, fold, fold_all, log_labels, log_predictions
-from monitoring.services.buckets import added, digest_of_bucket, placed, start_of
+from monitoring.services.buckets import added, digest_of_bucket, placed
 from monitoring.services.folding import recall_waiting
 from registry import services
 from registry.models import Version
