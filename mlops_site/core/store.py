@@ -13,6 +13,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import IO, ClassVar, NamedTuple
 
@@ -42,7 +43,7 @@ class Stored(NamedTuple):
 
 
 def put(content: IO[bytes] | bytes, *, max_bytes: int) -> Stored:
-    """Store the bytes and return their digest. Storing the same bytes again changes nothing.
+    """Store the bytes and return their digest. Storing the same bytes again changes nothing but their age.
 
     The file appears under its digest only when it is complete. More than `max_bytes` -> TooLarge, and nothing
     is kept.
@@ -54,6 +55,8 @@ def put(content: IO[bytes] | bytes, *, max_bytes: int) -> Stored:
         if not _is_intact(stored.digest):
             spool.seek(0)
             _publish(spool, stored.digest)
+        else:
+            _renew(stored.digest)
     return stored
 
 
@@ -85,6 +88,25 @@ def open_verified(digest: str) -> Iterator[IO[bytes]]:
 def exists(digest: str) -> bool:
     """Whether something is stored under the digest; `read` tells whether it is intact."""
     return _storage().exists(_name(digest))
+
+
+def digests() -> Iterator[str]:
+    """Of everything that is stored, in no order."""
+    storage = _storage()
+    if isinstance(storage, FileSystemStorage) and not os.path.isdir(storage.location):
+        return
+    for folder in storage.listdir("")[0]:
+        yield from (name for name in storage.listdir(folder)[1] if _DIGEST.fullmatch(name))
+
+
+def stored_at(digest: str) -> datetime:
+    """When the bytes were stored under the digest, or stored again."""
+    return _storage().get_modified_time(_name(digest))
+
+
+def delete(digest: str) -> None:
+    """Forget what is stored under the digest; nothing happens where nothing is."""
+    _storage().delete(_name(digest))
 
 
 def _storage() -> Storage:
@@ -130,6 +152,13 @@ def _is_intact(digest: str) -> bool:
             return True
     except (NotFound, ArtifactDamaged):
         return False
+
+
+def _renew(digest: str) -> None:
+    """As if stored now: an old file that no row names yet is no orphan once somebody has stored it again."""
+    storage = _storage()
+    if isinstance(storage, FileSystemStorage):
+        os.utime(storage.path(_name(digest)))
 
 
 def _publish(content: IO[bytes], digest: str) -> None:

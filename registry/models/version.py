@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import ClassVar
 
 from django.db import models
 from django.utils import timezone
@@ -28,6 +29,8 @@ def parts_of(number: str) -> tuple[int, int, int] | None:
 
 
 class Artifact(models.Model):
+    STORED_UNDER: ClassVar = ("digest",)  # see core.holdings
+
     digest = models.CharField(max_length=64, primary_key=True)  # sha256 of the bytes, in hex
     format = models.CharField(max_length=10, choices=ArtifactFormat.choices)
     size = models.PositiveBigIntegerField()  # bytes

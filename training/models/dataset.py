@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
@@ -30,6 +32,8 @@ class Dataset(models.Model):
 
 class DatasetVersion(models.Model):
     """The same bytes declared the same way are the same version."""
+
+    STORED_UNDER: ClassVar = ("digest",)  # see core.holdings
 
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="versions")
     version = models.PositiveIntegerField()  # 1, 2, ... named hie@2

@@ -1,0 +1,54 @@
+"""What the store holds against what rows say: damaged and missing files, and files that no row names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from django.apps import apps
+from django.utils import timezone
+
+from mlops_site.core import store
+from mlops_site.core.errors import StewardError
+
+GRACE = timedelta(days=1)
+"""A file younger than this may wait for its row: it is stored before the transaction that names it."""
+
+
+def named() -> dict[str, str]:
+    """Digest -> a row that names it, of every model that declares `STORED_UNDER`, the columns with its digests."""
+    found: dict[str, str] = {}
+    for model in apps.get_models():
+        for column in getattr(model, "STORED_UNDER", ()):
+            rows = model._default_manager.order_by().values_list("pk", column)
+            found |= {digest: f"{model._meta.verbose_name} {pk}" for pk, digest in rows.iterator()}
+    return found
+
+
+def faults() -> Iterator[str]:
+    """A sentence for each file that a row names and that is missing or damaged; every byte is read."""
+    for digest, row in sorted(named().items()):
+        try:
+            with store.open_verified(digest):
+                pass
+        except StewardError as error:
+            yield f"{row}: {error.detail}"
+
+
+def orphans() -> list[str]:
+    """Digests of files that no row names and that are older than a day."""
+    before = timezone.now() - GRACE
+    old = [digest for digest in store.digests() if store.stored_at(digest) < before]
+    known = named() if old else {}  # read after the files: a row that came meanwhile keeps its file
+    return [digest for digest in old if digest not in known]
+
+
+def sweep() -> list[str]:
+    """Delete the orphans that nobody has stored again since they were found; the digests of those."""
+    before = timezone.now() - GRACE
+    swept = []
+    for digest in orphans():
+        if store.stored_at(digest) < before:
+            store.delete(digest)
+            swept.append(digest)
+    return swept
