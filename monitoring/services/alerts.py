@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 from typing import Any
 
@@ -50,7 +51,7 @@ def _raise(report: Report, finding: dict[str, Any]) -> Alert:
 def _counted(report: Report, finding: dict[str, Any]) -> tuple[Alert, bool]:
     """The unresolved alert, counted up, or a new one. Two who find none at the same moment both insert: the constraint
     one_unresolved_alert lets one through, and the other counts up on the next turn."""
-    rule, subject = Rule(finding["rule"]), str(finding["subject"])[:MAX_SUBJECT]
+    rule, subject = Rule(finding["rule"]), _subject_key(str(finding["subject"]))
     about = {"model": report.model, "rule": rule, "subject_key": subject}
     seen = {"summary": finding["summary"][:MAX_SUMMARY], "evidence": finding["evidence"], "report": report}
     for _ in range(TRIES):
@@ -64,6 +65,14 @@ def _counted(report: Report, finding: dict[str, Any]) -> tuple[Alert, bool]:
         except IntegrityError:
             continue
     raise Conflict(f"the alert on {rule} {subject!r} of {report.model.name} changes too often; ask again")
+
+
+def _subject_key(subject: str) -> str:
+    """The subject; a longer one than the column holds ends in a digest, so that two that begin alike stay two."""
+    if len(subject) <= MAX_SUBJECT:
+        return subject
+    tail = f"… {hashlib.sha256(subject.encode()).hexdigest()[:12]}"
+    return subject[: MAX_SUBJECT - len(tail)] + tail
 
 
 def acknowledge_alert(alert: Alert, *, actor: Actor, comment: str = "") -> Alert:

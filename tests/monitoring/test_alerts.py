@@ -66,6 +66,14 @@ def test_another_rule_or_subject_is_another_alert(watched: Version) -> None:
     assert Alert.objects.count() == 3
 
 
+def test_subjects_that_only_differ_far_on_are_two_alerts(watched: Version) -> None:
+    first, second = raised(watched, finding("quality", "a" * 200 + "1"), finding("quality", "a" * 200 + "2"))
+    assert first.subject_key != second.subject_key
+    assert {len(first.subject_key), len(second.subject_key)} == {128}
+    (again,) = raised(watched, finding("quality", "a" * 200 + "1"))
+    assert (again.pk, again.count) == (first.pk, 2)
+
+
 def test_one_that_is_acknowledged_counts_up_and_one_that_is_resolved_does_not(watched: Version, author: Actor) -> None:
     (alert,) = raised(watched)
     acknowledge_alert(alert, actor=author)
