@@ -9,7 +9,7 @@ from django.apps import apps
 from django.utils import timezone
 
 from mlops_site.core import store
-from mlops_site.core.errors import StewardError
+from mlops_site.core.errors import Conflict, StewardError
 
 GRACE = timedelta(days=1)
 """A file younger than this may wait for its row: it is stored before the transaction that names it."""
@@ -44,7 +44,12 @@ def orphans() -> list[str]:
 
 
 def sweep() -> list[str]:
-    """Delete the orphans that nobody has stored again since they were found; the digests of those."""
+    """Delete the orphans that nobody has stored again since they were found; the digests of those. Conflict
+    `age_unknown` on a store that does not say so: an upload under way might lose its file.
+    """
+    if not store.knows_age():
+        message = "files are swept in a folder only; on this storage delete what verify_artifacts counts by hand"
+        raise Conflict(message, code="age_unknown")
     before = timezone.now() - GRACE
     swept = []
     for digest in orphans():

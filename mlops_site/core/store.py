@@ -52,11 +52,10 @@ def put(content: IO[bytes] | bytes, *, max_bytes: int) -> Stored:
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as spool:
         stored = _spool(stream, spool, max_bytes=max_bytes)
         # A damaged file under this digest is replaced: whoever puts the right bytes again repairs the store.
+        _renew(stored.digest)  # first, so that no sweep takes the file between the check and the answer
         if not _is_intact(stored.digest):
             spool.seek(0)
             _publish(spool, stored.digest)
-        else:
-            _renew(stored.digest)
     return stored
 
 
@@ -158,7 +157,13 @@ def _renew(digest: str) -> None:
     """As if stored now: an old file that no row names yet is no orphan once somebody has stored it again."""
     storage = _storage()
     if isinstance(storage, FileSystemStorage):
-        os.utime(storage.path(_name(digest)))
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(storage.path(_name(digest)))
+
+
+def knows_age() -> bool:
+    """Whether what is stored again gets younger; an object store would have to be written anew for that."""
+    return isinstance(_storage(), FileSystemStorage)
 
 
 def _publish(content: IO[bytes], digest: str) -> None:

@@ -75,6 +75,13 @@ def test_only_old_files_that_no_row_names_are_swept(folder: Path, capsys: pytest
     assert [store.exists(digest) for digest in (kept, young, old)] == [True, True, False]
 
 
+def test_a_store_that_does_not_know_ages_is_not_swept(settings: LazySettings) -> None:
+    objects = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
+    settings.STORAGES = {**settings.STORAGES, "artifacts": objects}
+    with pytest.raises(CommandError, match="in a folder only"):
+        call_command("verify_artifacts", sweep=True)
+
+
 def test_what_is_stored_again_is_no_orphan(folder: Path) -> None:
     digest = stored(b"again", is_named=False)
     age(folder, digest, days=2)

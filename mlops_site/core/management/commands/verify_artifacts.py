@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from mlops_site.core import holdings
+from mlops_site.core.errors import Conflict
 
 
 class Command(BaseCommand):
@@ -14,7 +15,10 @@ class Command(BaseCommand):
         parser.add_argument("--sweep", action="store_true", help="delete files older than a day that no row names")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        swept = holdings.sweep() if options["sweep"] else []
+        try:
+            swept = holdings.sweep() if options["sweep"] else []
+        except Conflict as error:
+            raise CommandError(error.detail) from error
         left = [] if options["sweep"] else holdings.orphans()
         faults = list(holdings.faults())
         for digest in swept:
