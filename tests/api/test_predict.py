@@ -12,12 +12,13 @@ from django.core.files.storage import storages
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from mlops_site.api import serializers
 from mlops_site.api.predict import read
 from mlops_site.core import tokens
 from mlops_site.core.errors import Invalid
-from mlops_site.core.models import User
+from mlops_site.core.models import Membership, Token, User
 from monitoring.models import Prediction
 from registry import services
 from registry.artifacts import scorer
@@ -242,6 +243,34 @@ def test_three_queries_at_most(machine: Client, body: dict[str, Any], count: int
         assert post(machine, body).status_code == 200
     said = [query["sql"] for query in queries if "SAVEPOINT" not in query["sql"]]
     assert len(said) == count, said
+
+
+class TestAtOnce:
+    """The token and the version are read by one query: what it accepts is what the two would."""
+
+    def test_a_live_token_of_the_team_does_not_lend_its_life_to_another(self, machine: Client, served: Version) -> None:
+        for change in ({"revoked_at": timezone.now()}, {"expires_at": timezone.now()}):
+            token, text = tokens.create_token(User.objects.get(username="claims-app"))
+            dead = Client(headers={"authorization": f"Bearer {text}"})
+            assert post(dead, {"features": FEATURES}).status_code == 200
+            Token.objects.filter(pk=token.pk).update(**change)
+            assert post(dead, {"features": FEATURES}).status_code == 401
+        assert post(machine, {"features": FEATURES}).status_code == 200
+
+    def test_the_prefix_alone_opens_nothing(self, machine: Client) -> None:
+        _, text = tokens.create_token(User.objects.get(username="claims-app"))
+        forged = Client(headers={"authorization": f"Bearer {text[:-43]}{'A' * 43}"})
+        assert post(forged, {"features": FEATURES}).status_code == 401
+
+    def test_somebody_who_left_the_team_is_out_at_once(self, machine: Client) -> None:
+        Membership.objects.filter(user__username="claims-app").delete()
+        assert post(machine, {"features": FEATURES}).status_code == 401
+
+    def test_a_narrow_token_and_another_team_get_nothing(self, served: Version) -> None:
+        narrow = Client(headers=bearer(person("reader", "service"), scopes=("schema.view",)))
+        assert post(narrow, {"features": FEATURES}).status_code == 403
+        other = Client(headers=bearer(person("stranger", "service", team="other")))
+        assert post(other, {"features": FEATURES}).status_code == 404
 
 
 def test_a_damaged_artifact_answers_nothing(machine: Client, served: Version) -> None:
