@@ -41,6 +41,13 @@ class Cause(models.TextChoices):
     WITHDRAWN = "withdrawn", "taken out by a rollback"
 
 
+class IncidentKind(models.TextChoices):
+    """What went wrong with a version."""
+
+    ROLLED_BACK = "rolled_back", "taken out by a rollback"
+    DAMAGED_ARTIFACT = "damaged_artifact", "artifact damaged"
+
+
 class ArtifactFormat(models.TextChoices):
     SKOPS = "skops", "skops"
     ONNX = "onnx", "ONNX"

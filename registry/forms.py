@@ -17,6 +17,10 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(max_length=2000, widget=_TEXT, help_text="Kept for good, with your name.")
 
 
+class ResolutionForm(forms.Form):
+    resolution = forms.CharField(max_length=2000, widget=_TEXT, help_text="What was found, and what was done about it.")
+
+
 class ReviewForm(forms.Form):
     comment = forms.CharField(max_length=2000, required=False, widget=_TEXT)
 

@@ -123,10 +123,11 @@ class Promotion:
 
 @dataclass(frozen=True)
 class Rollback:
-    """The number that serves again, and the one that it replaced."""
+    """The number that serves again, the one that it replaced, and the incident that was opened."""
 
     version: str
     replaced: str
+    incident: int
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,7 @@ class ModelRegistry:
 
         def roll_back(actor: Actor) -> Rollback:
             done = services.rollback(selectors.model_named(actor, model_name), actor=actor, reason=reason)
-            return Rollback(done.version.number, done.replaced.number)
+            return Rollback(done.version.number, done.replaced.number, done.incident.pk)
 
         return _as_me(roll_back)
 

@@ -4,6 +4,7 @@ from django.urls import path
 
 from registry.dashboards.catalog import ModelsPage
 from registry.dashboards.comparison import ComparePage
+from registry.dashboards.incident import IncidentPage
 from registry.dashboards.model import NewModelPage, PolicyPage, RollbackPage
 from registry.dashboards.version import MovePage, RequestPage, VersionPage
 
@@ -13,6 +14,7 @@ urlpatterns = [
     path("models/<str:model>/compare", ComparePage.as_view(), name="compare"),
     path("models/<str:model>/rollback", RollbackPage.as_view(), name="rollback"),
     path("models/<str:model>/policy", PolicyPage.as_view(), name="policy"),
+    path("incidents/<int:pk>", IncidentPage.as_view(), name="incident"),
     path("models/<str:model>/<str:number>", VersionPage.as_view(), name="version"),
     path("models/<str:model>/<str:number>/move", MovePage.as_view(), name="version_move"),
     path("models/<str:model>/<str:number>/request", RequestPage.as_view(), name="version_request"),

@@ -14,7 +14,7 @@ from mlops_site.core.permissions import Actor
 from monitoring.models import Alert, Prediction
 from monitoring.services import fold_all
 from registry import services as registry
-from registry.models import PromotionRequest, RegisteredModel, Version
+from registry.models import Incident, PromotionRequest, RegisteredModel, Version
 from tests import traffic
 from tests.monitoring.parts import finding, raised
 from tests.people import actor
@@ -44,6 +44,7 @@ class Scene:
     run: Run  # succeeded
     working: Run
     alert: Alert  # open, of the served version
+    incident: Incident  # open, of the served version
     others: dict[str, Any] = field(default_factory=dict)
 
 
@@ -87,6 +88,7 @@ def scene(*, trials: bool = False) -> Scene:
     predictions(first, 30)
     fold_all()
     (alert,) = raised(first, finding("drift", summary="2 of 2 features drifted; the overall score is 0.22."))
+    incident = registry.open_incident(first, kind="rolled_back", what="It missed half of the claims.", actor=approver)
     return Scene(
         **people,
         model=model,
@@ -97,6 +99,7 @@ def scene(*, trials: bool = False) -> Scene:
         run=run,
         working=working,
         alert=alert,
+        incident=incident,
     )
 
 

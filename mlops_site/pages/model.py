@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import F
+
 from mlops_site.core.dashboards import Page
 from mlops_site.core.permissions import Action
 from mlops_site.core.templatetags.steward import metric
@@ -16,6 +18,7 @@ from registry.models import RegisteredModel, StageInterval, Version
 from training import selectors as training
 
 SHOWN = 10
+_OPEN_FIRST = F("closed_at").desc(nulls_first=True)
 
 
 class ModelPage(Page):
@@ -37,6 +40,7 @@ class ModelPage(Page):
             "metrics": reads.metrics_of(now)[:4] if now else [],
             "requests": list(selectors.requests(self.actor, model=found)[:SHOWN]),
             "runs": training.runs(self.actor, model=found.name)[:SHOWN],
+            "incidents": list(selectors.incidents(self.actor, model=found).order_by(_OPEN_FIRST, "-opened_at")[:SHOWN]),
             "policy": selectors.policy(found),
             "traffic": last_day([found]).get(found.pk, NOTHING),
             "open_alerts": open_alerts([found]).get(found.pk),

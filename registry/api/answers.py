@@ -9,7 +9,7 @@ from rest_framework import serializers
 from mlops_site.core.permissions import Actor
 from registry import selectors
 from registry.choices import Stage
-from registry.models import PromotionRequest, RegisteredModel, Version
+from registry.models import Incident, PromotionRequest, RegisteredModel, Version
 from registry.selectors.models import stages_of
 
 
@@ -126,6 +126,24 @@ class PromotionAnswer(serializers.Serializer[Any]):
 class RollbackAnswer(serializers.Serializer[Any]):
     version = serializers.CharField(source="version.number", help_text="the version that serves again")
     replaced = serializers.CharField(source="replaced.number", help_text="the version it replaced, now in staging")
+    incident = serializers.IntegerField(source="incident.pk", help_text="the incident that was opened")
+
+
+class IncidentAnswer(serializers.ModelSerializer[Incident]):
+    """What went wrong with a version; `closed_at` is null while nobody has said how it ended."""
+
+    model = serializers.CharField(source="model.name")
+    version = serializers.CharField(source="version.number")
+    status = serializers.ChoiceField(choices=["open", "closed"])
+    opened_by = serializers.CharField(source="opened_by.username", default=None, allow_null=True)
+    closed_by = serializers.CharField(source="closed_by.username", default=None, allow_null=True)
+
+    class Meta:
+        model = Incident
+        fields: tuple[str, ...] = (
+            "id", "model", "version", "kind", "status", "what", "opened_at", "opened_by", "closed_at", "closed_by",
+            "resolution",
+        )  # fmt: skip
 
 
 class MetricRow(serializers.Serializer[Any]):

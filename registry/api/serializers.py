@@ -94,5 +94,15 @@ class PromoteOrder(StrictSerializer):
     reason = TextField()
 
 
+class IncidentFilter(PageFilter):
+    model = TextField(max_length=63, required=False)
+    status = TextField(max_length=20, required=False, allow_blank=True)
+    kind = TextField(max_length=30, required=False, allow_blank=True)
+
+
+class Resolution(StrictSerializer):
+    resolution = TextField()
+
+
 class Reason(StrictSerializer):
     reason = TextField()

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from registry.api import approvals, paths, versions, views
+from registry.api import approvals, incidents, paths, versions, views
 from registry.choices import Decision
 
 __all__ = ["paths", "urlpatterns"]
@@ -16,6 +16,9 @@ urlpatterns = [
     path("models/<model:name>/versions", versions.Versions.as_view(), name="versions"),
     path("models/<model:name>/<version:version>", versions.VersionDetail.as_view(), name="version"),
     path("models/<model:name>/<version:version>/promote", views.Promote.as_view(), name="promote"),
+    path("incidents", incidents.Incidents.as_view(), name="incidents"),
+    path("incidents/<int:pk>", incidents.IncidentDetail.as_view(), name="incident"),
+    path("incidents/<int:pk>/close", incidents.CloseIncident.as_view(), name="incident-close"),
     path("approvals", approvals.Approvals.as_view(), name="approvals"),
     path("approvals/<int:pk>", approvals.Approval.as_view(), name="approval"),
     path("approvals/<int:pk>/approve", approvals.Review.as_view(decision=Decision.APPROVE), name="approve"),

@@ -1,6 +1,7 @@
-"""Models, versions, artifacts, stage intervals, promotion requests and reviews, and the laws over them."""
+"""Models, versions, artifacts, stage intervals, promotion requests, reviews, incidents, and the laws over them."""
 
 from registry.models.approval import PromotionRequest, Review
+from registry.models.incident import Incident
 from registry.models.laws import LAWS
 from registry.models.model import DeployPolicy, RegisteredModel
 from registry.models.stage import StageInterval
@@ -10,6 +11,7 @@ __all__ = [
     "LAWS",
     "Artifact",
     "DeployPolicy",
+    "Incident",
     "PromotionRequest",
     "RegisteredModel",
     "Review",

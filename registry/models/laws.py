@@ -81,6 +81,24 @@ LAWS: list[Law] = [
     *append_only("registry_deploypolicy"),
     *append_only("registry_review"),
     Law(
+        "incident_of_its_model",
+        "registry_incident",
+        "INSERT",
+        "NOT EXISTS (SELECT 1 FROM registry_version w WHERE w.id = NEW.version_id AND w.model_id = NEW.model_id)",
+        "an incident names the model of its version",
+    ),
+    Law(
+        "incident_only_closes",
+        "registry_incident",
+        "UPDATE",
+        "OLD.closed_at IS NOT NULL OR NEW.closed_at IS NULL OR "
+        + _changed("id", "model_id", "version_id", "kind", "what", "opened_at")
+        + " OR COALESCE(NEW.opened_by_id, 0) <> COALESCE(OLD.opened_by_id, 0)",
+        "an incident is closed once and never changed otherwise",
+    ),
+    Law("incident_no_delete", "registry_incident", "DELETE", "1 = 1", "incidents are kept"),
+    Law("incident_no_truncate", "registry_incident", "TRUNCATE", "1 = 1", "incidents are kept"),
+    Law(
         "model_keeps_its_identity",
         "registry_registeredmodel",
         "UPDATE",

@@ -2,6 +2,7 @@
 
 from registry.selectors.approvals import QUORUM, Decidable, decidable, missing_roles, request_numbered, requests
 from registry.selectors.comparison import comparison
+from registry.selectors.incidents import incident_numbered, incidents
 from registry.selectors.models import model_named, models, policy
 from registry.selectors.stages import history, in_production, intervals, rollback_target, served_at
 from registry.selectors.versions import feature_schema, version_numbered, versions
@@ -14,6 +15,8 @@ __all__ = [
     "feature_schema",
     "history",
     "in_production",
+    "incident_numbered",
+    "incidents",
     "intervals",
     "missing_roles",
     "model_named",

@@ -2,6 +2,7 @@
 
 from registry.services.approvals import request_promotion, review_request, withdraw_request
 from registry.services.catalog import create_model, edit_model, set_deploy_policy
+from registry.services.incidents import close_incident, open_incident
 from registry.services.stages import Promotion, Rollback, deploy_by_policy, move_stage, rollback
 from registry.services.uploads import upload_version
 from registry.services.versions import Candidate, register_version
@@ -10,10 +11,12 @@ __all__ = [
     "Candidate",
     "Promotion",
     "Rollback",
+    "close_incident",
     "create_model",
     "deploy_by_policy",
     "edit_model",
     "move_stage",
+    "open_incident",
     "register_version",
     "request_promotion",
     "review_request",

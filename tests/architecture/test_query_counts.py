@@ -58,6 +58,8 @@ class Site:
             "models/<model:name>/compare/<version:v1>/<version:v2>": f"{model}/compare/{one}/{two}",
             "models/<model:name>/versions": f"{model}/versions",
             "models/<model:name>/<version:version>": f"{model}/{one}",
+            "incidents": "incidents",
+            "incidents/<int:pk>": f"incidents/{scene.incident.pk}",
             "approvals": "approvals",
             "approvals/<int:pk>": f"approvals/{scene.request.pk}",
             "datasets": "datasets",
@@ -81,6 +83,7 @@ class Site:
             "model": model,
             "version": f"{model}/{scene.served.number}",
             "compare": f"{model}/compare?v1={scene.served.number}&v2={scene.staged.number}",
+            "incident": f"/incidents/{scene.incident.pk}",
             "runs": "/runs",
             "run": f"/runs/{run}",
             "run_progress": f"/runs/{run}/progress",
@@ -122,6 +125,7 @@ class Site:
             registry.move_stage(version, actor=scene.author, target_stage="staging", reason="another")
             registry.request_promotion(version, actor=scene.author, reason="another")
             registry.create_model(actor=scene.author, name=f"another_{seed}", task_type="regression")
+            registry.open_incident(version, kind="rolled_back", what="Another.", actor=scene.approver)
             dataset = runs.dataset_version(scene.scientist, name=f"another_{seed}", rows=60)
             runs.queued_run(scene.scientist, scene.model, dataset)
         raised(scene.served, *(finding("quality", f"feature {n}") for n in range(3)))

@@ -25,6 +25,7 @@ TABLE = {
     "promotion.review": (" ", " ", " ", "x", "x", " ", " ", " "),
     "promotion.decide": (" ", " ", " ", " ", "x", " ", " ", " "),
     "rollback":         (" ", " ", " ", " ", "x", " ", " ", " "),
+    "incident.close":   (" ", " ", "x", "x", "x", " ", " ", " "),
     "dataset.create":   (" ", "x", "x", " ", " ", " ", " ", " "),
     "run.request":      (" ", "x", "x", " ", " ", " ", " ", " "),
     "predict":          (" ", " ", "x", " ", " ", " ", " ", "x"),

@@ -92,7 +92,8 @@ def test_the_way_into_production_and_back(
     assert engineer.post("/models/claims/rollback", {"reason": "x"})[0] == 403
     assert decider.post("/models/claims/rollback", {})[1]["errors"][0]["field"] == "reason"
     status, back = decider.post("/models/claims/rollback", {"reason": "false alarms"})
-    assert (status, back) == (200, {"version": "1.0.0", "replaced": "1.0.1"})
+    assert (status, back["version"], back["replaced"]) == (200, "1.0.0", "1.0.1")
+    assert decider.get(f"/incidents/{back['incident']}")[1]["version"] == "1.0.1"
 
 
 def test_a_rollback_to_a_damaged_version_is_a_conflict(

@@ -20,6 +20,7 @@ from registry.models import (
     LAWS,
     Artifact,
     DeployPolicy,
+    Incident,
     PromotionRequest,
     RegisteredModel,
     Review,
@@ -112,6 +113,23 @@ def loose_artifact() -> None:
     execute(f"DELETE FROM registry_artifact WHERE digest = '{'f' * 64}'")
 
 
+def incident(world: World, **changes: Any) -> Incident:
+    row = {"model": world.model, "version": world.version, "kind": "rolled_back", "what": "It was wrong."}
+    return Incident.objects.create(**{**row, **changes})
+
+
+def rewrite_incident(world: World) -> None:
+    incident(world)
+    Incident.objects.update(
+        what="Nothing happened.", closed_at=timezone.now(), closed_by=user(world.approver), resolution="x"
+    )
+
+
+def delete_incident(world: World) -> None:
+    incident(world)
+    execute("DELETE FROM registry_incident")
+
+
 FORBIDDEN: dict[str, Callable[[World], object]] = {
     "registry_version_no_update": lambda w: Version.objects.update(created_by=user(w.approver)),
     "registry_version_no_delete": lambda w: execute("DELETE FROM registry_version"),
@@ -121,6 +139,9 @@ FORBIDDEN: dict[str, Callable[[World], object]] = {
     "registry_deploypolicy_no_delete": lambda w: execute("DELETE FROM registry_deploypolicy"),
     "registry_review_no_update": update_review,
     "registry_review_no_delete": delete_review,
+    "incident_of_its_model": lambda w: incident(w, model=other_model(w)),
+    "incident_only_closes": rewrite_incident,
+    "incident_no_delete": delete_incident,
     "model_keeps_its_identity": lambda w: RegisteredModel.objects.update(name="renamed"),
     "tier_stays_while_pending": lambda w: RegisteredModel.objects.update(risk_tier="low"),
     "interval_of_its_model": lambda w: interval(w, model=other_model(w)),
