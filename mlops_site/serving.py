@@ -24,6 +24,7 @@ from registry.artifacts.scorer import Scorer, cached
 from registry.choices import Stage
 from registry.models import Artifact, RegisteredModel, StageInterval, Version
 from registry.models.version import parts_of
+from registry.services import note_use
 
 ARM = "production"
 SERVED = (Stage.PRODUCTION, Stage.STAGING)
@@ -137,6 +138,7 @@ def predict(
         if not dry_run:
             logged = log_answers([drafts[i] for i in fresh])
             kept |= {row.request_id: row for row in logged}
+    note_use(actor, (chosen.model_id,))
     return _answers(model_name, chosen, drafts, kept, dry_run=dry_run)
 
 

@@ -119,15 +119,17 @@ class Promotion:
     version: str
     stage: str
     request: PromotionRequest | None
+    warnings: list[str]
 
 
 @dataclass(frozen=True)
 class Rollback:
-    """The number that serves again, the one that it replaced, and the incident that was opened."""
+    """The number that serves again, the one that it replaced, the incident that was opened, and the numbers passed over."""
 
     version: str
     replaced: str
     incident: int
+    skipped: list[str]
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,7 @@ class ModelRegistry:
                 if target_stage == ModelStage.PRODUCTION and found.stage == ModelStage.DEVELOPMENT:
                     services.move_stage(found, actor=actor, target_stage=ModelStage.STAGING, reason=reason)
                 done = services.move_stage(found, actor=actor, target_stage=str(target_stage), reason=reason)
-            return Promotion(done.status, done.version.number, done.stage, done.request)
+            return Promotion(done.status, done.version.number, done.stage, done.request, done.warnings)
 
         return _as_me(promote)
 
@@ -214,7 +216,9 @@ class ModelRegistry:
 
         def roll_back(actor: Actor) -> Rollback:
             done = services.rollback(selectors.model_named(actor, model_name), actor=actor, reason=reason)
-            return Rollback(done.version.number, done.replaced.number, done.incident.pk)
+            return Rollback(
+                done.version.number, done.replaced.number, done.incident.pk, [s.version.number for s in done.skipped]
+            )
 
         return _as_me(roll_back)
 

@@ -75,6 +75,7 @@ class Actor:
     user: User | None = None
     roles: dict[int, str] = field(default_factory=dict)
     scopes: frozenset[str] | None = None  # None: all that the role allows
+    token_id: int | None = None  # of the token borne, if one is
 
     @classmethod
     def of(cls, user: User) -> Actor:

@@ -100,14 +100,18 @@ class RequestAnswer(serializers.ModelSerializer[PromotionRequest]):
     trainer = serializers.CharField(source="trainer.username")
     closed_by = serializers.CharField(source="closed_by.username", default=None, allow_null=True)
     reviews = ReviewAnswer(many=True)
+    warnings = serializers.SerializerMethodField(help_text="what callers would notice, and who they are")
     may_decide = serializers.SerializerMethodField()
 
     class Meta:
         model = PromotionRequest
         fields: tuple[str, ...] = (
             "id", "model", "version", "status", "risk_tier", "reason", "requester", "author", "trainer", "evidence",
-            "evidence_digest", "artifact_digest", "reviews", "may_decide", "created_at", "closed_at", "closed_by",
+            "evidence_digest", "artifact_digest", "reviews", "warnings", "may_decide", "created_at", "closed_at", "closed_by",
         )  # fmt: skip
+
+    def get_warnings(self, request: PromotionRequest) -> list[str]:
+        return selectors.interface_warnings(request.evidence.get("signature_change"))
 
     def get_may_decide(self, request: PromotionRequest) -> dict[str, Any]:
         actor: Actor = self.context["actor"]
@@ -121,12 +125,29 @@ class PromotionAnswer(serializers.Serializer[Any]):
     version = serializers.CharField(source="version.number")
     stage = serializers.CharField()
     request = RequestAnswer(allow_null=True)
+    warnings = serializers.ListField(
+        child=serializers.CharField(), help_text="what callers would notice once it is in production, and who they are"
+    )
+
+
+class SkippedAnswer(serializers.Serializer[Any]):
+    version = serializers.CharField(source="version.number")
+    why = serializers.CharField()
 
 
 class RollbackAnswer(serializers.Serializer[Any]):
     version = serializers.CharField(source="version.number", help_text="the version that serves again")
     replaced = serializers.CharField(source="replaced.number", help_text="the version it replaced, now in staging")
     incident = serializers.IntegerField(source="incident.pk", help_text="the incident that was opened")
+    skipped = SkippedAnswer(many=True, help_text="versions passed over because they could not serve")
+
+
+class ConsumerAnswer(serializers.Serializer[Any]):
+    """A token that predicted or logged with the model in the last 30 days."""
+
+    token = serializers.CharField(help_text="its prefix")
+    holder = serializers.CharField()
+    last_used_on = serializers.DateField()
 
 
 class IncidentAnswer(serializers.ModelSerializer[Incident]):

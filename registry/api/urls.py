@@ -12,6 +12,7 @@ urlpatterns = [
     path("models", views.Models.as_view(), name="models"),
     path("models/<model:name>/schema", views.Schema.as_view(), name="schema"),
     path("models/<model:name>/rollback", views.Rollback.as_view(), name="rollback"),
+    path("models/<model:name>/consumers", views.Consumers.as_view(), name="consumers"),
     path("models/<model:name>/compare/<version:v1>/<version:v2>", views.Compare.as_view(), name="compare"),
     path("models/<model:name>/versions", versions.Versions.as_view(), name="versions"),
     path("models/<model:name>/<version:version>", versions.VersionDetail.as_view(), name="version"),

@@ -68,6 +68,14 @@ class Promote(ApiView):
         return Response(answers.PromotionAnswer(done, context={"actor": self.actor}).data, status=code)
 
 
+class Consumers(ApiView):
+    @extend_schema(responses=answers.ConsumerAnswer(many=True))
+    def get(self, request: Request, name: str) -> Response:
+        """The tokens that predicted or logged with the model in the last 30 days."""
+        rows = selectors.consumers(selectors.model_named(self.actor, name))
+        return Response(answers.ConsumerAnswer(rows, many=True).data)
+
+
 class Rollback(ApiView):
     @extend_schema(request=serializers.Reason, responses=answers.RollbackAnswer)
     def post(self, request: Request, name: str) -> Response:

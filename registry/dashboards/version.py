@@ -76,11 +76,13 @@ class RequestPage(_VersionForm):
 
     def words(self, version: Version) -> dict[str, Any]:
         now = selectors.in_production(version.model)
+        warnings = selectors.interface_warnings(selectors.interface_change(now, version))
         return {
             "title": "Request promotion",
             "question": f"Ask to put {version} into production?",
             "answer": f"It would replace {now.number}." if now else "It would be the first in production.",
             "notes": [f"Somebody else decides: {version.model} is of {version.model.risk_tier} risk."],
+            "warnings": warnings,
         }
 
     def save(self, form: ReasonForm) -> str:

@@ -2,21 +2,25 @@
 
 from registry.selectors.approvals import QUORUM, Decidable, decidable, missing_roles, request_numbered, requests
 from registry.selectors.comparison import comparison
+from registry.selectors.consumers import consumers, interface_change, interface_warnings
 from registry.selectors.incidents import incident_numbered, incidents
 from registry.selectors.models import model_named, models, policy
-from registry.selectors.stages import history, in_production, intervals, rollback_target, served_at
+from registry.selectors.stages import history, in_production, intervals, rollback_target, rollback_targets, served_at
 from registry.selectors.versions import feature_schema, version_numbered, versions
 
 __all__ = [
     "QUORUM",
     "Decidable",
     "comparison",
+    "consumers",
     "decidable",
     "feature_schema",
     "history",
     "in_production",
     "incident_numbered",
     "incidents",
+    "interface_change",
+    "interface_warnings",
     "intervals",
     "missing_roles",
     "model_named",
@@ -25,6 +29,7 @@ __all__ = [
     "request_numbered",
     "requests",
     "rollback_target",
+    "rollback_targets",
     "served_at",
     "version_numbered",
     "versions",

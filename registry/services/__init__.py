@@ -2,8 +2,10 @@
 
 from registry.services.approvals import request_promotion, review_request, withdraw_request
 from registry.services.catalog import create_model, edit_model, set_deploy_policy
+from registry.services.consumers import note_use
 from registry.services.incidents import close_incident, open_incident
-from registry.services.stages import Promotion, Rollback, deploy_by_policy, move_stage, rollback
+from registry.services.rollback import Rollback, rollback
+from registry.services.stages import Promotion, deploy_by_policy, move_stage
 from registry.services.uploads import upload_version
 from registry.services.versions import Candidate, register_version
 
@@ -16,6 +18,7 @@ __all__ = [
     "deploy_by_policy",
     "edit_model",
     "move_stage",
+    "note_use",
     "open_incident",
     "register_version",
     "request_promotion",

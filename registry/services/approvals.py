@@ -158,13 +158,15 @@ def _promote(request: PromotionRequest, actor: Actor) -> None:
 
 def say_promoted(version: Version, replaced: Version | None, *, actor: Actor, cause: str, reason: str) -> None:
     touch(version.model)
-    data = {
+    data: dict[str, Any] = {
         "stage": str(Stage.PRODUCTION),
         "cause": str(cause),
         "replaced": replaced and replaced.number,
         "reason": reason,
         "artifact": version.artifact_id,
     }
+    if warnings := selectors.interface_warnings(selectors.interface_change(replaced, version)):
+        data["warnings"] = warnings
     team = version.model.team.name
     events.record("version.stage_changed", actor=actor, subject=version.subject, team=team, data=data)
 

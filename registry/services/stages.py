@@ -1,4 +1,4 @@
-"""Stage moves: by a person, by a standing policy, and back."""
+"""Stage moves: by a person and by a standing policy."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from typing import Any, NamedTuple
 
 from mlops_site.core import events
 from mlops_site.core.choices import Role
-from mlops_site.core.errors import Conflict
 from mlops_site.core.models import Membership
 from mlops_site.core.permissions import Action, Actor, person, require
 from registry import selectors
 from registry.artifacts.scorer import preflight
-from registry.choices import AutoDeploy, Cause, IncidentKind, RiskTier, Stage
-from registry.models import DeployPolicy, Incident, PromotionRequest, RegisteredModel, Version
+from registry.choices import AutoDeploy, Cause, RiskTier, Stage
+from registry.models import DeployPolicy, PromotionRequest, RegisteredModel, Version
 from registry.services.approvals import (
-    check_preflight,
     file_request,
     request_promotion,
     say_promoted,
@@ -23,7 +21,6 @@ from registry.services.approvals import (
 )
 from registry.services.evidence import gather
 from registry.services.guards import locked, one_of, reason_given, touch
-from registry.services.incidents import open_incident
 from registry.services.intervals import check_move, current_stage, move, swap
 
 
@@ -35,13 +32,11 @@ class Promotion(NamedTuple):
     stage: str
     request: PromotionRequest | None = None
 
-
-class Rollback(NamedTuple):
-    """The version that serves again, the one that it replaced, and the incident that says why."""
-
-    version: Version
-    replaced: Version
-    incident: Incident
+    @property
+    def warnings(self) -> list[str]:
+        """What callers would notice once the version is in production."""
+        change = self.request.evidence.get("signature_change") if self.request is not None else None
+        return selectors.interface_warnings(change)
 
 
 def move_stage(
@@ -120,45 +115,3 @@ def _deploy(version: Version, policy: DeployPolicy, actor: Actor, reason: str) -
     swap(version, replaced, cause=Cause.POLICY, by=policy.set_by, reason=reason, policy=policy)
     say_promoted(version, replaced, actor=actor, cause=Cause.POLICY, reason=f"{reason}; policy {policy.pk}")
     return Promotion("promoted", version, str(Stage.PRODUCTION))
-
-
-def rollback(model: RegisteredModel, *, actor: Actor, reason: str) -> Rollback:
-    """Put the last good production version back in place of the present one, which returns to staging.
-
-    Conflict `nothing_to_roll_back_to`, `preflight_failed`, or `production_changed` when someone was faster.
-    """
-    why = reason_given(reason)
-    with events.atomic():
-        require(actor, Action.ROLLBACK, model.team, subject=model.subject)
-    seen = _ends(model)
-    check_preflight(seen[0])  # it may load a large model, so before the lock; what it checked cannot change
-    with locked(model) as row:
-        require(actor, Action.ROLLBACK, row.team, subject=row.subject)
-        target, replaced = _ends(row)
-        if (target.pk, replaced.pk) != tuple(version.pk for version in seen):
-            message = (
-                f"production of {row} changed while the rollback was checked: {replaced.number} serves now; look again"
-            )
-            raise Conflict(message, code="production_changed")
-        swap(target, replaced, cause=Cause.ROLLED_BACK, by=person(actor), reason=why)
-        touch(row)
-        what = f"{replaced.number} was taken out of production and {target.number} put back: {why}"
-        incident = open_incident(replaced, kind=IncidentKind.ROLLED_BACK, what=what, actor=actor)
-        data = {
-            "stage": str(Stage.PRODUCTION),
-            "cause": str(Cause.ROLLED_BACK),
-            "replaced": replaced.number,
-            "reason": why,
-            "incident": incident.pk,
-        }
-        events.record("version.rolled_back", actor=actor, subject=target.subject, team=row.team.name, data=data)
-    return Rollback(target, replaced, incident)
-
-
-def _ends(model: RegisteredModel) -> tuple[Version, Version]:
-    """Where a rollback would go and what it would replace, as of now."""
-    target, replaced = selectors.rollback_target(model), selectors.in_production(model)
-    if target is None or replaced is None:
-        state = "nothing is in production" if replaced is None else f"{replaced.number} is the only version that served"
-        raise Conflict(f"{model} has nothing to go back to: {state}", code="nothing_to_roll_back_to")
-    return target, replaced

@@ -55,6 +55,7 @@ class Site:
             "models": "models",
             "models/<model:name>": model,
             "models/<model:name>/schema": f"{model}/schema",
+            "models/<model:name>/consumers": f"{model}/consumers",
             "models/<model:name>/compare/<version:v1>/<version:v2>": f"{model}/compare/{one}/{two}",
             "models/<model:name>/versions": f"{model}/versions",
             "models/<model:name>/<version:version>": f"{model}/{one}",
