@@ -124,7 +124,7 @@ class Promotion:
 
 @dataclass(frozen=True)
 class Rollback:
-    """The number that serves again, the one that it replaced, the incident that was opened, and the numbers passed over."""
+    """The number that serves again, the one that it replaced, the incident opened, and the numbers passed over."""
 
     version: str
     replaced: str

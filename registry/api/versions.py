@@ -44,9 +44,18 @@ class Versions(ApiView):
 class VersionDetail(ApiView):
     @extend_schema(operation_id="versions_retrieve", responses=answers.VersionAnswer)
     def get(self, request: Request, name: str, version: str) -> Response:
-        """One version with its artifact, metrics, signature, lineage and the stages it has been in."""
+        """One version, by number or @alias, with its artifact, metrics, signature, lineage and stages."""
         model = selectors.model_named(self.actor, name)
         return Response(answers.VersionAnswer(selectors.version_numbered(model, version)).data)
+
+    @extend_schema(operation_id="versions_describe", request=serializers.VersionEdit, responses=answers.VersionAnswer)
+    def patch(self, request: Request, name: str, version: str) -> Response:
+        """Say what a version is. Everything else about it stays as it was registered."""
+        asked = valid(serializers.VersionEdit(data=request.data))
+        model = selectors.model_named(self.actor, name)
+        found = selectors.version_numbered(model, version)
+        services.describe_version(found, actor=self.actor, **asked)
+        return Response(answers.VersionAnswer(selectors.version_numbered(model, found.number)).data)
 
 
 def _too_large() -> TooLarge:

@@ -20,7 +20,7 @@ from registry.services.approvals import (
     void_pending,
 )
 from registry.services.evidence import gather
-from registry.services.guards import locked, one_of, reason_given, touch
+from registry.services.guards import check_live, locked, one_of, reason_given, touch
 from registry.services.intervals import check_move, current_stage, move, swap
 
 
@@ -53,6 +53,7 @@ def move_stage(
     why = reason_given(reason)
     with locked(version.model) as model:
         require(actor, Action.STAGE_MOVE, model.team, subject=version.subject)
+        check_live(model)
         check_move(version, target_stage)
         if current_stage(version) == Stage.STAGING:
             void_pending(version, actor=actor, why=f"moved to {target_stage}: {why}")
@@ -73,6 +74,7 @@ def deploy_by_policy(version: Version, *, actor: Actor, gate: Mapping[str, Any])
     failures = preflight(version) if gate["passed"] else []
     evidence = gather(version, {"gate": dict(gate)})
     with locked(version.model) as model:
+        check_live(model)
         policy = selectors.policy(model)
         if held := _held_back(version, policy, gate, failures):
             events.record(
