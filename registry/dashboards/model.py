@@ -43,7 +43,7 @@ class NewModelPage(FormPage):
         return reverse("model", args=[model.name])
 
 
-class _ModelForm(FormPage):
+class ModelFormPage(FormPage):
     """A form about one model."""
 
     needed: tuple[Action, ...]  # one of them will do
@@ -61,7 +61,7 @@ class _ModelForm(FormPage):
         return {}
 
 
-class RollbackPage(_ModelForm):
+class RollbackPage(ModelFormPage):
     form_class = ReasonForm
     needed = (Action.ROLLBACK,)
 
@@ -96,7 +96,7 @@ class RollbackPage(_ModelForm):
         return reverse("model", args=[model.name])
 
 
-class PolicyPage(_ModelForm):
+class PolicyPage(ModelFormPage):
     form_class = PolicyForm
     button = "Set the policy"
     needed = (Action.POLICY_SET, Action.MODEL_EDIT)

@@ -111,7 +111,7 @@ def test_another_team_finds_nothing_and_counts_nothing(fleet: Any, outsider: Act
     "filters",
     [{"risk_tier": "huge"}, {"task_type": "x"}, {"stage": "prod"}, {"archived": "maybe"}, {"search": "a " * 11}],
 )
-def test_what_is_no_filter_is_refused(fleet: Any, author: Actor, engineer: Person, filters: dict[str, str]) -> None:
+def test_what_is_no_filter_is_refused(fleet: Any, author: Actor, engineer: Person, filters: dict[str, Any]) -> None:
     for search in (selectors.found_models, selectors.found_versions):
         with pytest.raises(Invalid) as raised:
             list(search(author, **filters))
