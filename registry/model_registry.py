@@ -230,15 +230,18 @@ class ModelRegistry:
         """The models of your teams that fit every filter: search, stage, team, tag ("key", "key=value" or a list of
         them), risk_tier, owner, task_type, archived ("no", "yes" or "all"), ordering."""
         asked = {name: str(value) if isinstance(value, ModelStage) else value for name, value in filters.items()}
-        return _as_me(lambda actor: [Model.of(row) for row in selectors.models(actor, **asked)])
+        return _as_me(lambda actor: [Model.of(row) for row in selectors.with_aliases(selectors.models(actor, **asked))])
 
     def search_versions(self, search: str = "", *, limit: int = 100, **filters: Any) -> list[Found]:
         """The versions of your teams' models that hold every word and fit every filter, latest first: those of
         `list_models`, and model, alias, deprecated."""
         asked = {name: str(value) if isinstance(value, ModelStage) else value for name, value in filters.items()}
-        return _as_me(
-            lambda actor: [Found.of(row) for row in selectors.versions_found(actor, search=search, **asked)[:limit]]
-        )
+
+        def find(actor: Actor) -> list[Found]:
+            rows = selectors.with_version_aliases(selectors.versions_found(actor, search=search, **asked))
+            return [Found.of(row) for row in rows[:limit]]
+
+        return _as_me(find)
 
     def set_tag(self, model_name: str, key: str, value: str = "", *, version: str | None = None) -> None:
         """Put a tag on a version, or without one on the model."""

@@ -28,7 +28,7 @@ class ModelPage(Page):
     def facts(self) -> dict[str, Any]:
         model = self.kwargs["model"]
         found = selectors.model_named(self.actor, model)
-        versions = list(selectors.versions(found))
+        versions = list(selectors.with_version_aliases(selectors.versions(found)))
         now = next((version for version in versions if version.stage == Stage.PRODUCTION), None)
         history = reads.metric_history(versions)
         history = history._replace(metric=metric(history.metric))

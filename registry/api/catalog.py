@@ -34,7 +34,8 @@ class FoundVersions(ApiView):
         asked = valid(serializers.VersionFilter(data=request.query_params))
         filters = serializers.filters(asked)
         told = selectors.version_facets(selectors.found_versions(self.actor, **filters)) if asked["facets"] else None
-        return listed(self, selectors.versions_found(self.actor, **filters), answers.VersionLine, facets=told)
+        rows = selectors.with_version_aliases(selectors.versions_found(self.actor, **filters))
+        return listed(self, rows, answers.VersionLine, facets=told)
 
 
 class ModelTagDetail(_OfModel):

@@ -26,7 +26,8 @@ class Versions(ApiView):
     def get(self, request: Request, name: str) -> Response:
         """The versions of a model, newest first, each with its stage."""
         valid(serializers.PageFilter(data=request.query_params.dict()))
-        return listed(self, selectors.versions(selectors.model_named(self.actor, name)), answers.VersionLine)
+        rows = selectors.versions(selectors.model_named(self.actor, name))
+        return listed(self, selectors.with_version_aliases(rows), answers.VersionLine)
 
     @extend_schema(request={"multipart/form-data": serializers.VersionUpload}, responses={201: answers.VersionAnswer})
     def post(self, request: Request, name: str) -> Response:

@@ -26,7 +26,7 @@ class Models(ApiView):
         asked = valid(serializers.ModelFilter(data=request.query_params))
         ordering, filters = asked.pop("ordering", "name"), serializers.filters(asked)
         told = selectors.model_facets(selectors.found_models(self.actor, **filters)) if asked["facets"] else None
-        rows = selectors.models(self.actor, ordering=ordering, **filters)
+        rows = selectors.with_aliases(selectors.models(self.actor, ordering=ordering, **filters))
         return listed(self, rows, answers.ModelAnswer, facets=told)
 
     @extend_schema(request=serializers.ModelNew, responses={201: answers.ModelDetailAnswer})

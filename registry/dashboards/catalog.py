@@ -62,7 +62,7 @@ class ModelsPage(_Found):
     title = "Models"
 
     def found(self, asked: dict[str, Any]) -> Any:
-        return selectors.models(self.actor, **asked)
+        return selectors.with_aliases(selectors.models(self.actor, **asked))
 
     def facets(self, asked: dict[str, Any]) -> list[selectors.Facet]:
         return selectors.model_facets(selectors.found_models(self.actor, **asked))
@@ -82,7 +82,7 @@ class VersionsPage(_Found):
     filters = _OF_VERSIONS
 
     def found(self, asked: dict[str, Any]) -> Any:
-        return selectors.versions_found(self.actor, **asked)
+        return selectors.with_version_aliases(selectors.versions_found(self.actor, **asked))
 
     def facets(self, asked: dict[str, Any]) -> list[selectors.Facet]:
         return selectors.version_facets(selectors.found_versions(self.actor, **asked))

@@ -14,6 +14,7 @@ class Remark(models.Model):
     deprecated_at = models.DateTimeField(null=True, blank=True)
     deprecated_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", null=True, blank=True)
     deprecation = models.TextField(blank=True)  # why, and what to use instead
+    tags = models.JSONField(default=dict)  # what the rows of VersionTag say, so that a list need not ask for them
     words = models.TextField(blank=True)  # all that a search looks at, in small letters
 
     class Meta:

@@ -5,10 +5,10 @@ from registry.selectors.approvals import QUORUM, Decidable, decidable, missing_r
 from registry.selectors.comparison import comparison
 from registry.selectors.consumers import consumers, interface_change, interface_warnings
 from registry.selectors.incidents import incident_numbered, incidents
-from registry.selectors.models import model_named, models, policy
+from registry.selectors.models import model_named, models, policy, with_aliases
 from registry.selectors.search import Facet, found_models, found_versions, model_facets, version_facets
 from registry.selectors.stages import history, in_production, intervals, rollback_target, rollback_targets, served_at
-from registry.selectors.versions import feature_schema, version_numbered, versions, versions_found
+from registry.selectors.versions import feature_schema, version_numbered, versions, versions_found, with_version_aliases
 
 __all__ = [
     "QUORUM",
@@ -44,4 +44,6 @@ __all__ = [
     "version_numbered",
     "versions",
     "versions_found",
+    "with_aliases",
+    "with_version_aliases",
 ]

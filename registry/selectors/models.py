@@ -21,15 +21,19 @@ ORDERINGS = ("name", "-name", "updated_at", "-updated_at", "version_count", "-ve
 
 
 def models(actor: Actor, *, ordering: str = "name", **filters: Any) -> QuerySet[RegisteredModel]:
-    """The models that `search.found_models` finds, each with `version_count`, its tags, its aliases and, in
-    `open_intervals`, the newest version per stage. A fixed number of queries, however many rows."""
+    """The models that `search.found_models` finds, each with `version_count`, and, in `open_intervals`, the
+    newest version per stage. Two queries, however many rows; `with_aliases` adds one."""
     known("ordering", ordering, ORDERINGS)
     rows = found_models(actor, **filters).select_related("team", "owner")
     return _complete(rows).order_by(ordering, "pk")
 
 
 def _complete(rows: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
-    return _with_counts(rows).prefetch_related(_stages(), "tag_rows", Prefetch("aliases", queryset=_ALIASES))
+    return _with_counts(rows).prefetch_related(_stages())
+
+
+def with_aliases(rows: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
+    return rows.prefetch_related(Prefetch("aliases", queryset=_ALIASES))
 
 
 def _with_counts(rows: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
@@ -61,7 +65,7 @@ def stages_of(model: RegisteredModel) -> dict[str, str]:
 def model_named(actor: Actor, name: str, *, action: Action = Action.VIEW) -> RegisteredModel:
     """One model as in `models`; NotFound if it is absent or not the actor's to see."""
     rows = visible(actor, RegisteredModel.objects.filter(name=name), action=action).select_related("team", "owner")
-    found = _with_counts(rows).prefetch_related(_stages()).first()
+    found = _complete(rows).first()
     if found is None:
         raise NotFound(f"no model {name[:80]!r} here, or it belongs to another team", code="unknown_model")
     return found

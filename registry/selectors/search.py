@@ -191,5 +191,8 @@ def known(field: str, value: str, values: Sequence[str]) -> str:
 
 
 def tags_of(row: RegisteredModel | Version) -> dict[str, str]:
-    """Of a row whose `tag_rows` were fetched with it."""
-    return {tag.key: tag.value for tag in row.tag_rows.all()}
+    """As they are now; no query of a model, nor of a version that was read with its remark."""
+    if isinstance(row, RegisteredModel):
+        return dict(row.tags)
+    remark = getattr(row, "remark", None)
+    return dict(row.tags if remark is None else remark.tags)

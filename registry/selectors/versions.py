@@ -21,14 +21,14 @@ _HEAVY = ("reference", "golden")
 
 
 def versions(model: RegisteredModel) -> VersionQuerySet:
-    """All versions, newest first, each with `stage`, its remark, tags and aliases."""
+    """All versions, newest first, each with `stage`, its remark and tags; one query."""
     rows: VersionQuerySet = model.versions.all()
-    return _fetched(complete(rows)).newest_first()
+    return complete(rows).newest_first()
 
 
 def versions_found(actor: Actor, **filters: Any) -> VersionQuerySet:
     """Those of every model that `search.found_versions` finds, latest first, as in `versions`."""
-    return _fetched(complete(found_versions(actor, **filters))).order_by("-pk")
+    return complete(found_versions(actor, **filters)).order_by("-pk")
 
 
 def complete(rows: VersionQuerySet) -> VersionQuerySet:
@@ -37,8 +37,9 @@ def complete(rows: VersionQuerySet) -> VersionQuerySet:
     return chosen.defer(*_HEAVY)
 
 
-def _fetched(rows: VersionQuerySet) -> VersionQuerySet:
-    return rows.prefetch_related("tag_rows", "aliases")
+def with_version_aliases(rows: VersionQuerySet) -> VersionQuerySet:
+    """One query more."""
+    return rows.prefetch_related("aliases")
 
 
 def version_numbered(model: RegisteredModel, number: str) -> Version:

@@ -101,7 +101,7 @@ def undeprecate_version(version: Version, *, actor: Actor) -> Remark:
 def remark_new(version: Version) -> None:
     """The remark and the tags of a version that has just been registered."""
     VersionTag.objects.bulk_create(VersionTag(version=version, key=k, value=v) for k, v in version.tags.items())
-    Remark.objects.create(version=version, words=version_words(version, version.tags))
+    Remark.objects.create(version=version, tags=version.tags, words=version_words(version, version.tags))
 
 
 def _remark(version: Version) -> Remark:

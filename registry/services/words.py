@@ -1,4 +1,4 @@
-"""The text that a search looks at, kept beside what it is made of."""
+"""What lists show and a search looks at, kept beside the rows that it is made of."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ def version_words(version: Version, tags: Mapping[str, str], description: str = 
 
 
 def index_model(model: RegisteredModel) -> None:
-    model.words = model_words(model, dict(model.tag_rows.values_list("key", "value")))
-    model.save(update_fields=["words"])
+    model.tags = dict(model.tag_rows.values_list("key", "value"))
+    model.words = model_words(model, model.tags)
+    model.save(update_fields=["tags", "words"])
 
 
 def index_version(version: Version, remark: Remark) -> None:
-    remark.words = version_words(version, dict(version.tag_rows.values_list("key", "value")), remark.description)
-    remark.save(update_fields=["words"])
+    remark.tags = dict(version.tag_rows.values_list("key", "value"))
+    remark.words = version_words(version, remark.tags, remark.description)
+    remark.save(update_fields=["tags", "words"])
 
 
 def _pairs(tags: Mapping[str, str]) -> list[str]:

@@ -191,4 +191,4 @@ def test_lists_take_as_many_queries_for_many_rows_as_for_one(
         into_production(model, author=author, approver=approver, seed=seed)
         services.create_model(actor=author, name=f"model_{seed}", task_type="regression")
     assert queries() == before
-    assert max(before) <= 7
+    assert max(before) <= 6
