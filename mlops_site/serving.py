@@ -7,7 +7,7 @@ import re
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
 
 from django.db.models import Q, QuerySet
@@ -24,6 +24,7 @@ from registry.artifacts.scorer import Scorer, cached
 from registry.choices import Stage
 from registry.models import Artifact, RegisteredModel, StageInterval, Version
 from registry.models.version import parts_of
+from registry.services import note_use
 
 ARM = "production"
 SERVED = (Stage.PRODUCTION, Stage.STAGING)
@@ -50,11 +51,19 @@ class Answer(NamedTuple):
     duplicate: bool
 
 
+class Deprecation(NamedTuple):
+    """That the version which was named should not be used any more, since when and why."""
+
+    at: datetime
+    note: str
+
+
 class Answers(NamedTuple):
     model: str
     version: str
     arm: str
     predictions: list[Answer]
+    deprecated: Deprecation | None = None  # of a version that was named
 
 
 _TOKENS = "model__team__tokens__"  # from an interval to the tokens of the team that its model belongs to
@@ -72,6 +81,9 @@ _COLUMNS = (  # of Chosen
 )
 
 
+_PINNED = (*_COLUMNS, "version__remark__deprecated_at", "version__remark__deprecation")  # for who names a version
+
+
 class Chosen(NamedTuple):
     """The version that answers; columns of one query."""
 
@@ -85,6 +97,8 @@ class Chosen(NamedTuple):
     threshold: float
     digest: str
     serving_digest: str | None
+    deprecated_at: datetime | None = None  # read of a version that is named
+    deprecation: str | None = None
 
     @property
     def number(self) -> str:
@@ -137,6 +151,7 @@ def predict(
         if not dry_run:
             logged = log_answers([drafts[i] for i in fresh])
             kept |= {row.request_id: row for row in logged}
+    note_use(actor, (chosen.model_id,))
     return _answers(model_name, chosen, drafts, kept, dry_run=dry_run)
 
 
@@ -187,8 +202,13 @@ def _choose(model_name: str, actor: Actor, version: str | None, chosen: Chosen |
 
 
 def _pinned(model_name: str, version: str) -> list[tuple[Any, ...]]:
-    parts = parts_of(version)
-    return _numbered(model_name, *parts) if parts else []
+    """By number, or as @alias; @production and @staging are what is there now, of several the newest."""
+    if parts := parts_of(version):
+        return _numbered(model_name, *parts)
+    if not version.startswith("@"):
+        return []
+    name = version[1:]
+    return _newest_in(model_name, name) if name in SERVED else _aliased(model_name, name)
 
 
 @Prepared
@@ -199,7 +219,19 @@ def _in_stage(model_name: str, stage: str) -> QuerySet[StageInterval, tuple[Any,
 @Prepared
 def _numbered(model_name: str, major: int, minor: int, patch: int) -> QuerySet[StageInterval, tuple[Any, ...]]:
     rows = StageInterval.objects.open().filter(model__name=model_name).filter(version__major=major)
-    return rows.filter(version__minor=minor).filter(version__patch=patch).values_list(*_COLUMNS)
+    return rows.filter(version__minor=minor).filter(version__patch=patch).values_list(*_PINNED)
+
+
+@Prepared
+def _aliased(model_name: str, alias: str) -> QuerySet[StageInterval, tuple[Any, ...]]:
+    rows = StageInterval.objects.open().filter(model__name=model_name).filter(version__aliases__name=alias)
+    return rows.values_list(*_PINNED)
+
+
+@Prepared
+def _newest_in(model_name: str, stage: str) -> QuerySet[StageInterval, tuple[Any, ...]]:
+    rows = StageInterval.objects.open().filter(model__name=model_name).filter(stage=stage)
+    return rows.order_by("-version__major", "-version__minor", "-version__patch").values_list(*_PINNED)
 
 
 def _absence(model_name: str, actor: Actor, version: str | None) -> StewardError:
@@ -274,4 +306,12 @@ def _answers(
             )
         )
     numbers = {answer.version for answer in answers}
-    return Answers(model_name, numbers.pop() if len(numbers) == 1 else chosen.number, ARM, answers)
+    number = numbers.pop() if len(numbers) == 1 else chosen.number
+    deprecated = Deprecation(_moment(chosen.deprecated_at), chosen.deprecation or "") if chosen.deprecated_at else None
+    return Answers(model_name, number, ARM, answers, deprecated)
+
+
+def _moment(at: datetime | str) -> datetime:
+    """SQLite's driver gives times as text."""
+    found = at if isinstance(at, datetime) else datetime.fromisoformat(at)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -39,6 +39,21 @@ class Cause(models.TextChoices):
     REPLACED = "replaced", "replaced by a promotion"
     ROLLED_BACK = "rolled_back", "brought back by a rollback"
     WITHDRAWN = "withdrawn", "taken out by a rollback"
+    RETIRED = "retired", "taken out with its model"
+
+
+class TransferStatus(models.TextChoices):
+    PENDING = "pending", "pending"
+    ACCEPTED = "accepted", "accepted"
+    DECLINED = "declined", "declined"
+    WITHDRAWN = "withdrawn", "withdrawn"
+
+
+class IncidentKind(models.TextChoices):
+    """What went wrong with a version."""
+
+    ROLLED_BACK = "rolled_back", "taken out by a rollback"
+    DAMAGED_ARTIFACT = "damaged_artifact", "artifact damaged"
 
 
 class ArtifactFormat(models.TextChoices):

@@ -7,7 +7,9 @@ from typing import Any
 
 from django import forms
 
+from mlops_site.core.choices import Role
 from mlops_site.core.forms import offer
+from mlops_site.core.permissions import ROLE_ACTIONS, Action
 from registry.choices import RiskTier, TaskType
 
 _TEXT = forms.Textarea(attrs={"rows": 4})
@@ -15,6 +17,10 @@ _TEXT = forms.Textarea(attrs={"rows": 4})
 
 class ReasonForm(forms.Form):
     reason = forms.CharField(max_length=2000, widget=_TEXT, help_text="Kept for good, with your name.")
+
+
+class ResolutionForm(forms.Form):
+    resolution = forms.CharField(max_length=2000, widget=_TEXT, help_text="What was found, and what was done about it.")
 
 
 class ReviewForm(forms.Form):
@@ -59,3 +65,56 @@ class ModelForm(forms.Form):
     def __init__(self, *args: Any, teams: Sequence[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         offer(self, "team", [(name, name) for name in teams])
+
+
+class TagForm(forms.Form):
+    key = forms.CharField(max_length=100, help_text="Letters a to z, digits and _ . -, such as site or team.owner.")
+    value = forms.CharField(max_length=2000, required=False)
+    remove = forms.BooleanField(required=False, label="Take this tag away")
+
+
+class DescriptionForm(forms.Form):
+    description = forms.CharField(max_length=2000, required=False, widget=_TEXT)
+
+
+class DeprecationForm(forms.Form):
+    note = forms.CharField(
+        max_length=2000,
+        required=False,
+        widget=_TEXT,
+        help_text="Why, and what to use instead. Empty: it may be used again.",
+    )
+
+
+class AliasForm(forms.Form):
+    alias = forms.CharField(max_length=63, help_text="Small letters, digits, _ and -, such as champion.")
+    version = forms.ChoiceField(required=False)
+
+    def __init__(self, *args: Any, numbers: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        offer(self, "version", [("", "none: remove the alias"), *((number, number) for number in numbers)])
+
+
+class ProtectionForm(forms.Form):
+    alias = forms.CharField(max_length=63)
+    roles = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        choices=[(role.value, role.label) for role in Role if Action.ALIAS_SET in ROLE_ACTIONS[role]],
+        help_text="None ticked: whoever sets aliases may move it.",
+    )
+
+
+class OfferForm(ReasonForm):
+    to_team = forms.CharField(max_length=63, label="To team")
+    field_order = ("to_team", "reason")
+
+
+class TakeOverForm(forms.Form):
+    owner = forms.ChoiceField(label="New owner")
+    comment = forms.CharField(max_length=2000, required=False, widget=_TEXT, help_text="Declining needs a reason.")
+
+    def __init__(self, *args: Any, members: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        offer(self, "owner", [(name, name) for name in members])
+        self.fields["owner"].required = bool(members)

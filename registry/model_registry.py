@@ -25,13 +25,24 @@ from mlops_site.core.errors import NotFound  # noqa: E402
 from mlops_site.core.permissions import Actor  # noqa: E402
 from registry import selectors, services  # noqa: E402
 from registry.models import PromotionRequest, RegisteredModel, StageInterval, Version  # noqa: E402
-from registry.selectors.models import stages_of  # noqa: E402
+from registry.selectors.models import aliases_of, stages_of  # noqa: E402
+from registry.selectors.search import tags_of  # noqa: E402
 from registry.services.estimators import candidate_of, plain  # noqa: E402
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Comparison", "Model", "ModelRegistry", "ModelStage", "ModelVersion", "Promotion", "Rollback", "Stay"]
+__all__ = [
+    "Comparison",
+    "Found",
+    "Model",
+    "ModelRegistry",
+    "ModelStage",
+    "ModelVersion",
+    "Promotion",
+    "Rollback",
+    "Stay",
+]
 
 R = TypeVar("R")
 FROM_HERE = "asked for in a notebook"
@@ -100,15 +111,40 @@ class Model:
     team: str
     task_type: str
     risk_tier: str
+    owner: str
     stages: dict[str, str]
+    aliases: dict[str, str]
+    tags: dict[str, str]
     version_count: int
     updated_at: datetime
+    archived_at: datetime | None
 
     @classmethod
     def of(cls, row: RegisteredModel) -> Model:
-        names = ("name", "description", "task_type", "risk_tier", "version_count", "updated_at")
+        names = ("name", "description", "task_type", "risk_tier", "version_count", "updated_at", "archived_at")
         copied = {name: getattr(row, name) for name in names}
-        return cls(team=row.team.name, stages=stages_of(row), **copied)
+        copied |= {"stages": stages_of(row), "aliases": aliases_of(row), "tags": tags_of(row)}
+        return cls(team=row.team.name, owner=row.owner.username, **copied)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A version in the answer of a search; `deprecated` says why it should not be used, else it is empty."""
+
+    name: str
+    version: str
+    stage: str
+    description: str
+    tags: dict[str, str]
+    aliases: list[str]
+    metrics: dict[str, Any]
+    deprecated: str
+
+    @classmethod
+    def of(cls, row: Version) -> Found:
+        remark, aliases = getattr(row, "remark", None), [alias.name for alias in row.aliases.all()]
+        said = (remark.description, remark.deprecation) if remark else ("", "")
+        return cls(row.model.name, row.number, row.stage, said[0], tags_of(row), aliases, row.metrics, said[1])
 
 
 @dataclass(frozen=True)
@@ -119,14 +155,17 @@ class Promotion:
     version: str
     stage: str
     request: PromotionRequest | None
+    warnings: list[str]
 
 
 @dataclass(frozen=True)
 class Rollback:
-    """The number that serves again, and the one that it replaced."""
+    """The number that serves again, the one that it replaced, the incident opened, and the numbers passed over."""
 
     version: str
     replaced: str
+    incident: int
+    skipped: list[str]
 
 
 @dataclass(frozen=True)
@@ -183,15 +222,63 @@ class ModelRegistry:
                 if target_stage == ModelStage.PRODUCTION and found.stage == ModelStage.DEVELOPMENT:
                     services.move_stage(found, actor=actor, target_stage=ModelStage.STAGING, reason=reason)
                 done = services.move_stage(found, actor=actor, target_stage=str(target_stage), reason=reason)
-            return Promotion(done.status, done.version.number, done.stage, done.request)
+            return Promotion(done.status, done.version.number, done.stage, done.request, done.warnings)
 
         return _as_me(promote)
 
-    def list_models(self, *, search: str = "", stage: ModelStage | str = "", team: str = "") -> list[Model]:
-        """The models of your teams."""
-        return _as_me(
-            lambda actor: [Model.of(row) for row in selectors.models(actor, search=search, stage=str(stage), team=team)]
-        )
+    def list_models(self, **filters: Any) -> list[Model]:
+        """The models of your teams that fit every filter: search, stage, team, tag ("key", "key=value" or a list of
+        them), risk_tier, owner, task_type, archived ("no", "yes" or "all"), ordering."""
+        asked = {name: str(value) if isinstance(value, ModelStage) else value for name, value in filters.items()}
+        return _as_me(lambda actor: [Model.of(row) for row in selectors.with_aliases(selectors.models(actor, **asked))])
+
+    def search_versions(self, search: str = "", *, limit: int = 100, **filters: Any) -> list[Found]:
+        """The versions of your teams' models that hold every word and fit every filter, latest first: those of
+        `list_models`, and model, alias, deprecated."""
+        asked = {name: str(value) if isinstance(value, ModelStage) else value for name, value in filters.items()}
+
+        def find(actor: Actor) -> list[Found]:
+            rows = selectors.with_version_aliases(selectors.versions_found(actor, search=search, **asked))
+            return [Found.of(row) for row in rows[:limit]]
+
+        return _as_me(find)
+
+    def set_tag(self, model_name: str, key: str, value: str = "", *, version: str | None = None) -> None:
+        """Put a tag on a version, or without one on the model."""
+        _as_me(lambda actor: services.set_tag(_subject(actor, model_name, version), actor=actor, key=key, value=value))
+
+    def remove_tag(self, model_name: str, key: str, *, version: str | None = None) -> None:
+        _as_me(lambda actor: services.remove_tag(_subject(actor, model_name, version), actor=actor, key=key))
+
+    def set_alias(self, model_name: str, alias: str, version: str) -> None:
+        """Let the alias name this version; `get_version(name, "@alias")` finds it."""
+
+        def set_it(actor: Actor) -> None:
+            found = _version(actor, model_name, version)
+            services.set_alias(found.model, actor=actor, alias=alias, version=found)
+
+        _as_me(set_it)
+
+    def remove_alias(self, model_name: str, alias: str) -> None:
+        _as_me(lambda a: services.remove_alias(selectors.model_named(a, model_name), actor=a, alias=alias))
+
+    def describe(self, model_name: str, version: str, description: str) -> None:
+        """Say what a version is; for the model itself PATCH /models/{name} does."""
+        _as_me(lambda a: services.describe_version(_version(a, model_name, version), actor=a, description=description))
+
+    def deprecate(self, model_name: str, version: str, note: str) -> None:
+        """Tell whoever pins the version that they should not, and what to use instead."""
+        _as_me(lambda a: services.deprecate_version(_version(a, model_name, version), actor=a, note=note))
+
+    def undeprecate(self, model_name: str, version: str) -> None:
+        _as_me(lambda a: services.undeprecate_version(_version(a, model_name, version), actor=a))
+
+    def archive(self, model_name: str, *, reason: str) -> None:
+        """Archive a model with what serves of it; it takes nothing new and leaves the lists."""
+        _as_me(lambda a: services.archive_model(selectors.model_named(a, model_name), actor=a, reason=reason))
+
+    def restore(self, model_name: str, *, reason: str) -> None:
+        _as_me(lambda a: services.restore_model(selectors.model_named(a, model_name), actor=a, reason=reason))
 
     def get_model(self, model_name: str) -> Model:
         return _as_me(lambda actor: Model.of(selectors.model_named(actor, model_name)))
@@ -213,7 +300,9 @@ class ModelRegistry:
 
         def roll_back(actor: Actor) -> Rollback:
             done = services.rollback(selectors.model_named(actor, model_name), actor=actor, reason=reason)
-            return Rollback(done.version.number, done.replaced.number)
+            return Rollback(
+                done.version.number, done.replaced.number, done.incident.pk, [s.version.number for s in done.skipped]
+            )
 
         return _as_me(roll_back)
 
@@ -225,6 +314,10 @@ def _as_me(work: Callable[[Actor], R]) -> R:
 
 def _version(actor: Actor, model_name: str, number: str) -> Version:
     return selectors.version_numbered(selectors.model_named(actor, model_name), number)
+
+
+def _subject(actor: Actor, model_name: str, version: str | None) -> RegisteredModel | Version:
+    return selectors.model_named(actor, model_name) if version is None else _version(actor, model_name, version)
 
 
 def _ensure_model(actor: Actor, name: str, task_type: str, description: str) -> RegisteredModel:

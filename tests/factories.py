@@ -14,7 +14,7 @@ from mlops_site.core.permissions import Actor
 from monitoring.models import Alert, Prediction
 from monitoring.services import fold_all
 from registry import services as registry
-from registry.models import PromotionRequest, RegisteredModel, Version
+from registry.models import Incident, PromotionRequest, RegisteredModel, Transfer, Version
 from tests import traffic
 from tests.monitoring.parts import finding, raised
 from tests.people import actor
@@ -44,6 +44,8 @@ class Scene:
     run: Run  # succeeded
     working: Run
     alert: Alert  # open, of the served version
+    incident: Incident  # open, of the served version
+    transfer: Transfer  # offered to the other team, and declined
     others: dict[str, Any] = field(default_factory=dict)
 
 
@@ -87,6 +89,14 @@ def scene(*, trials: bool = False) -> Scene:
     predictions(first, 30)
     fold_all()
     (alert,) = raised(first, finding("drift", summary="2 of 2 features drifted; the overall score is 0.22."))
+    incident = registry.open_incident(first, kind="rolled_back", what="It missed half of the claims.", actor=approver)
+    registry.set_tag(model, actor=author, key="domain", value="inpatient")
+    registry.set_tag(first, actor=author, key="site", value="5")
+    registry.set_alias(model, actor=author, alias="champion", version=first)
+    registry.describe_version(first, actor=author, description="Trained on the first five sites.")
+    transfer = registry.offer_transfer(model, actor=people["admin"], to_team=OTHER_TEAM, reason="They own claims now.")
+    others = actor("yan", "admin", team=OTHER_TEAM)
+    registry.decline_transfer(transfer, actor=others, comment="Not before next year.")
     return Scene(
         **people,
         model=model,
@@ -97,6 +107,8 @@ def scene(*, trials: bool = False) -> Scene:
         run=run,
         working=working,
         alert=alert,
+        incident=incident,
+        transfer=transfer,
     )
 
 

@@ -35,7 +35,8 @@ class Asked(NamedTuple):
 def predict(request: HttpRequest, name: str) -> JsonResponse:
     """Score one row or up to 1,000 and log the answers before giving them."""
     try:
-        return JsonResponse(_answer(request, name))
+        answer = _answer(request, name)
+        return JsonResponse(answer, headers=_deprecation(answer.get("deprecated")))
     except Exception as exc:
         error = problem.translate(exc)
         if error is None:
@@ -59,7 +60,17 @@ def _answer(request: HttpRequest, name: str) -> dict[str, Any]:
         is_batch=asked.is_batch,
         chosen=chosen,
     )
-    return {**answers._asdict(), "predictions": [answer._asdict() for answer in answers.predictions]}
+    said = {**answers._asdict(), "predictions": [answer._asdict() for answer in answers.predictions]}
+    deprecated = said.pop("deprecated")
+    return said if deprecated is None else {**said, "deprecated": deprecated._asdict()}
+
+
+def _deprecation(deprecated: dict[str, Any] | None) -> dict[str, str]:
+    """Of a version that was named and should not be: RFC 9745, and a Warning that proxies and clients log."""
+    if deprecated is None:
+        return {}
+    note = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else " " for c in deprecated["note"])
+    return {"Deprecation": f"@{int(deprecated['at'].timestamp())}", "Warning": f'299 - "{note[:500]}"'}
 
 
 def _arrival(request: HttpRequest, name: str) -> tuple[Actor, Chosen | None]:

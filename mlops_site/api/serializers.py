@@ -61,7 +61,9 @@ class PredictRow(StrictSerializer):
 
 
 class PredictOne(PredictRow):
-    version = TextField(max_length=40, required=False, allow_null=True, help_text="one in staging or production")
+    version = TextField(
+        max_length=40, required=False, allow_null=True, help_text="one in staging or production, or @alias"
+    )
     dry_run = serializers.BooleanField(required=False, help_text="answer without logging")
 
 
@@ -82,8 +84,14 @@ class PredictionAnswer(serializers.Serializer[Any]):
     duplicate = serializers.BooleanField(help_text="the first answer to this request id, given again")
 
 
+class DeprecatedAnswer(serializers.Serializer[Any]):
+    at = serializers.DateTimeField()
+    note = serializers.CharField()
+
+
 class PredictAnswer(serializers.Serializer[Any]):
     model = serializers.CharField()
     version = serializers.CharField()
     arm = serializers.CharField()
     predictions = PredictionAnswer(many=True)
+    deprecated = DeprecatedAnswer(required=False, help_text="of a version that was named; headers say it as well")

@@ -32,6 +32,7 @@ from monitoring.services.rows import (
 from monitoring.stats.shape import LONGEST_MS
 from monitoring.stats.tally import Shape
 from registry.models import Version
+from registry.services import note_use
 
 CHUNK = 1_000  # rows a statement, and a transaction: nobody waits long for one
 Name = tuple[int, str]  # model id, request id
@@ -94,6 +95,7 @@ def _outcomes(rows: Sequence[Any], actor: Actor) -> list[Logged | Refused]:
         if isinstance(draft, _Draft):
             first.setdefault(draft.name, draft)
     kept = _keep(first.values())
+    note_use(actor, {model_id for model_id, _ in first})
     return [draft if isinstance(draft, Refused) else _outcome(draft, *kept[draft.name]) for draft in drafts]
 
 

@@ -13,7 +13,7 @@ from mlops_site.core.errors import NotFound
 from registry import selectors, services
 from registry.choices import Decision, RequestStatus, Stage
 from registry.forms import ReviewForm
-from registry.models import PromotionRequest
+from registry.models import PromotionRequest, Version
 
 WITHDRAW = "withdraw"
 DONE = {
@@ -47,6 +47,7 @@ class ApprovalPage(FormPage):
             "title": str(request.version),
             "asked": request,
             "standing": selectors.decidable(request, self.actor),
+            "warnings": _warnings(request, now, is_pending=is_pending),
             "is_pending": is_pending,
             "may_withdraw": is_pending and request.requester_id == getattr(self.actor.user, "pk", None),
             "replaces": now if is_pending else None,
@@ -71,6 +72,12 @@ def _request(http: HttpRequest, actor: Any, pk: str) -> PromotionRequest:
     if not (pk.isascii() and pk.isdigit() and len(pk) < 19):
         raise NotFound(f"no approval {pk[:40]!r} here")
     return selectors.request_numbered(actor, int(pk))
+
+
+def _warnings(request: PromotionRequest, now: Version | None, *, is_pending: bool) -> list[str]:
+    """Who would notice: as of now while it waits, else as it was known when it was requested."""
+    change = request.evidence.get("signature_change")
+    return selectors.interface_warnings(selectors.interface_change(now, request.version) if is_pending else change)
 
 
 def _differences(request: PromotionRequest) -> dict[str, Any] | None:

@@ -19,11 +19,33 @@ class PageFilter(StrictSerializer):
     page_size = TextField(max_length=20, required=False)
 
 
-class ModelFilter(PageFilter):
+class _Found(PageFilter):
+    """What a search takes; `tag` is key=value or a key, and may be given several times."""
+
     search = TextField(max_length=200, required=False, allow_blank=True)
     stage = TextField(max_length=20, required=False, allow_blank=True)
     team = TextField(max_length=63, required=False, allow_blank=True)
+    tag = serializers.ListField(child=TextField(allow_blank=True), required=False, max_length=5)
+    risk_tier = TextField(max_length=20, required=False, allow_blank=True)
+    owner = TextField(max_length=150, required=False, allow_blank=True)
+    task_type = TextField(max_length=20, required=False, allow_blank=True)
+    archived = TextField(max_length=10, required=False)
+    facets = serializers.BooleanField(required=False, default=False)
+
+
+class ModelFilter(_Found):
     ordering = TextField(max_length=40, required=False)
+
+
+class VersionFilter(_Found):
+    model = TextField(max_length=63, required=False, allow_blank=True)
+    alias = TextField(max_length=63, required=False, allow_blank=True)
+    deprecated = serializers.BooleanField(required=False)
+
+
+def filters(asked: dict[str, Any]) -> dict[str, Any]:
+    """Of what was asked, what a selector takes."""
+    return {name: value for name, value in asked.items() if name not in ("page", "page_size", "facets")}
 
 
 class ApprovalFilter(PageFilter):
@@ -92,6 +114,45 @@ class VersionUpload(StrictSerializer):
 class PromoteOrder(StrictSerializer):
     target_stage = TextField(max_length=20)
     reason = TextField()
+
+
+class IncidentFilter(PageFilter):
+    model = TextField(max_length=63, required=False)
+    status = TextField(max_length=20, required=False, allow_blank=True)
+    kind = TextField(max_length=30, required=False, allow_blank=True)
+
+
+class Resolution(StrictSerializer):
+    resolution = TextField()
+
+
+class VersionEdit(StrictSerializer):
+    description = TextField(allow_blank=True)
+
+
+class TagValue(StrictSerializer):
+    value = TextField(allow_blank=True, required=False, default="")
+
+
+class Note(StrictSerializer):
+    note = TextField()
+
+
+class AliasOrder(StrictSerializer):
+    version = TextField(max_length=80)
+
+
+class Roles(StrictSerializer):
+    roles = serializers.ListField(child=TextField(max_length=20), max_length=10)
+
+
+class TransferOrder(StrictSerializer):
+    to_team = TextField(max_length=63)
+    reason = TextField()
+
+
+class NewOwner(StrictSerializer):
+    owner = TextField(max_length=150)
 
 
 class Reason(StrictSerializer):

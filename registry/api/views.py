@@ -22,10 +22,12 @@ class Models(ApiView):
 
     @extend_schema(parameters=[serializers.ModelFilter], responses=answers.ModelAnswer(many=True))
     def get(self, request: Request) -> Response:
-        """The models of your teams, with the newest version in each stage."""
-        asked = valid(serializers.ModelFilter(data=request.query_params.dict()))
-        filters = {name: asked[name] for name in ("search", "stage", "team", "ordering") if name in asked}
-        return listed(self, selectors.models(self.actor, **filters), answers.ModelAnswer)
+        """The models of your teams, by words and by what they are, with the newest version in each stage."""
+        asked = valid(serializers.ModelFilter(data=request.query_params))
+        ordering, filters = asked.pop("ordering", "name"), serializers.filters(asked)
+        told = selectors.model_facets(selectors.found_models(self.actor, **filters)) if asked["facets"] else None
+        rows = selectors.with_aliases(selectors.models(self.actor, ordering=ordering, **filters))
+        return listed(self, rows, answers.ModelAnswer, facets=told)
 
     @extend_schema(request=serializers.ModelNew, responses={201: answers.ModelDetailAnswer})
     def post(self, request: Request) -> Response:
@@ -68,6 +70,14 @@ class Promote(ApiView):
         return Response(answers.PromotionAnswer(done, context={"actor": self.actor}).data, status=code)
 
 
+class Consumers(ApiView):
+    @extend_schema(responses=answers.ConsumerAnswer(many=True))
+    def get(self, request: Request, name: str) -> Response:
+        """The tokens that predicted or logged with the model in the last 30 days."""
+        rows = selectors.consumers(selectors.model_named(self.actor, name))
+        return Response(answers.ConsumerAnswer(rows, many=True).data)
+
+
 class Rollback(ApiView):
     @extend_schema(request=serializers.Reason, responses=answers.RollbackAnswer)
     def post(self, request: Request, name: str) -> Response:
@@ -82,7 +92,11 @@ def valid(serializer: drf.Serializer[Any]) -> dict[str, Any]:
     return dict(serializer.validated_data)
 
 
-def listed(view: ApiView, rows: Any, serializer: Any) -> Response:
+def listed(view: ApiView, rows: Any, serializer: Any, facets: list[selectors.Facet] | None = None) -> Response:
+    """A page of the rows; with facets beside it, where they were asked for."""
     pages = Pages()
     page: Any = pages.paginate_queryset(rows, view.request, view=view)
-    return pages.get_paginated_response(serializer(page, many=True, context={"actor": view.actor}).data)
+    answer = pages.get_paginated_response(serializer(page, many=True, context={"actor": view.actor}).data)
+    if facets is not None:
+        answer.data["facets"] = {f.name: [{"value": v, "count": n} for v, n in f.values] for f in facets}
+    return answer

@@ -43,7 +43,7 @@ class NewModelPage(FormPage):
         return reverse("model", args=[model.name])
 
 
-class _ModelForm(FormPage):
+class ModelFormPage(FormPage):
     """A form about one model."""
 
     needed: tuple[Action, ...]  # one of them will do
@@ -61,7 +61,7 @@ class _ModelForm(FormPage):
         return {}
 
 
-class RollbackPage(_ModelForm):
+class RollbackPage(ModelFormPage):
     form_class = ReasonForm
     needed = (Action.ROLLBACK,)
 
@@ -81,7 +81,8 @@ class RollbackPage(_ModelForm):
             "answer": f"{now.number} leaves production at once and returns to staging; "
             "it goes forward again only by a new request.",
             "notes": [
-                f"Before the switch {target.number} is loaded, checked against its digest and asked its golden rows."
+                f"Before the switch {target.number} is loaded, checked against its digest and asked its golden rows; "
+                "should it be damaged, the rollback goes to the one before it and says so."
             ],
             "button": f"Roll back to {target.number}",
         }
@@ -90,10 +91,12 @@ class RollbackPage(_ModelForm):
         model = selectors.model_named(self.actor, self.kwargs["model"])
         done = services.rollback(model, actor=self.actor, reason=form.cleaned_data["reason"])
         messages.success(self.request, f"{done.version} is in production again; {done.replaced.number} is in staging.")
+        for skipped in done.skipped:
+            messages.warning(self.request, f"{skipped.version} was passed over, it cannot serve: {skipped.why}")
         return reverse("model", args=[model.name])
 
 
-class PolicyPage(_ModelForm):
+class PolicyPage(ModelFormPage):
     form_class = PolicyForm
     button = "Set the policy"
     needed = (Action.POLICY_SET, Action.MODEL_EDIT)

@@ -14,6 +14,7 @@ from registry.choices import MOVES, RequestStatus, Stage
 from registry.dashboards import reads
 from registry.forms import MoveForm, ReasonForm
 from registry.models import Version
+from registry.selectors.search import tags_of
 
 
 def version_of(actor: Actor, model: str, number: str) -> Version:
@@ -31,6 +32,11 @@ class VersionPage(Page):
         return {
             "title": str(version),
             "version": version,
+            "remark": getattr(version, "remark", None),
+            "tags": tags_of(version),
+            "aliases": [alias.name for alias in version.aliases.all()],
+            "may_annotate": self.actor.may(Action.ANNOTATE, team),
+            "may_deprecate": self.actor.may(Action.VERSION_DEPRECATE, team),
             "metrics": reads.metrics_of(version),
             "origins": reads.origins(version),
             "importance": sorted(version.importance.items(), key=lambda item: -item[1])[:15],
@@ -48,7 +54,7 @@ def _targets(version: Version) -> list[str]:
     return [stage for stage in MOVES[version.stage] if stage != Stage.PRODUCTION]
 
 
-class _VersionForm(FormPage):
+class VersionFormPage(FormPage):
     """A form about one version: what the page says of it, and where it returns to."""
 
     needed: Action
@@ -69,18 +75,20 @@ class _VersionForm(FormPage):
         return reverse("version", args=[version.model.name, version.number])
 
 
-class RequestPage(_VersionForm):
+class RequestPage(VersionFormPage):
     form_class = ReasonForm
     button = "Request promotion"
     needed = Action.PROMOTION_REQUEST
 
     def words(self, version: Version) -> dict[str, Any]:
         now = selectors.in_production(version.model)
+        warnings = selectors.interface_warnings(selectors.interface_change(now, version))
         return {
             "title": "Request promotion",
             "question": f"Ask to put {version} into production?",
             "answer": f"It would replace {now.number}." if now else "It would be the first in production.",
             "notes": [f"Somebody else decides: {version.model} is of {version.model.risk_tier} risk."],
+            "warnings": warnings,
         }
 
     def save(self, form: ReasonForm) -> str:
@@ -90,7 +98,7 @@ class RequestPage(_VersionForm):
         return reverse("admin:registry_promotionrequest_change", args=[request.pk])
 
 
-class MovePage(_VersionForm):
+class MovePage(VersionFormPage):
     form_class = MoveForm
     button = "Move"
     needed = Action.STAGE_MOVE

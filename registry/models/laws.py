@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlops_site.core.laws import Law, append_only
 from registry.choices import MOVES
+from registry.models.catalog_laws import CATALOG_LAWS
 
 _APPROVALS = """(SELECT COUNT(*) FROM registry_review v WHERE v.request_id = r.id AND v.decision = 'approve'
     AND v.evidence_digest = r.evidence_digest AND v.artifact_digest = r.artifact_digest
@@ -49,7 +50,12 @@ _LAST_STAGE = """COALESCE((SELECT i.stage FROM registry_stageinterval i WHERE i.
 
 # the table of moves, and what promotions and rollbacks add to it
 _MOVES = ["none>development", *(f"{a}>{b}" for a, targets in MOVES.items() for b in targets)]
-_SWAPS = ["production>archived>replaced", "production>staging>withdrawn", "archived>production>rolled_back"]
+_SWAPS = [
+    "production>archived>replaced",
+    "production>staging>withdrawn",
+    "production>archived>retired",
+    "archived>production>rolled_back",
+]
 _A_MOVE = f"""({_LAST_STAGE} || '>' || NEW.stage IN ({", ".join(f"'{move}'" for move in _MOVES)})
     OR {_LAST_STAGE} || '>' || NEW.stage || '>' || NEW.cause IN ({", ".join(f"'{swap}'" for swap in _SWAPS)}))"""
 
@@ -80,12 +86,31 @@ LAWS: list[Law] = [
     *append_only("registry_artifact"),
     *append_only("registry_deploypolicy"),
     *append_only("registry_review"),
+    *CATALOG_LAWS,
+    Law(
+        "incident_of_its_model",
+        "registry_incident",
+        "INSERT",
+        "NOT EXISTS (SELECT 1 FROM registry_version w WHERE w.id = NEW.version_id AND w.model_id = NEW.model_id)",
+        "an incident names the model of its version",
+    ),
+    Law(
+        "incident_only_closes",
+        "registry_incident",
+        "UPDATE",
+        "OLD.closed_at IS NOT NULL OR NEW.closed_at IS NULL OR "
+        + _changed("id", "model_id", "version_id", "kind", "what", "opened_at")
+        + " OR COALESCE(NEW.opened_by_id, 0) <> COALESCE(OLD.opened_by_id, 0)",
+        "an incident is closed once and never changed otherwise",
+    ),
+    Law("incident_no_delete", "registry_incident", "DELETE", "1 = 1", "incidents are kept"),
+    Law("incident_no_truncate", "registry_incident", "TRUNCATE", "1 = 1", "incidents are kept"),
     Law(
         "model_keeps_its_identity",
         "registry_registeredmodel",
         "UPDATE",
-        _changed("id", "name", "team_id", "task_type", "created_by_id", "created_at"),
-        "a model keeps its name, team and task",
+        _changed("id", "name", "task_type", "created_by_id", "created_at"),
+        "a model keeps its name and task",
     ),
     Law(
         "tier_stays_while_pending",
@@ -122,6 +147,13 @@ LAWS: list[Law] = [
         "INSERT",
         f"NEW.stage = 'production' AND NOT {_LAWFUL_PRODUCTION}",
         "production needs an approved request with quorum, a standing policy or a rollback",
+    ),
+    Law(
+        "retired_by_an_approver",
+        "registry_stageinterval",
+        "INSERT",
+        f"NEW.cause = 'retired' AND NOT {_BY_AN_APPROVER}",
+        "an approver takes out what serves",
     ),
     Law(
         "interval_only_closes",

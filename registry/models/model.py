@@ -22,6 +22,9 @@ class RegisteredModel(models.Model):
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
+    archived_at = models.DateTimeField(null=True, blank=True)  # it takes no versions and no requests since
+    tags = models.JSONField(default=dict)  # what the rows of ModelTag say, so that a list need not ask for them
+    words = models.TextField(blank=True)  # all that a search looks at, in small letters
 
     class Meta:
         verbose_name = "model"

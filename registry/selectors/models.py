@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
+from typing import Any
+
+from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from mlops_site.core.errors import Invalid, NotFound
+from mlops_site.core.errors import NotFound
 from mlops_site.core.permissions import Action, Actor, visible
 from registry.choices import Stage
-from registry.models import DeployPolicy, RegisteredModel, StageInterval, Version
+from registry.models import Alias, DeployPolicy, RegisteredModel, StageInterval, Version
+from registry.selectors.search import found_models, known
 
+_NUMBER = ("major", "minor", "patch", "model")
+_ALIASES = (
+    Alias.objects.select_related("version").only("name", "model", *(f"version__{part}" for part in _NUMBER))
+).order_by("name")
 ORDERINGS = ("name", "-name", "updated_at", "-updated_at", "version_count", "-version_count")
 
 
-def models(
-    actor: Actor, *, search: str = "", stage: str = "", team: str = "", ordering: str = "name"
-) -> QuerySet[RegisteredModel]:
-    """The models the actor sees, each with `version_count` and, in `open_intervals`, the newest version per stage.
+def models(actor: Actor, *, ordering: str = "name", **filters: Any) -> QuerySet[RegisteredModel]:
+    """The models that `search.found_models` finds, each with `version_count`, and, in `open_intervals`, the
+    newest version per stage. Two queries, however many rows; `with_aliases` adds one."""
+    known("ordering", ordering, ORDERINGS)
+    rows = found_models(actor, **filters).select_related("team", "owner")
+    return _complete(rows).order_by(ordering, "pk")
 
-    `stage` keeps the models that have a version there. Two queries, however many rows.
-    """
-    rows = visible(actor, RegisteredModel.objects.all()).select_related("team", "owner")
-    if search:
-        rows = rows.filter(Q(name__icontains=search) | Q(description__icontains=search))
-    if team:
-        rows = rows.filter(team__name=team)
-    if stage:
-        _check("stage", stage, tuple(Stage.values))
-        rows = rows.filter(pk__in=StageInterval.objects.open().filter(stage=stage).values("model"))
-    _check("ordering", ordering, ORDERINGS)
-    return _with_counts(rows).prefetch_related(_stages()).order_by(ordering, "pk")
+
+def _complete(rows: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
+    return _with_counts(rows).prefetch_related(_stages())
+
+
+def with_aliases(rows: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
+    return rows.prefetch_related(Prefetch("aliases", queryset=_ALIASES))
 
 
 def _with_counts(rows: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
@@ -52,12 +56,6 @@ def _stages() -> Prefetch[str]:
     return Prefetch("intervals", queryset=rows, to_attr="open_intervals")
 
 
-def _check(field: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        message = f"{field} must be one of {', '.join(known)} but got {value[:80]!r}"
-        raise Invalid.on(field, message, code=f"unknown_{field}")
-
-
 def stages_of(model: RegisteredModel) -> dict[str, str]:
     """Stage -> number of its newest version, of a model from `models`; in the order of a version's life."""
     found = {interval.stage: interval.version.number for interval in getattr(model, "open_intervals")}  # noqa: B009
@@ -67,10 +65,17 @@ def stages_of(model: RegisteredModel) -> dict[str, str]:
 def model_named(actor: Actor, name: str, *, action: Action = Action.VIEW) -> RegisteredModel:
     """One model as in `models`; NotFound if it is absent or not the actor's to see."""
     rows = visible(actor, RegisteredModel.objects.filter(name=name), action=action).select_related("team", "owner")
-    found = _with_counts(rows).prefetch_related(_stages()).first()
+    found = _complete(rows).first()
     if found is None:
         raise NotFound(f"no model {name[:80]!r} here, or it belongs to another team", code="unknown_model")
     return found
+
+
+def aliases_of(model: RegisteredModel) -> dict[str, str]:
+    """Alias -> number of its version; one query, unless the model is from `models`."""
+    is_fetched = "aliases" in getattr(model, "_prefetched_objects_cache", {})
+    rows = model.aliases.all() if is_fetched else _ALIASES.filter(model=model)
+    return {alias.name: alias.version.number for alias in rows}
 
 
 def policy(model: RegisteredModel) -> DeployPolicy | None:

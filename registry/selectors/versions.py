@@ -4,32 +4,65 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Q
+
 from mlops_site.core.errors import NotFound
+from mlops_site.core.permissions import Actor
 from registry.artifacts.schema import json_schema, sample_row
 from registry.artifacts.signature import Signature
+from registry.choices import Stage
 from registry.models import RegisteredModel, Version
 from registry.models.version import VersionQuerySet, parts_of
+from registry.selectors.search import found_versions
 from registry.selectors.stages import in_production
 
+LATEST = "latest"
 _HEAVY = ("reference", "golden")
 
 
 def versions(model: RegisteredModel) -> VersionQuerySet:
-    """All versions, newest first, each with `stage`; one query."""
+    """All versions, newest first, each with `stage`, its remark and tags; one query."""
     rows: VersionQuerySet = model.versions.all()
-    chosen = rows.with_stage().newest_first().select_related("model", "artifact", "created_by", "trained_by")
+    return complete(rows).newest_first()
+
+
+def versions_found(actor: Actor, **filters: Any) -> VersionQuerySet:
+    """Those of every model that `search.found_versions` finds, latest first, as in `versions`."""
+    return complete(found_versions(actor, **filters)).order_by("-pk")
+
+
+def complete(rows: VersionQuerySet) -> VersionQuerySet:
+    people = ("created_by", "trained_by", "remark__deprecated_by")
+    chosen = rows.with_stage().select_related("model", "artifact", "remark", *people)
     return chosen.defer(*_HEAVY)
 
 
+def with_version_aliases(rows: VersionQuerySet) -> VersionQuerySet:
+    """One query more."""
+    return rows.prefetch_related("aliases")
+
+
 def version_numbered(model: RegisteredModel, number: str) -> Version:
-    """The version written as `1.2.0`, with its stage; NotFound if the model has none of that number."""
+    """The version written as `1.2.0`, or as `@champion` for the one that has an alias (`@production`, `@staging` and
+    `@latest` always work), with its stage; NotFound if the model has none."""
     found = None
-    if parts := parts_of(number):
-        rows = versions(model).select_related("serving", "holdout")
-        found = rows.filter(**dict(zip(("major", "minor", "patch"), parts, strict=True))).first()
+    if (wanted := _wanted(model, number)) is not None:
+        rows = complete(model.versions.all()).select_related("serving", "holdout")
+        found = rows.filter(wanted).newest_first().first()
     if found is None:
-        raise NotFound(f"{model.name} has no version {number[:40]!r}", code="unknown_version")
+        raise NotFound(f"{model.name} has no version {number[:80]!r}", code="unknown_version")
     return found
+
+
+def _wanted(model: RegisteredModel, number: str) -> Q | None:
+    if parts := parts_of(number):
+        return Q(**dict(zip(("major", "minor", "patch"), parts, strict=True)))
+    if not number.startswith("@"):
+        return None
+    name = number[1:]
+    if name in (Stage.PRODUCTION, Stage.STAGING):
+        return Q(intervals__ended_at=None, intervals__stage=name)
+    return Q() if name == LATEST else Q(aliases__name=name, aliases__model=model)
 
 
 def feature_schema(model: RegisteredModel, *, number: str | None = None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from registry.artifacts.scorer import preflight
 from registry.choices import Cause, Decision, RequestStatus, Stage
 from registry.models import PromotionRequest, Review, Version
 from registry.services.evidence import bound, gather, outdated
-from registry.services.guards import locked, one_of, reason_given, touch
+from registry.services.guards import check_live, locked, one_of, reason_given, touch
 from registry.services.intervals import check_move, swap
 from registry.signals import request_decided, request_filed
 
@@ -30,10 +30,12 @@ def request_promotion(
     `evidence_outdated` (production changed while the evidence was gathered)."""
     with events.atomic():
         require(actor, Action.PROMOTION_REQUEST, version.model.team, subject=version.subject)
+        check_live(version.model)
         check_move(version, Stage.PRODUCTION)
     why, facts = reason_given(reason), gather(version, evidence)
     with locked(version.model) as model:
         require(actor, Action.PROMOTION_REQUEST, model.team, subject=version.subject)
+        check_live(model)
         check_move(version, Stage.PRODUCTION)
         return file_request(version, actor=actor, reason=why, evidence=facts)
 
@@ -158,13 +160,15 @@ def _promote(request: PromotionRequest, actor: Actor) -> None:
 
 def say_promoted(version: Version, replaced: Version | None, *, actor: Actor, cause: str, reason: str) -> None:
     touch(version.model)
-    data = {
+    data: dict[str, Any] = {
         "stage": str(Stage.PRODUCTION),
         "cause": str(cause),
         "replaced": replaced and replaced.number,
         "reason": reason,
         "artifact": version.artifact_id,
     }
+    if warnings := selectors.interface_warnings(selectors.interface_change(replaced, version)):
+        data["warnings"] = warnings
     team = version.model.team.name
     events.record("version.stage_changed", actor=actor, subject=version.subject, team=team, data=data)
 

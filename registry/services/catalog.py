@@ -14,6 +14,7 @@ from registry.choices import AutoDeploy, RiskTier, TaskType
 from registry.models import DeployPolicy, RegisteredModel
 from registry.models.model import MODEL_NAME
 from registry.services.guards import locked, one_of, reason_given, touch
+from registry.services.words import index_model
 
 _TIERS = list(RiskTier.values)
 
@@ -43,6 +44,7 @@ def create_model(
                 owner=by,
                 created_by=by,
             )
+            index_model(model)
             DeployPolicy.objects.create(model=model, reach=auto_deploy, set_by=by, reason="set when the model was made")
             data = {"task_type": task_type, "risk_tier": risk_tier, "auto_deploy": auto_deploy}
             events.record("model.created", actor=actor, subject=model.subject, team=owning.name, data=data)
@@ -85,6 +87,7 @@ def edit_model(
             changes["risk_tier"] = risk_tier
         if changes:
             row.save(update_fields=["description", "owner", "risk_tier"])
+            index_model(row)
             touch(row)
             events.record("model.edited", actor=actor, subject=row.subject, team=row.team.name, data=changes)
     return row

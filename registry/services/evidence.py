@@ -26,6 +26,7 @@ def gather(version: Version, given: Mapping[str, Any] | None) -> dict[str, Any]:
         "lineage": version.lineage,
         "data_digest": version.data_digest,
         "replaces": None if replaces is None else replaces.number,
+        "signature_change": selectors.interface_change(replaces, version),
         "comparison": None if replaces is None else selectors.comparison(replaces, version),
     }
     return plain_json("evidence", {**(given or {}), **facts})

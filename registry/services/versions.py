@@ -16,7 +16,8 @@ from mlops_site.core.permissions import Action, Actor, person, require
 from registry.artifacts.signature import Signature
 from registry.choices import ArtifactFormat, Cause, Stage
 from registry.models import Artifact, RegisteredModel, Version
-from registry.services.guards import locked, one_of, plain_json, touch
+from registry.services.annotations import check_tags, remark_new
+from registry.services.guards import check_live, locked, one_of, plain_json, touch
 from registry.services.intervals import moment_after, open_interval
 from registry.services.numbering import Number, explicit, following
 from registry.signals import version_registered
@@ -70,12 +71,14 @@ def register_version(
         found = row.versions.filter(content_digest=fields["content_digest"]).select_related("model").first()
         if found is not None:
             return _existing(found, number)
+        check_live(row)
         highest = row.versions.newest_first().first()
         chosen = _number(highest, fields, number)
         by = person(actor)
         version = Version.objects.create(
             model=row, **chosen._asdict(), **fields, **_rows(files), created_by=by, trained_by=trained_by or by
         )
+        remark_new(version)
         open_interval(version, stage=Stage.DEVELOPMENT, cause=Cause.REGISTERED, at=moment_after(row), by=by)
         touch(row)
         _say(version, actor)
@@ -131,7 +134,7 @@ def _fields(model: RegisteredModel, candidate: Candidate) -> dict[str, Any]:
         "importance": plain_json("importance", candidate.importance),
         "lineage": plain_json("lineage", candidate.lineage),
         "mlflow": plain_json("mlflow", candidate.mlflow),
-        "tags": _said("tags", candidate.tags),
+        "tags": _tags(candidate.tags),
     }
 
 
@@ -141,6 +144,12 @@ def _said(part: str, value: Mapping[str, Any]) -> dict[str, Any]:
     if (length := len(events.canonical(said))) > MAX_SAID:
         message = f"{part} must be at most {MAX_SAID:,} characters of JSON but has {length:,}"
         raise Invalid.on(part, message, code="too_long")
+    return said
+
+
+def _tags(tags: Mapping[str, Any]) -> dict[str, Any]:
+    said = _said("tags", tags)
+    check_tags(said)
     return said
 
 

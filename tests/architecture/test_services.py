@@ -13,6 +13,8 @@ THROUGH = {
     "register_version": "upload_version",
     "request_promotion": "move_stage",
     "deploy_by_policy": "request_run",  # what a run does once its gate is passed
+    "open_incident": "rollback",
+    "note_use": "predict",
     "keep_dataset": "create_dataset_version",
     "prepare_dataset": "create_dataset_version",
     "answers_kept": "predict",

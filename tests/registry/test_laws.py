@@ -14,16 +14,20 @@ from django.utils import timezone
 
 from mlops_site.core import laws
 from mlops_site.core.laws import Law
+from mlops_site.core.models import Team
 from mlops_site.core.permissions import Actor
 from registry import services
 from registry.models import (
     LAWS,
+    Alias,
     Artifact,
     DeployPolicy,
+    Incident,
     PromotionRequest,
     RegisteredModel,
     Review,
     StageInterval,
+    Transfer,
     Version,
 )
 from tests.people import actor as person
@@ -112,6 +116,67 @@ def loose_artifact() -> None:
     execute(f"DELETE FROM registry_artifact WHERE digest = '{'f' * 64}'")
 
 
+def incident(world: World, **changes: Any) -> Incident:
+    row = {"model": world.model, "version": world.version, "kind": "rolled_back", "what": "It was wrong."}
+    return Incident.objects.create(**{**row, **changes})
+
+
+def rewrite_incident(world: World) -> None:
+    incident(world)
+    Incident.objects.update(
+        what="Nothing happened.", closed_at=timezone.now(), closed_by=user(world.approver), resolution="x"
+    )
+
+
+def delete_incident(world: World) -> None:
+    incident(world)
+    execute("DELETE FROM registry_incident")
+
+
+def alias_of(world: World, model: RegisteredModel) -> Alias:
+    return Alias.objects.create(model=model, name="champion", version=world.version, set_by=user(world.author))
+
+
+def moved_alias(world: World) -> None:
+    alias_of(world, world.model)
+    Alias.objects.update(model=other_model(world))
+
+
+def archived(world: World) -> World:
+    RegisteredModel.objects.filter(pk=world.model.pk).update(archived_at=timezone.now())
+    return world
+
+
+def another_version(world: World) -> None:
+    row = Version.objects.get(pk=world.version.pk)
+    row.pk, row.patch, row.content_digest = None, 9, "0" * 64
+    row.save(force_insert=True)
+
+
+def transfer(world: World, **changes: Any) -> Transfer:
+    row = {
+        "model": world.model,
+        "from_team": world.model.team,
+        "to_team": Team.objects.create(name="new"),
+        "reason": "x",
+    }
+    return Transfer.objects.create(**{**row, "asked_by": user(world.author), **changes})
+
+
+def misplaced_transfer(world: World) -> None:
+    transfer(world, from_team=Team.objects.create(name="thieves"))
+
+
+def rewrite_transfer(world: World) -> None:
+    transfer(world)
+    Transfer.objects.update(reason="y")
+
+
+def delete_transfer(world: World) -> None:
+    transfer(world)
+    execute("DELETE FROM registry_transfer")
+
+
 FORBIDDEN: dict[str, Callable[[World], object]] = {
     "registry_version_no_update": lambda w: Version.objects.update(created_by=user(w.approver)),
     "registry_version_no_delete": lambda w: execute("DELETE FROM registry_version"),
@@ -121,6 +186,21 @@ FORBIDDEN: dict[str, Callable[[World], object]] = {
     "registry_deploypolicy_no_delete": lambda w: execute("DELETE FROM registry_deploypolicy"),
     "registry_review_no_update": update_review,
     "registry_review_no_delete": delete_review,
+    "alias_of_its_model": lambda w: alias_of(w, other_model(w)),
+    "alias_stays_with_its_model": moved_alias,
+    "remark_keeps_its_version": lambda w: execute("UPDATE registry_remark SET version_id = version_id + 1000"),
+    "remark_no_delete": lambda w: execute("DELETE FROM registry_remark"),
+    "version_of_a_live_model": lambda w: another_version(archived(w)),
+    "request_of_a_live_model": lambda w: asked(archived(w)),
+    "interval_of_a_live_model": lambda w: interval(archived(w)),
+    "model_moves_by_a_transfer": lambda w: RegisteredModel.objects.update(team=Team.objects.create(name="new")),
+    "transfer_of_its_team": misplaced_transfer,
+    "transfer_only_decided": rewrite_transfer,
+    "transfer_no_delete": delete_transfer,
+    "retired_by_an_approver": lambda w: interval(w, stage="archived", cause="retired", by=user(w.author)),
+    "incident_of_its_model": lambda w: incident(w, model=other_model(w)),
+    "incident_only_closes": rewrite_incident,
+    "incident_no_delete": delete_incident,
     "model_keeps_its_identity": lambda w: RegisteredModel.objects.update(name="renamed"),
     "tier_stays_while_pending": lambda w: RegisteredModel.objects.update(risk_tier="low"),
     "interval_of_its_model": lambda w: interval(w, model=other_model(w)),

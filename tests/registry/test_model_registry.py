@@ -126,6 +126,31 @@ def test_comparison_and_rollback(act_as: Any, pipeline: Any, approver: Actor) ->
     assert (done.version, done.replaced) == ("1.0.0", "1.0.1")
 
 
+def test_what_is_said_of_models_and_versions(act_as: Any, pipeline: Any, approver: Actor) -> None:
+    registry, name = ModelRegistry(), "fraud_detection"
+    register(pipeline, tags={"site": "5"})
+    registry.set_alias(name, "champion", "1.0.0")
+    registry.set_tag(name, "domain", "claims")
+    registry.set_tag(name, "reviewed", version="@champion")
+    registry.describe(name, "1.0.0", "Without site 6")
+    registry.deprecate(name, "1.0.0", "Use 2.0.0")
+    assert registry.get_version(name, "@champion").version == "1.0.0"
+    (model,) = registry.list_models(tag="domain=claims")
+    assert (model.aliases, model.tags, model.owner) == ({"champion": "1.0.0"}, {"domain": "claims"}, "author")
+    (found,) = registry.search_versions("site 6", stage=ModelStage.DEVELOPMENT)
+    assert (found.tags, found.aliases) == ({"reviewed": "", "site": "5"}, ["champion"])
+    assert (found.description, found.deprecated) == ("Without site 6", "Use 2.0.0")
+    registry.undeprecate(name, "1.0.0")
+    registry.remove_tag(name, "domain")
+    registry.remove_alias(name, "champion")
+    assert not registry.search_versions(deprecated=True)
+    assert not registry.list_models(tag="domain")
+    registry.archive(name, reason="no longer used")
+    assert registry.list_models() == []
+    registry.restore(name, reason="used again")
+    assert [model.name for model in registry.list_models()] == [name]
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
