@@ -22,8 +22,8 @@ class ModelAnswer(serializers.ModelSerializer[RegisteredModel]):
     class Meta:
         model = RegisteredModel
         fields: tuple[str, ...] = (
-            "name", "description", "team", "owner", "task_type", "risk_tier", "stages", "version_count", "created_at",
-            "updated_at",
+            "name", "description", "purpose", "intended_use", "limitations", "team", "owner", "task_type", "risk_tier",
+            "stages", "version_count", "created_at", "updated_at",
         )  # fmt: skip
 
     def get_stages(self, model: RegisteredModel) -> dict[str, str]:

@@ -44,6 +44,7 @@ class ModelNew(StrictSerializer):
     name = TextField(max_length=63)
     task_type = TextField(max_length=20)
     description = TextField(required=False, allow_blank=True)
+    purpose = TextField(required=False, allow_blank=True)
     risk_tier = TextField(max_length=20, required=False)
     team = TextField(max_length=63, required=False)
     auto_deploy = TextField(max_length=20, required=False)
@@ -53,6 +54,9 @@ class ModelEdit(StrictSerializer):
     """What is left out stays. `auto_deploy` sets a new deploy policy, with its `reason`."""
 
     description = TextField(required=False, allow_blank=True)
+    purpose = TextField(required=False, allow_blank=True)
+    intended_use = TextField(required=False, allow_blank=True)
+    limitations = TextField(required=False, allow_blank=True)
     owner = TextField(max_length=150, required=False)
     risk_tier = TextField(max_length=20, required=False)
     auto_deploy = TextField(max_length=20, required=False)

@@ -1,6 +1,7 @@
 """Reads of the registry. What the actor may not see is answered like what does not exist."""
 
 from registry.selectors.approvals import QUORUM, Decidable, decidable, missing_roles, request_numbered, requests
+from registry.selectors.cards import card, card_json, markdown, production_before
 from registry.selectors.comparison import comparison
 from registry.selectors.incidents import incident_numbered, incidents
 from registry.selectors.models import model_named, models, policy
@@ -10,6 +11,8 @@ from registry.selectors.versions import feature_schema, version_numbered, versio
 __all__ = [
     "QUORUM",
     "Decidable",
+    "card",
+    "card_json",
     "comparison",
     "decidable",
     "feature_schema",
@@ -18,10 +21,12 @@ __all__ = [
     "incident_numbered",
     "incidents",
     "intervals",
+    "markdown",
     "missing_roles",
     "model_named",
     "models",
     "policy",
+    "production_before",
     "request_numbered",
     "requests",
     "rollback_target",

@@ -11,7 +11,7 @@ from registry.models import RegisteredModel, Version
 from registry.models.version import VersionQuerySet, parts_of
 from registry.selectors.stages import in_production
 
-_HEAVY = ("reference", "golden")
+_HEAVY = ("reference", "golden", "facts")
 
 
 def versions(model: RegisteredModel) -> VersionQuerySet:
