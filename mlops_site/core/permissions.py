@@ -25,6 +25,7 @@ class Action(StrEnum):
     PROMOTION_REVIEW = "promotion.review"
     PROMOTION_DECIDE = "promotion.decide"
     ROLLBACK = "rollback"
+    EVIDENCE_EXPORT = "evidence.export"  # a version's files, approvals and audit records, as one file
     INCIDENT_CLOSE = "incident.close"
     DATASET_CREATE = "dataset.create"
     RUN_REQUEST = "run.request"
@@ -54,11 +55,19 @@ ROLE_ACTIONS: dict[str, frozenset[Action]] = {
     Role.DATA_SCIENTIST: _SCIENCE,
     Role.ML_ENGINEER: _SCIENCE
     | _SERVING
-    | {A.MODEL_CREATE, A.MODEL_EDIT, A.STAGE_MOVE, A.RETRAIN_SET, A.INCIDENT_CLOSE},
-    Role.VALIDATOR: _READ | {A.PROMOTION_REVIEW, A.MONITORING_RUN, A.INCIDENT_CLOSE},
+    | {A.MODEL_CREATE, A.MODEL_EDIT, A.STAGE_MOVE, A.RETRAIN_SET, A.INCIDENT_CLOSE, A.EVIDENCE_EXPORT},
+    Role.VALIDATOR: _READ | {A.PROMOTION_REVIEW, A.MONITORING_RUN, A.INCIDENT_CLOSE, A.EVIDENCE_EXPORT},
     Role.APPROVER: _READ
-    | {A.PROMOTION_REVIEW, A.PROMOTION_DECIDE, A.ROLLBACK, A.INCIDENT_CLOSE, A.POLICY_SET, A.ALERT_HANDLE},
-    Role.AUDITOR: _READ | {A.AUDIT_VIEW},
+    | {
+        A.PROMOTION_REVIEW,
+        A.PROMOTION_DECIDE,
+        A.ROLLBACK,
+        A.INCIDENT_CLOSE,
+        A.POLICY_SET,
+        A.ALERT_HANDLE,
+        A.EVIDENCE_EXPORT,
+    },
+    Role.AUDITOR: _READ | {A.AUDIT_VIEW, A.EVIDENCE_EXPORT},
     Role.ADMIN: _READ | {A.PEOPLE_MANAGE},
     Role.SERVICE: _SERVING | {A.SCHEMA_VIEW},
 }

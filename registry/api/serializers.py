@@ -32,6 +32,24 @@ class ApprovalFilter(PageFilter):
     waiting_for_me = serializers.BooleanField(required=False)
 
 
+class InventoryFilter(PageFilter):
+    search = TextField(max_length=200, required=False, allow_blank=True)
+    team = TextField(max_length=63, required=False, allow_blank=True)
+    risk_tier = TextField(max_length=20, required=False, allow_blank=True)
+    stage = TextField(max_length=20, required=False, allow_blank=True)
+
+
+class PeriodFilter(StrictSerializer):
+    """Days in UTC, both included."""
+
+    to = serializers.DateField()
+    team = TextField(max_length=63, required=False, allow_blank=True)
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """With `from`, which Python does not let a class name."""
+        return {"from": serializers.DateField(), **super().get_fields()}
+
+
 class CompareFilter(StrictSerializer):
     diff_only = serializers.BooleanField(required=False, default=False)
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from registry.api import approvals, incidents, paths, versions, views
+from registry.api import approvals, governance, incidents, paths, versions, views
 from registry.choices import Decision
 
 __all__ = ["paths", "urlpatterns"]
@@ -15,6 +15,13 @@ urlpatterns = [
     path("models/<model:name>/compare/<version:v1>/<version:v2>", views.Compare.as_view(), name="compare"),
     path("models/<model:name>/versions", versions.Versions.as_view(), name="versions"),
     path("models/<model:name>/<version:version>", versions.VersionDetail.as_view(), name="version"),
+    path("models/<model:name>/<version:version>/card", governance.CardView.as_view(), name="card"),
+    path("models/<model:name>/<version:version>/card.md", governance.CardMarkdown.as_view(), name="card-markdown"),
+    path("models/<model:name>/<version:version>/evidence", governance.Evidence.as_view(), name="evidence"),
+    path("inventory", governance.Inventory.as_view(), name="inventory"),
+    path("inventory.csv", governance.InventorySheet.as_view(), name="inventory-csv"),
+    path("period-report", governance.PeriodReport.as_view(), name="period-report"),
+    path("period-report.csv", governance.PeriodSheet.as_view(), name="period-report-csv"),
     path("models/<model:name>/<version:version>/promote", views.Promote.as_view(), name="promote"),
     path("incidents", incidents.Incidents.as_view(), name="incidents"),
     path("incidents/<int:pk>", incidents.IncidentDetail.as_view(), name="incident"),

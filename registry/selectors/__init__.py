@@ -3,28 +3,42 @@
 from registry.selectors.approvals import QUORUM, Decidable, decidable, missing_roles, request_numbered, requests
 from registry.selectors.cards import card, card_json, markdown, production_before
 from registry.selectors.comparison import comparison
+from registry.selectors.evidence import evidence_faults, evidence_of
 from registry.selectors.incidents import incident_numbered, incidents
+from registry.selectors.inventory import INVENTORY_HEAD, InventoryLine, inventory, inventory_lines, inventory_table
 from registry.selectors.models import model_named, models, policy
+from registry.selectors.period import PERIOD_HEAD, Happening, Period, period_report
 from registry.selectors.stages import history, in_production, intervals, rollback_target, served_at
 from registry.selectors.versions import feature_schema, version_numbered, versions
 
 __all__ = [
+    "INVENTORY_HEAD",
+    "PERIOD_HEAD",
     "QUORUM",
     "Decidable",
+    "Happening",
+    "InventoryLine",
+    "Period",
     "card",
     "card_json",
     "comparison",
     "decidable",
+    "evidence_faults",
+    "evidence_of",
     "feature_schema",
     "history",
     "in_production",
     "incident_numbered",
     "incidents",
     "intervals",
+    "inventory",
+    "inventory_lines",
+    "inventory_table",
     "markdown",
     "missing_roles",
     "model_named",
     "models",
+    "period_report",
     "policy",
     "production_before",
     "request_numbered",

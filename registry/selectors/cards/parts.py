@@ -107,17 +107,18 @@ class Card(NamedTuple):
 
 def card_json(found: Card) -> dict[str, Any]:
     """The card as plain JSON; times in RFC 3339."""
-    plain: dict[str, Any] = _plain(found)
-    return plain
+    said: dict[str, Any] = plain(found)
+    return said
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON has it: tuples with names as objects, times in RFC 3339."""
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return {name: _plain(inner) for name, inner in value._asdict().items()}
+        return {name: plain(inner) for name, inner in value._asdict().items()}
     if isinstance(value, Mapping):
-        return {str(name): _plain(inner) for name, inner in value.items()}
+        return {str(name): plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
 
 
