@@ -67,6 +67,13 @@ class ModelEditForm(forms.Form):
         offer(self, "owner", [(name, name) for name in owners])
 
 
+class PeriodForm(forms.Form):
+    """The names in the address are `from` and `to`, as over the API."""
+
+    first = forms.DateField(label="From", widget=forms.DateInput(attrs={"type": "date"}))
+    last = forms.DateField(label="To", widget=forms.DateInput(attrs={"type": "date"}))
+
+
 class ModelForm(forms.Form):
     name = forms.CharField(
         max_length=63, help_text="Small letters, digits and _; it is part of addresses and never changes."

@@ -4,6 +4,7 @@ from django.urls import path
 
 from registry.dashboards.catalog import ModelsPage
 from registry.dashboards.comparison import ComparePage
+from registry.dashboards.governance import CardPage, InventoryPage, PeriodPage
 from registry.dashboards.incident import IncidentPage
 from registry.dashboards.model import EditModelPage, NewModelPage, PolicyPage, RollbackPage
 from registry.dashboards.version import MovePage, RequestPage, VersionPage
@@ -15,8 +16,11 @@ urlpatterns = [
     path("models/<str:model>/edit", EditModelPage.as_view(), name="model_edit"),
     path("models/<str:model>/rollback", RollbackPage.as_view(), name="rollback"),
     path("models/<str:model>/policy", PolicyPage.as_view(), name="policy"),
+    path("inventory", InventoryPage.as_view(), name="inventory"),
+    path("period-report", PeriodPage.as_view(), name="period_report"),
     path("incidents/<int:pk>", IncidentPage.as_view(), name="incident"),
     path("models/<str:model>/<str:number>", VersionPage.as_view(), name="version"),
+    path("models/<str:model>/<str:number>/card", CardPage.as_view(), name="version_card"),
     path("models/<str:model>/<str:number>/move", MovePage.as_view(), name="version_move"),
     path("models/<str:model>/<str:number>/request", RequestPage.as_view(), name="version_request"),
 ]
