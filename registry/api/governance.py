@@ -19,7 +19,8 @@ from mlops_site.core.api.pagination import Pages
 from mlops_site.core.api.views import ApiView
 from mlops_site.core.permissions import Action, require
 from registry import selectors
-from registry.api import answers, serializers
+from registry.api import governance_answers as answers
+from registry.api import serializers
 from registry.api.views import valid
 from registry.models import Version
 

@@ -54,6 +54,21 @@ class CompareFilter(StrictSerializer):
     diff_only = serializers.BooleanField(required=False, default=False)
 
 
+class CompareManyFilter(StrictSerializer):
+    """`versions` are numbers with commas between; one of another model is written `name@1.0.0`."""
+
+    versions = TextField(max_length=1000)
+    base = TextField(max_length=120, required=False)
+    diff_only = serializers.BooleanField(required=False, default=False)
+
+    def validate_versions(self, text: str) -> list[str]:
+        return [part.strip() for part in text.split(",")]
+
+
+class TrendFilter(StrictSerializer):
+    metric = TextField(max_length=80, required=False)
+
+
 class SchemaFilter(StrictSerializer):
     version = TextField(max_length=40, required=False)
 

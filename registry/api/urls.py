@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from registry.api import approvals, governance, incidents, paths, versions, views
+from registry.api import approvals, comparisons, governance, incidents, paths, versions, views
 from registry.choices import Decision
 
 __all__ = ["paths", "urlpatterns"]
@@ -13,6 +13,8 @@ urlpatterns = [
     path("models/<model:name>/schema", views.Schema.as_view(), name="schema"),
     path("models/<model:name>/rollback", views.Rollback.as_view(), name="rollback"),
     path("models/<model:name>/compare/<version:v1>/<version:v2>", views.Compare.as_view(), name="compare"),
+    path("models/<model:name>/compare", comparisons.CompareMany.as_view(), name="compare-many"),
+    path("models/<model:name>/metrics", comparisons.MetricTrend.as_view(), name="metric-trend"),
     path("models/<model:name>/versions", versions.Versions.as_view(), name="versions"),
     path("models/<model:name>/<version:version>", versions.VersionDetail.as_view(), name="version"),
     path("models/<model:name>/<version:version>/card", governance.CardView.as_view(), name="card"),

@@ -8,7 +8,9 @@ from registry.selectors.incidents import incident_numbered, incidents
 from registry.selectors.inventory import INVENTORY_HEAD, InventoryLine, inventory, inventory_lines, inventory_table
 from registry.selectors.models import model_named, models, policy
 from registry.selectors.period import PERIOD_HEAD, Happening, Period, period_report
+from registry.selectors.side_by_side import side_by_side, versions_named
 from registry.selectors.stages import history, in_production, intervals, rollback_target, served_at
+from registry.selectors.trend import Trend, metric_trend
 from registry.selectors.versions import feature_schema, version_numbered, versions
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "Happening",
     "InventoryLine",
     "Period",
+    "Trend",
     "card",
     "card_json",
     "comparison",
@@ -35,6 +38,7 @@ __all__ = [
     "inventory_lines",
     "inventory_table",
     "markdown",
+    "metric_trend",
     "missing_roles",
     "model_named",
     "models",
@@ -45,6 +49,8 @@ __all__ = [
     "requests",
     "rollback_target",
     "served_at",
+    "side_by_side",
     "version_numbered",
     "versions",
+    "versions_named",
 ]
