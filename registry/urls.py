@@ -3,7 +3,7 @@
 from django.urls import path
 
 from registry.dashboards.catalog import ModelsPage
-from registry.dashboards.comparison import ComparePage
+from registry.dashboards.comparison import ComparePage, TrendPage
 from registry.dashboards.governance import CardPage, InventoryPage, PeriodPage
 from registry.dashboards.incident import IncidentPage
 from registry.dashboards.model import EditModelPage, NewModelPage, PolicyPage, RollbackPage
@@ -13,6 +13,7 @@ urlpatterns = [
     path("models", ModelsPage.as_view(), name="models"),
     path("new/model", NewModelPage.as_view(), name="model_new"),
     path("models/<str:model>/compare", ComparePage.as_view(), name="compare"),
+    path("models/<str:model>/metrics", TrendPage.as_view(), name="trend"),
     path("models/<str:model>/edit", EditModelPage.as_view(), name="model_edit"),
     path("models/<str:model>/rollback", RollbackPage.as_view(), name="rollback"),
     path("models/<str:model>/policy", PolicyPage.as_view(), name="policy"),

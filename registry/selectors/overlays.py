@@ -13,7 +13,7 @@ from mlops_site.core.errors import StewardError
 from mlops_site.stats import curves
 from mlops_site.stats.scored import ScoredRows
 from registry.models import Version
-from registry.selectors.holdouts import Side, rows_of, scored, side_of
+from registry.selectors.held_rows import Side, rows_of, scored, side_of
 from registry.selectors.paired import MIN_SHARED_ROWS
 
 MAX_ROWS = 200_000  # of a holdout, the same ones of each

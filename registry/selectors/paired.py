@@ -11,7 +11,7 @@ from mlops_site.core.errors import StewardError
 from mlops_site.stats import intervals, metrics
 from mlops_site.stats.scored import ScoredRows
 from registry.models import Version
-from registry.selectors.holdouts import Side, rows_of, scored, side_of
+from registry.selectors.held_rows import Side, rows_of, scored, side_of
 
 MIN_SHARED_ROWS = 50
 DRAWS = 1000

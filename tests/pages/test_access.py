@@ -27,6 +27,7 @@ def pages(site: Scene) -> dict[str, str]:
         "model": reverse("model", args=[name]),
         "compare": reverse("compare", args=[name]),
         "version": reverse("version", args=[name, number]),
+        "trend": reverse("trend", args=[name]),
         "card": reverse("version_card", args=[name, number]),
         "edit": reverse("model_edit", args=[name]),
         "run": reverse("run", args=[site.run.pk]),
