@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet
 from mlops_site.core import bundle
 from mlops_site.core.events import digest_of, link
 from mlops_site.core.models import AuditRecord
+from mlops_site.core.permissions import Action, Actor, require
 from mlops_site.core.store import Stored
 from registry.models import Artifact, Incident, PromotionRequest, Review, Version
 from registry.selectors.approvals import requests_of
@@ -35,11 +36,12 @@ artifact/              the model, its serving form, its holdout predictions, its
 """
 
 
-def evidence_of(version: Version) -> IO[bytes]:
+def evidence_of(version: Version, *, actor: Actor) -> IO[bytes]:
     """The evidence as a ZIP with a manifest, of a version from `version_numbered`; closed by the caller.
 
     The same state gives the same bytes. Raises ArtifactDamaged when a stored file is not what it was.
     """
+    require(actor, Action.EVIDENCE_EXPORT, version.model.team, subject=version.subject)
     requests, incidents = list(requests_of(version)), list(_incidents(version))
     about = {"model": version.model.name, "version": version.number, "artifact": version.artifact_id}
     return bundle.pack({**_texts(version, requests, incidents), **_files(version)}, about=about)

@@ -28,7 +28,8 @@ from tests.registry.test_stages import damage
 
 
 def evidence(version: Version) -> bytes:
-    with selectors.evidence_of(selectors.version_numbered(version.model, version.number)) as file:
+    found = selectors.version_numbered(version.model, version.number)
+    with selectors.evidence_of(found, actor=Actor.of(version.created_by)) as file:
         return file.read()
 
 
