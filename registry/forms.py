@@ -48,6 +48,34 @@ class PolicyForm(ReasonForm):
         offer(self, "reach", known.items())
 
 
+class ModelEditForm(forms.Form):
+    purpose = forms.CharField(
+        max_length=2000, required=False, widget=_TEXT, help_text="The decision that it serves, and for whom."
+    )
+    intended_use = forms.CharField(
+        max_length=2000, required=False, widget=_TEXT, help_text="On which cases, by whom; and what it is not for."
+    )
+    limitations = forms.CharField(
+        max_length=2000, required=False, widget=_TEXT, help_text="Where it is known or expected to be wrong."
+    )
+    description = forms.CharField(max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 2}))
+    owner = forms.ChoiceField()
+    risk_tier = forms.ChoiceField(
+        choices=RiskTier.choices, label="Risk", help_text="Lowering it takes an approver: fewer people decide then."
+    )
+
+    def __init__(self, *args: Any, owners: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        offer(self, "owner", [(name, name) for name in owners])
+
+
+class PeriodForm(forms.Form):
+    """The names in the address are `from` and `to`, as over the API."""
+
+    first = forms.DateField(label="From", widget=forms.DateInput(attrs={"type": "date"}))
+    last = forms.DateField(label="To", widget=forms.DateInput(attrs={"type": "date"}))
+
+
 class ModelForm(forms.Form):
     name = forms.CharField(
         max_length=63, help_text="Small letters, digits and _; it is part of addresses and never changes."

@@ -10,10 +10,12 @@ waits for another person here too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlops_site.core import face
@@ -25,6 +27,8 @@ from mlops_site.core.errors import NotFound  # noqa: E402
 from mlops_site.core.permissions import Actor  # noqa: E402
 from registry import selectors, services  # noqa: E402
 from registry.models import PromotionRequest, RegisteredModel, StageInterval, Version  # noqa: E402
+from registry.selectors import InventoryLine, Period, Trend  # noqa: E402
+from registry.selectors.cards import Card  # noqa: E402
 from registry.selectors.models import aliases_of, stages_of  # noqa: E402
 from registry.selectors.search import tags_of  # noqa: E402
 from registry.services.estimators import candidate_of, plain  # noqa: E402
@@ -33,15 +37,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "Card",
     "Comparison",
     "Found",
+    "InventoryLine",
     "Model",
     "ModelRegistry",
     "ModelStage",
     "ModelVersion",
+    "Period",
     "Promotion",
     "Rollback",
+    "SideBySide",
     "Stay",
+    "Trend",
 ]
 
 R = TypeVar("R")
@@ -181,6 +190,21 @@ class Comparison:
     artifact: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class SideBySide:
+    """The sections of GET /models/{name}/compare."""
+
+    base: str
+    task: str
+    versions: list[dict[str, Any]]
+    metrics: list[dict[str, Any]]
+    overlays: dict[str, Any]
+    params: dict[str, Any]
+    signature: dict[str, Any]
+    dataset: dict[str, Any]
+    artifact: dict[str, Any]
+
+
 class ModelRegistry:
     """Every call raises StewardError for what the API would refuse, with the same code and message."""
 
@@ -294,6 +318,51 @@ class ModelRegistry:
             return Comparison(**selectors.comparison(first, second, diff_only=diff_only))
 
         return _as_me(compare)
+
+    def compare_versions(
+        self, model_name: str, versions: Sequence[str], *, base: str | None = None, diff_only: bool = False
+    ) -> SideBySide:
+        """Two to eight versions against `base` (the first if left out); one of another model is `name@1.0.0`."""
+
+        def compare(actor: Actor) -> SideBySide:
+            found = selectors.versions_named(actor, selectors.model_named(actor, model_name), list(versions))
+            return SideBySide(**selectors.side_by_side(found, base=base, diff_only=diff_only))
+
+        return _as_me(compare)
+
+    def metric_trend(self, model_name: str, metric: str | None = None) -> Trend:
+        """One metric over the versions of a model, the headline one if none is named."""
+        return _as_me(lambda actor: selectors.metric_trend(selectors.model_named(actor, model_name), metric=metric))
+
+    def card(self, model_name: str, version: str) -> Card:
+        """The model card, generated from what is stored; `missing` names what is not."""
+        return _as_me(lambda actor: selectors.card(_version(actor, model_name, version)))
+
+    def card_markdown(self, model_name: str, version: str) -> str:
+        """The model card as a Markdown document."""
+        return _as_me(lambda actor: selectors.markdown(selectors.card(_version(actor, model_name, version))))
+
+    def export_evidence(self, model_name: str, version: str, path: str | Path) -> Path:
+        """Write the evidence of a version as a ZIP; `manage.py verify_evidence` checks it. A file that is there is
+        not replaced."""
+
+        def export(actor: Actor) -> Path:
+            with events.atomic():  # which records a refusal
+                file = selectors.evidence_of(_version(actor, model_name, version), actor=actor)
+            with file, open(path, "xb") as target:
+                shutil.copyfileobj(file, target)
+            return Path(path)
+
+        return _as_me(export)
+
+    def inventory(self, *, search: str = "", team: str = "", risk_tier: str = "") -> list[InventoryLine]:
+        """The models of your teams with who answers for them and what is open."""
+        filters = {"search": search, "team": team, "risk_tier": risk_tier}
+        return _as_me(lambda actor: selectors.inventory_lines(selectors.inventory(actor, **filters)))
+
+    def period_report(self, first: date, last: date, *, team: str = "") -> Period:
+        """What happened to the models of your teams on these days, both included."""
+        return _as_me(lambda actor: selectors.period_report(actor, first=first, last=last, team=team))
 
     def rollback(self, model_name: str, *, reason: str) -> Rollback:
         """Put the last good production version back; for approvers."""

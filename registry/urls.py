@@ -11,10 +11,11 @@ from registry.dashboards.annotations import (
     VersionTagPage,
 )
 from registry.dashboards.catalog import ModelsPage, VersionsPage
-from registry.dashboards.comparison import ComparePage
+from registry.dashboards.comparison import ComparePage, TrendPage
 from registry.dashboards.custody import ArchivePage, OfferPage, TransferPage
+from registry.dashboards.governance import CardPage, InventoryPage, PeriodPage
 from registry.dashboards.incident import IncidentPage
-from registry.dashboards.model import NewModelPage, PolicyPage, RollbackPage
+from registry.dashboards.model import EditModelPage, NewModelPage, PolicyPage, RollbackPage
 from registry.dashboards.version import MovePage, RequestPage, VersionPage
 
 urlpatterns = [
@@ -23,6 +24,8 @@ urlpatterns = [
     path("transfers/<int:pk>", TransferPage.as_view(), name="transfer"),
     path("new/model", NewModelPage.as_view(), name="model_new"),
     path("models/<str:model>/compare", ComparePage.as_view(), name="compare"),
+    path("models/<str:model>/metrics", TrendPage.as_view(), name="trend"),
+    path("models/<str:model>/edit", EditModelPage.as_view(), name="model_edit"),
     path("models/<str:model>/rollback", RollbackPage.as_view(), name="rollback"),
     path("models/<str:model>/policy", PolicyPage.as_view(), name="policy"),
     path("models/<str:model>/tag", ModelTagPage.as_view(), name="model_tag"),
@@ -33,8 +36,11 @@ urlpatterns = [
     path("models/<str:model>/<str:number>/tag", VersionTagPage.as_view(), name="version_tag"),
     path("models/<str:model>/<str:number>/describe", DescribePage.as_view(), name="version_describe"),
     path("models/<str:model>/<str:number>/deprecate", DeprecatePage.as_view(), name="version_deprecate"),
+    path("inventory", InventoryPage.as_view(), name="inventory"),
+    path("period-report", PeriodPage.as_view(), name="period_report"),
     path("incidents/<int:pk>", IncidentPage.as_view(), name="incident"),
     path("models/<str:model>/<str:number>", VersionPage.as_view(), name="version"),
+    path("models/<str:model>/<str:number>/card", CardPage.as_view(), name="version_card"),
     path("models/<str:model>/<str:number>/move", MovePage.as_view(), name="version_move"),
     path("models/<str:model>/<str:number>/request", RequestPage.as_view(), name="version_request"),
 ]

@@ -51,12 +51,14 @@ def _governance(request: HttpRequest, actor: Actor) -> list[dict[str, Any]]:
     approvals = _link(request, "Approvals", "admin:registry_promotionrequest_changelist", "approval")
     if waiting := selectors.requests(actor, waiting_for_me=True).count():
         approvals |= {"badge": str(waiting), "badge_variant": "danger"}
+    inventory = _link(request, "Inventory", "inventory", "inventory_2")
+    period = _link(request, "Period report", "period_report", "date_range")
     audit = (
         [_link(request, "Audit", "admin:core_auditrecord_changelist", "history")]
         if actor.teams(Action.AUDIT_VIEW)
         else []
     )
-    return [approvals, *audit]
+    return [approvals, inventory, period, *audit]
 
 
 def _admin(request: HttpRequest, actor: Actor) -> list[dict[str, Any]]:

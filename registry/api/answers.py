@@ -25,8 +25,8 @@ class ModelAnswer(serializers.ModelSerializer[RegisteredModel]):
     class Meta:
         model = RegisteredModel
         fields: tuple[str, ...] = (
-            "name", "description", "team", "owner", "task_type", "risk_tier", "stages", "aliases", "tags",
-            "version_count", "created_at", "updated_at", "archived_at",
+            "name", "description", "purpose", "intended_use", "limitations", "team", "owner", "task_type", "risk_tier",
+            "stages", "aliases", "tags", "version_count", "created_at", "updated_at", "archived_at",
         )  # fmt: skip
 
     def get_aliases(self, model: RegisteredModel) -> dict[str, str]:

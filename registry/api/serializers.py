@@ -54,8 +54,41 @@ class ApprovalFilter(PageFilter):
     waiting_for_me = serializers.BooleanField(required=False)
 
 
+class InventoryFilter(PageFilter):
+    search = TextField(max_length=200, required=False, allow_blank=True)
+    team = TextField(max_length=63, required=False, allow_blank=True)
+    risk_tier = TextField(max_length=20, required=False, allow_blank=True)
+    stage = TextField(max_length=20, required=False, allow_blank=True)
+
+
+class PeriodFilter(StrictSerializer):
+    """Days in UTC, both included."""
+
+    to = serializers.DateField()
+    team = TextField(max_length=63, required=False, allow_blank=True)
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """With `from`, which Python does not let a class name."""
+        return {"from": serializers.DateField(), **super().get_fields()}
+
+
 class CompareFilter(StrictSerializer):
     diff_only = serializers.BooleanField(required=False, default=False)
+
+
+class CompareManyFilter(StrictSerializer):
+    """`versions` are numbers with commas between; one of another model is written `name@1.0.0`."""
+
+    versions = TextField(max_length=1000)
+    base = TextField(max_length=120, required=False)
+    diff_only = serializers.BooleanField(required=False, default=False)
+
+    def validate_versions(self, text: str) -> list[str]:
+        return [part.strip() for part in text.split(",")]
+
+
+class TrendFilter(StrictSerializer):
+    metric = TextField(max_length=80, required=False)
 
 
 class SchemaFilter(StrictSerializer):
@@ -66,6 +99,7 @@ class ModelNew(StrictSerializer):
     name = TextField(max_length=63)
     task_type = TextField(max_length=20)
     description = TextField(required=False, allow_blank=True)
+    purpose = TextField(required=False, allow_blank=True)
     risk_tier = TextField(max_length=20, required=False)
     team = TextField(max_length=63, required=False)
     auto_deploy = TextField(max_length=20, required=False)
@@ -75,6 +109,9 @@ class ModelEdit(StrictSerializer):
     """What is left out stays. `auto_deploy` sets a new deploy policy, with its `reason`."""
 
     description = TextField(required=False, allow_blank=True)
+    purpose = TextField(required=False, allow_blank=True)
+    intended_use = TextField(required=False, allow_blank=True)
+    limitations = TextField(required=False, allow_blank=True)
     owner = TextField(max_length=150, required=False)
     risk_tier = TextField(max_length=20, required=False)
     auto_deploy = TextField(max_length=20, required=False)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from registry.api import approvals, catalog, custody, incidents, paths, versions, views
+from registry.api import approvals, catalog, comparisons, custody, governance, incidents, paths, versions, views
 from registry.choices import Decision
 
 __all__ = ["paths", "urlpatterns"]
@@ -15,8 +15,17 @@ urlpatterns = [
     path("models/<model:name>/rollback", views.Rollback.as_view(), name="rollback"),
     path("models/<model:name>/consumers", views.Consumers.as_view(), name="consumers"),
     path("models/<model:name>/compare/<version:v1>/<version:v2>", views.Compare.as_view(), name="compare"),
+    path("models/<model:name>/compare", comparisons.CompareMany.as_view(), name="compare-many"),
+    path("models/<model:name>/metrics", comparisons.MetricTrend.as_view(), name="metric-trend"),
     path("models/<model:name>/versions", versions.Versions.as_view(), name="versions"),
     path("models/<model:name>/<version:version>", versions.VersionDetail.as_view(), name="version"),
+    path("models/<model:name>/<version:version>/card", governance.CardView.as_view(), name="card"),
+    path("models/<model:name>/<version:version>/card.md", governance.CardMarkdown.as_view(), name="card-markdown"),
+    path("models/<model:name>/<version:version>/evidence", governance.Evidence.as_view(), name="evidence"),
+    path("inventory", governance.Inventory.as_view(), name="inventory"),
+    path("inventory.csv", governance.InventorySheet.as_view(), name="inventory-csv"),
+    path("period-report", governance.PeriodReport.as_view(), name="period-report"),
+    path("period-report.csv", governance.PeriodSheet.as_view(), name="period-report-csv"),
     path("models/<model:name>/<version:version>/promote", views.Promote.as_view(), name="promote"),
     path("models/<model:name>/tags/<str:key>", catalog.ModelTagDetail.as_view(), name="model-tag"),
     path("models/<model:name>/aliases", catalog.Aliases.as_view(), name="aliases"),

@@ -9,10 +9,10 @@ from django.urls import reverse
 
 from mlops_site.core.dashboards import FormPage
 from mlops_site.core.errors import Forbidden
-from mlops_site.core.models import Team
+from mlops_site.core.models import Membership, Team
 from mlops_site.core.permissions import Action, require
 from registry import selectors, services
-from registry.forms import ModelForm, PolicyForm, ReasonForm
+from registry.forms import ModelEditForm, ModelForm, PolicyForm, ReasonForm
 from registry.models import RegisteredModel
 
 
@@ -59,6 +59,33 @@ class ModelFormPage(FormPage):
     def words(self, model: RegisteredModel) -> dict[str, Any]:
         """Title, question and answer of the page."""
         return {}
+
+
+class EditModelPage(ModelFormPage):
+    title = "Edit"
+    form_class = ModelEditForm
+    needed = (Action.MODEL_EDIT, Action.POLICY_SET)
+
+    def form_options(self) -> dict[str, Any]:
+        model = selectors.model_named(self.actor, self.kwargs["model"])
+        members = Membership.objects.filter(team=model.team).order_by("user__username")
+        names = ("purpose", "intended_use", "limitations", "description", "risk_tier")
+        initial = {name: getattr(model, name) for name in names} | {"owner": model.owner.username}
+        return {"owners": list(members.values_list("user__username", flat=True)), "initial": initial}
+
+    def words(self, model: RegisteredModel) -> dict[str, Any]:
+        return {
+            "title": "Edit",
+            "question": f"What is {model} for?",
+            "answer": "Its model cards, the inventory and those who decide on its versions read this.",
+        }
+
+    def save(self, form: ModelEditForm) -> str:
+        model = selectors.model_named(self.actor, self.kwargs["model"])
+        changed = {name: form.cleaned_data[name] for name in form.changed_data}
+        services.edit_model(model, actor=self.actor, **changed)
+        messages.success(self.request, f"{model} is as you wrote it." if changed else "Nothing was changed.")
+        return reverse("model", args=[model.name])
 
 
 class RollbackPage(ModelFormPage):

@@ -81,6 +81,7 @@ class Version(models.Model):
     reference = models.BinaryField(null=True, blank=True)  # profile of the training data, stats.profile bytes
     importance = models.JSONField(default=dict)  # feature -> share, sums to 1
     lineage = models.JSONField(default=dict)  # {"run", "dataset", "code", "parent", ...}: plain identifiers
+    facts = models.JSONField(default=dict)  # what its run knows for its card: {"data", "search", "slices", ...}
     mlflow = models.JSONField(default=dict)  # {"run_id", "url"}
     tags = models.JSONField(default=dict)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")

@@ -2,22 +2,38 @@
 
 from registry.selectors.aliases import aliases, transfer_numbered, transfers
 from registry.selectors.approvals import QUORUM, Decidable, decidable, missing_roles, request_numbered, requests
+from registry.selectors.cards import card, card_json, markdown, production_before
 from registry.selectors.comparison import comparison
 from registry.selectors.consumers import consumers, interface_change, interface_warnings
+from registry.selectors.evidence import evidence_faults, evidence_of
 from registry.selectors.incidents import incident_numbered, incidents
+from registry.selectors.inventory import INVENTORY_HEAD, InventoryLine, inventory, inventory_lines, inventory_table
 from registry.selectors.models import model_named, models, policy, with_aliases
+from registry.selectors.period import PERIOD_HEAD, Happening, Period, period_report
 from registry.selectors.search import Facet, found_models, found_versions, model_facets, version_facets
+from registry.selectors.side_by_side import side_by_side, versions_named
 from registry.selectors.stages import history, in_production, intervals, rollback_target, rollback_targets, served_at
+from registry.selectors.trend import Trend, metric_trend
 from registry.selectors.versions import feature_schema, version_numbered, versions, versions_found, with_version_aliases
 
 __all__ = [
+    "INVENTORY_HEAD",
+    "PERIOD_HEAD",
     "QUORUM",
     "Decidable",
     "Facet",
+    "Happening",
+    "InventoryLine",
+    "Period",
+    "Trend",
     "aliases",
+    "card",
+    "card_json",
     "comparison",
     "consumers",
     "decidable",
+    "evidence_faults",
+    "evidence_of",
     "feature_schema",
     "found_models",
     "found_versions",
@@ -28,22 +44,31 @@ __all__ = [
     "interface_change",
     "interface_warnings",
     "intervals",
+    "inventory",
+    "inventory_lines",
+    "inventory_table",
+    "markdown",
+    "metric_trend",
     "missing_roles",
     "model_facets",
     "model_named",
     "models",
+    "period_report",
     "policy",
+    "production_before",
     "request_numbered",
     "requests",
     "rollback_target",
     "rollback_targets",
     "served_at",
+    "side_by_side",
     "transfer_numbered",
     "transfers",
     "version_facets",
     "version_numbered",
     "versions",
     "versions_found",
+    "versions_named",
     "with_aliases",
     "with_version_aliases",
 ]

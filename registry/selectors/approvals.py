@@ -11,7 +11,7 @@ from mlops_site.core.choices import Role
 from mlops_site.core.errors import Invalid, NotFound
 from mlops_site.core.permissions import Action, Actor, visible
 from registry.choices import Decision, RequestStatus, RiskTier
-from registry.models import PromotionRequest, RegisteredModel, Review
+from registry.models import PromotionRequest, RegisteredModel, Review, Version
 
 # the same quorum as the database's (models.laws.QUORUM): the roles that must each have approved
 QUORUM: dict[str, tuple[Role, ...]] = {
@@ -47,6 +47,11 @@ def requests(
         rows = rows.filter(**mine).exclude(requester=actor.user).exclude(pk__in=reviewed)
         rows = rows.exclude(~Q(model__risk_tier=RiskTier.LOW) & (Q(author=actor.user) | Q(trainer=actor.user)))
     return _complete(rows)
+
+
+def requests_of(version: Version) -> QuerySet[PromotionRequest]:
+    """Every request for a version, latest first, of a version that the caller may see."""
+    return _complete(version.requests.all())
 
 
 def _complete(rows: QuerySet[PromotionRequest]) -> QuerySet[PromotionRequest]:

@@ -17,7 +17,7 @@ from registry.selectors.search import found_versions
 from registry.selectors.stages import in_production
 
 LATEST = "latest"
-_HEAVY = ("reference", "golden")
+_HEAVY = ("reference", "golden", "facts")
 
 
 def versions(model: RegisteredModel) -> VersionQuerySet:

@@ -45,6 +45,7 @@ class Candidate:
     importance: Mapping[str, float] = field(default_factory=dict)
     threshold: float = 0.5
     lineage: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)  # of its training, for the card
     mlflow: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -133,6 +134,7 @@ def _fields(model: RegisteredModel, candidate: Candidate) -> dict[str, Any]:
         "reference": candidate.reference,
         "importance": plain_json("importance", candidate.importance),
         "lineage": plain_json("lineage", candidate.lineage),
+        "facts": _said("facts", candidate.facts),
         "mlflow": plain_json("mlflow", candidate.mlflow),
         "tags": _tags(candidate.tags),
     }
@@ -203,7 +205,7 @@ def _rows(files: Mapping[str, Artifact]) -> dict[str, Artifact]:
 def _content_digest(fields: Mapping[str, Any], files: Mapping[str, Artifact], candidate: Candidate) -> str:
     """Of the artifact and what describes it. Left out: where it came from (the same content made twice is one
     version) and the serving form, which follows from the artifact."""
-    left_out = {"lineage", "mlflow", "reference"}
+    left_out = {"lineage", "facts", "mlflow", "reference"}
     described = {name: value for name, value in fields.items() if name not in left_out}
     reference = None if candidate.reference is None else hashlib.sha256(candidate.reference).hexdigest()
     digests = {role: files[role].digest for role in ("artifact", "holdout") if role in files}

@@ -27,6 +27,9 @@ def pages(site: Scene) -> dict[str, str]:
         "model": reverse("model", args=[name]),
         "compare": reverse("compare", args=[name]),
         "version": reverse("version", args=[name, number]),
+        "trend": reverse("trend", args=[name]),
+        "card": reverse("version_card", args=[name, number]),
+        "edit": reverse("model_edit", args=[name]),
         "run": reverse("run", args=[site.run.pk]),
         "progress": reverse("run_progress", args=[site.working.pk]),
         "cancel": reverse("run_cancel", args=[site.working.pk]),
@@ -50,6 +53,8 @@ LISTS = [
     "datasets",
     "alerts",
     "reports",
+    "inventory",
+    "period_report",
     "admin:registry_promotionrequest_changelist",
     "admin:monitoring_prediction_changelist",
     "admin:monitoring_alert_changelist",
@@ -88,7 +93,8 @@ def test_lists_of_an_outsider_do_not_name_the_team_or_its_models(site: Scene, as
 
 def test_a_reader_opens_every_page_that_only_shows(site: Scene, as_: LogIn) -> None:
     auditor = as_(site.auditor)
-    shown = [path for name, path in pages(site).items() if name not in ("rollback", "policy", "move", "request")]
+    forms = ("rollback", "policy", "edit", "move", "request")
+    shown = [path for name, path in pages(site).items() if name not in forms]
     for path in [*shown, *map(reverse, LISTS), reverse("admin:core_auditrecord_changelist")]:
         assert auditor.get(path).status_code == 200, path
 
@@ -98,6 +104,7 @@ def test_a_reader_opens_every_page_that_only_shows(site: Scene, as_: LogIn) -> N
     [
         ("rollback", {"approver"}),
         ("policy", {"approver", "author"}),
+        ("edit", {"approver", "author"}),
         ("move", {"author"}),
         ("request", {"author", "scientist"}),
     ],

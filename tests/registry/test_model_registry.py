@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from django.utils import timezone
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
@@ -20,6 +21,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from mlops_site.core import tokens
 from mlops_site.core.errors import Conflict, Forbidden, Invalid, NotFound
+from mlops_site.core.models import AuditRecord
 from mlops_site.core.permissions import Actor
 from registry import selectors, services
 from registry.model_registry import ModelRegistry, ModelStage
@@ -149,6 +151,36 @@ def test_what_is_said_of_models_and_versions(act_as: Any, pipeline: Any, approve
     assert registry.list_models() == []
     registry.restore(name, reason="used again")
     assert [model.name for model in registry.list_models()] == [name]
+
+
+def test_comparison_of_many_trend_card_evidence_inventory_and_report(
+    act_as: Any, pipeline: Any, approver: Actor, tmp_path: Path
+) -> None:
+    registry = ModelRegistry()
+    for metric in (0.7, 0.8, 0.9):
+        register(pipeline, metrics={"f1_score": metric})
+    compared = registry.compare_versions("fraud_detection", ["1.0.0", "1.0.1", "1.0.2"], base="1.0.1")
+    assert [cell["value"] for cell in compared.metrics[0]["values"]] == [0.7, 0.8, 0.9]
+    assert [point.value for point in registry.metric_trend("fraud_detection").points] == [0.7, 0.8, 0.9]
+    card = registry.card("fraud_detection", "1.0.1")
+    assert (card.about.version, card.metrics["f1_score"]["value"]) == ("1.0.1", 0.8)
+    assert registry.card_markdown("fraud_detection", "1.0.1").startswith("# Model card: fraud")
+    path = registry.export_evidence("fraud_detection", "1.0.1", tmp_path / "evidence.zip")
+    with path.open("rb") as file:
+        assert list(selectors.evidence_faults(file)) == []
+    with pytest.raises(FileExistsError):
+        registry.export_evidence("fraud_detection", "1.0.1", path)
+    (line,) = registry.inventory()
+    assert (line.model, line.versions) == ("fraud_detection", 3)
+    today = timezone.now().date()
+    assert [row.kind for row in registry.period_report(today, today).happenings] == [
+        "new model", "updated model", "updated model",
+    ]  # fmt: skip
+    act_as(person("reader", "viewer"))
+    with pytest.raises(Forbidden):
+        registry.export_evidence("fraud_detection", "1.0.1", tmp_path / "another.zip")
+    assert AuditRecord.objects.filter(action="evidence.export.refused").exists()
+    assert not (tmp_path / "another.zip").exists()
 
 
 @pytest.mark.parametrize(

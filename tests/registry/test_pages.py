@@ -212,6 +212,32 @@ def test_comparison_shows_only_differences_when_asked(model: RegisteredModel, au
     assert client.get(path, {"v1": "7.7.7"}).status_code == 404
 
 
+def test_more_than_two_versions_are_compared_with_figures_and_a_refusal_is_said(
+    model: RegisteredModel, author: Actor
+) -> None:
+    label = [0, 1] * 40
+    for seed, score in ((1, 0.4), (2, 0.6), (3, 0.8)):
+        held = holdout([min(1.0, score * y + (at % 7) / 10) for at, y in enumerate(label)], label=label)
+        services.register_version(model, actor=author, candidate=candidate(seed, holdout_bytes=held))
+    client, path = client_of(author), reverse("compare", args=["claims"])
+    said = client.get(path, {"versions": ["1.0.0", "1.0.1", "1.0.2"], "base": "1.0.1"}).content.decode()
+    assert "How do 3 versions differ from 1.0.1?" in said
+    for key in ("roc", "pr", "calibration"):
+        assert f'data-figure="overlay-{key}"' in said
+    assert "False positive rate" in said  # the table of the figure
+    refused = client.get(path, {"versions": "1.0.0,1.0.0"}).content.decode()
+    assert "Versions must name each once" in refused
+    assert client.get(path, {"versions": "1.0.0,7.7.7"}).status_code == 404
+
+
+def test_the_trend_page_shows_a_metric_with_its_table(served: Version, author: Actor) -> None:
+    said = client_of(author).get(reverse("trend", args=["claims"]), {"metric": "nothing"}).content.decode()
+    assert "How has the ROC AUC of claims changed?" in said
+    assert 'data-figure="figure-trend"' in said
+    assert 'data-figure="figure-served"' in said
+    assert "0.700 to 0.800" in said
+
+
 def test_comparing_takes_two_versions(version: Version, author: Actor) -> None:
     assert "two are needed" in client_of(author).get(reverse("compare", args=["claims"])).content.decode()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,9 +18,7 @@ from registry.models import Version
 from training.ml import evaluate, gate
 from training.models import Run
 from training.pipeline.data import Rows
-from training.pipeline.evidence import Winner
-
-SLICE_LEVELS = 20  # a feature with at most so many values makes slices
+from training.pipeline.evidence import Winner, few_valued
 
 
 def judged(run: Run, winner: Winner, rows: Rows, serving: Version | None) -> dict[str, Any]:
@@ -32,7 +29,7 @@ def judged(run: Run, winner: Winner, rows: Rows, serving: Version | None) -> dic
     challenger = evaluate.judged(said, rows.holdout.truth, rows.classes, threshold=winner.threshold)
     champion, problem = (None, "") if serving is None else _scored(serving, rows)
     found = gate.judge(
-        challenger, champion=champion, policy=policy, groups=rows.holdout.groups, slices=_slices(rows.holdout.frame)
+        challenger, champion=champion, policy=policy, groups=rows.holdout.groups, slices=few_valued(rows.holdout.frame)
     )
     if problem:  # a champion that cannot be compared with is no reason to pass
         failed = gate.Check("comparison", "fail", f"Cannot be compared with the champion: {problem}.")
@@ -67,9 +64,3 @@ def _answers(version: Version, frame: pd.DataFrame, classes: tuple[Any, ...] | N
     if signature["positive_class"] == classes[1]:
         return answer.score, version.threshold
     return 1.0 - answer.score, 1.0 - version.threshold
-
-
-def _slices(frame: pd.DataFrame) -> Mapping[str, Any]:
-    """The features with few values, on which a challenger must not be worse either."""
-    few = [name for name in frame.columns if 2 <= frame[name].nunique(dropna=False) <= SLICE_LEVELS]
-    return {str(name): frame[name].to_numpy() for name in few}
