@@ -92,8 +92,7 @@ def scene(*, trials: bool = False) -> Scene:
     incident = registry.open_incident(first, kind="rolled_back", what="It missed half of the claims.", actor=approver)
     describe(first, author)
     transfer = registry.offer_transfer(model, actor=people["admin"], to_team=OTHER_TEAM, reason="They own claims now.")
-    others = actor("yan", "admin", team=OTHER_TEAM)
-    registry.decline_transfer(transfer, actor=others, comment="Not before next year.")
+    registry.decline_transfer(transfer, actor=actor("yan", "admin", team=OTHER_TEAM), comment="Not before next year.")
     return Scene(
         **people,
         model=model,
