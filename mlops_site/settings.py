@@ -9,7 +9,7 @@ from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
-from mlops_site.core import env
+from mlops_site.core import env, typenames
 
 BASE_DIR = env.BASE_DIR
 STEWARD_HOME = env.home()
@@ -164,6 +164,7 @@ BEAT_LEASE_SECS = env.number("BEAT_LEASE_SECS", 30.0, low=1, high=600)
 JOB_MEMORY_LIMIT_MB = env.integer("JOB_MEMORY_LIMIT_MB", 8192, low=256, high=10_000_000)
 JOB_TIME_LIMIT_SECS = env.integer("JOB_TIME_LIMIT_SECS", 6 * 3600, low=1, high=30 * 86400)
 MODEL_CACHE_MB = env.integer("MODEL_CACHE_MB", 512, low=16, high=1_000_000)
+TRUSTED_TYPES = typenames.operator_types("TRUSTED_TYPES")  # in .skops files, beside the reviewed list
 ARTIFACT_MAX_MB = env.integer("ARTIFACT_MAX_MB", 512, low=1, high=10_000)
 
 _DATABASES = ("sqlite:///", "postgresql://", "postgres://", "postgresql+psycopg2://")

@@ -44,6 +44,7 @@ def _prepare() -> None:
         "MLFLOW_ARTIFACTS",
         "OPTUNA_STORAGE",
         "HTTPS",
+        "TRUSTED_TYPES",
     ):
         os.environ.pop(name, None)
     os.environ["STEWARD_HOME"] = str(_folder() / WORKER)

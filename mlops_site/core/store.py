@@ -43,12 +43,14 @@ class Stored(NamedTuple):
 
 
 def put(content: IO[bytes] | bytes, *, max_bytes: int) -> Stored:
-    """Store the bytes and return their digest. Storing the same bytes again changes nothing but their age.
+    """Store the bytes, of a file from its start, and return their digest. Storing the same bytes again changes
+    nothing but their age.
 
     The file appears under its digest only when it is complete. More than `max_bytes` -> TooLarge, and nothing
     is kept.
     """
     stream = io.BytesIO(content) if isinstance(content, bytes) else content
+    stream.seek(0)
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as spool:
         stored = _spool(stream, spool, max_bytes=max_bytes)
         # A damaged file under this digest is replaced: whoever puts the right bytes again repairs the store.

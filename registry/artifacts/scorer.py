@@ -12,7 +12,7 @@ from mlops_site.core import store
 from mlops_site.core.errors import StewardError
 from registry.artifacts.archive import Format, refused
 from registry.artifacts.cache import BoundedCache
-from registry.artifacts.engines import Scorer, Scores, open_scorer
+from registry.artifacts.engines import Scorer, Scores, golden, open_scorer
 from registry.artifacts.signature import Signature
 
 __all__ = ["Scorer", "Scores", "cached", "golden", "load", "preflight"]
@@ -61,14 +61,6 @@ def cached(digest: str, form: str, signature: Mapping[str, Any] | Signature, *, 
     if key is None:
         key = _signature(signature).digest
     return _cache().get((digest, key), lambda: _load(digest, form, signature))
-
-
-def golden(scorer: Scorer, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What the scorer answers to each row: `{"features", "prediction", "score"}`, kept with the version."""
-    answer = scorer.score(scorer.check_rows(rows))
-    scores = [None] * len(rows) if answer.score is None else answer.score.tolist()
-    triples = zip(rows, answer.prediction.tolist(), scores, strict=True)
-    return [{"features": dict(row), "prediction": value, "score": score} for row, value, score in triples]
 
 
 def preflight(version: VersionLike, *, tolerance: float = TOLERANCE) -> list[str]:
