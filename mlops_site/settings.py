@@ -107,10 +107,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
-    "artifacts": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": str(STEWARD_HOME / "artifacts"), "file_permissions_mode": 0o600},
-    },
+    "artifacts": env.artifacts(STEWARD_HOME / "artifacts"),
 }
 WHITENOISE_MAX_AGE = 3600
 
@@ -222,6 +219,8 @@ LOGGING = {
         "handlers": ["stderr"],
         "level": env.choice("LOG_LEVEL", "WARNING", ("DEBUG", "INFO", "WARNING", "ERROR")),
     },
+    # Their details hold the signed headers of requests to the store of artifacts.
+    "loggers": {name: {"level": "WARNING"} for name in ("boto3", "botocore", "s3transfer", "urllib3")},
 }
 
 UNFOLD = {

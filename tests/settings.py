@@ -47,6 +47,8 @@ def _prepare() -> None:
         "TRUSTED_TYPES",
     ):
         os.environ.pop(name, None)
+    for name in [name for name in os.environ if name.startswith("S3_")]:
+        del os.environ[name]
     os.environ["STEWARD_HOME"] = str(_folder() / WORKER)
     if given := os.environ.get("TEST_DATABASE_URL"):
         os.environ["DATABASE_URL"] = _database_url(given)

@@ -45,6 +45,7 @@ answer()
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": "/nonexistent", **dict.fromkeys(_THREADS, "1")}
 _CHUNK_BYTES = 1 << 20
+TURN_SECS = 30.0
 _TURNS = threading.BoundedSemaphore(2)  # of each web process: a child may take as much memory as the limit says
 
 
@@ -103,7 +104,7 @@ def inspect_upload(
 
 @contextlib.contextmanager
 def _turn() -> Iterator[None]:
-    if not _TURNS.acquire(timeout=30.0):
+    if not _TURNS.acquire(timeout=TURN_SECS):
         raise TooManyRequests("two other uploads are being inspected; try again in a minute", retry_after_secs=60)
     try:
         yield

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from django.conf import settings
 
 from mlops_site.core import store
-from mlops_site.core.errors import StewardError
+from mlops_site.core.errors import StewardError, Unavailable
 from registry.artifacts.archive import Format, refused
 from registry.artifacts.cache import BoundedCache
 from registry.artifacts.engines import Scorer, Scores, golden, open_scorer
@@ -64,7 +64,8 @@ def cached(digest: str, form: str, signature: Mapping[str, Any] | Signature, *, 
 
 
 def preflight(version: VersionLike, *, tolerance: float = TOLERANCE) -> list[str]:
-    """Why the version cannot serve: digest, load and golden rows of each artifact; nothing if it can."""
+    """Why the version cannot serve: digest, load and golden rows of each artifact; nothing if it can.
+    Unavailable if the store is."""
     artifacts = [version.artifact] + ([version.serving] if version.serving is not None else [])
     return [failure for artifact in artifacts for failure in _failures(artifact, version, tolerance)]
 
@@ -74,6 +75,8 @@ def _failures(artifact: ArtifactLike, version: VersionLike, tolerance: float) ->
     try:
         scorer = load(artifact.digest, artifact.format, version.signature)
         answers = golden(scorer, [row["features"] for row in version.golden]) if version.golden else []
+    except Unavailable:  # of the version it says nothing
+        raise
     except StewardError as error:
         return [f"{place}: {error.detail}"]
     pairs = enumerate(zip(version.golden, answers, strict=True))
