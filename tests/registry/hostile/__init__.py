@@ -1,5 +1,5 @@
-"""Files that somebody might upload to run code, read files, or take the site down. Each is built when it is asked for, and
-whatever code one carries would write a marker."""
+"""Files that somebody might upload to run code, read files, or take the site down. Each is built when it is asked
+for, and whatever code one carries would write a marker."""
 
 from __future__ import annotations
 

@@ -153,23 +153,23 @@ def with_tree(change: Callable[[State], None], kind: type[Any] = RandomForestCla
 
 
 def with_count_that_lies(marker: Path) -> bytes:
-    """The arrays stay as they are: scikit-learn itself would write as many nodes as it says."""
+    """Fewer nodes than there are; of more scikit-learn takes no notice."""
     data = bytes(skops.io.dumps(trained(RandomForestClassifier)))
     with zipfile.ZipFile(io.BytesIO(data)) as file:
         members = {name: file.read(name) for name in file.namelist()}
     schema = json.loads(members["schema.json"])
-    members["schema.json"] = json.dumps(more_nodes(schema)).encode()
+    members["schema.json"] = json.dumps(other_count(schema)).encode()
     return packed(members)
 
 
-def more_nodes(value: Any) -> Any:
+def other_count(value: Any) -> Any:
     if isinstance(value, list):
-        return [more_nodes(inner) for inner in value]
+        return [other_count(inner) for inner in value]
     if not isinstance(value, dict):
         return value
-    found = {name: more_nodes(inner) for name, inner in value.items()}
+    found = {name: other_count(inner) for name, inner in value.items()}
     if isinstance(count := value.get("node_count"), dict):
-        found["node_count"] = {**count, "content": "1000000"}
+        found["node_count"] = {**count, "content": "1", "__id__": None}  # or another 3 would be taken for it
     return found
 
 

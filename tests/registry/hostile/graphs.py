@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,12 +122,12 @@ def gigantic_initializer(marker: Path) -> bytes:
 
 def nodes_without_end(marker: Path) -> bytes:
     names = ["x", *[f"n{n}" for n in range(20_000)]]
-    nodes = [helper.make_node("Relu", [a], [b]) for a, b in zip(names, names[1:], strict=False)]
+    nodes = [helper.make_node("Relu", [a], [b]) for a, b in itertools.pairwise(names)]
     return graph(*nodes, helper.make_node("MatMul", [names[-1], "w"], ["y"])).SerializeToString()
 
 
 def matryoshka(marker: Path) -> bytes:
-    """Length-delimited fields inside each other, as deep as the file is long: what a parser without limit falls over."""
+    """Length-delimited fields inside each other, deeper than a parser should follow."""
     data = b""
     for _ in range(3_000):
         data = b"\x32" + varint(len(data)) + data  # attribute.g and graph.node.attribute by turns, or nonsense
