@@ -21,14 +21,18 @@ from django.utils import timezone
 
 from mlops_site.core import store
 from mlops_site.core.errors import Invalid, NotFound, TooLarge
+from mlops_site.core.objects import ObjectStorage
 
 CONTENT = b"the model" * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
-@pytest.fixture(params=["files", "objects"])
+@pytest.fixture(params=["files", "objects", "s3"])
 def folder(request: pytest.FixtureRequest, settings: LazySettings, tmp_path: Path) -> Path | None:
     """The store's folder, or None where it is not a file system."""
+    if request.param == "s3":
+        request.getfixturevalue("bucket")
+        return None
     files = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path)}}
     objects = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
     settings.STORAGES = {**settings.STORAGES, "artifacts": files if request.param == "files" else objects}
@@ -224,6 +228,6 @@ def damage(folder: Path | None, content: bytes) -> None:
     if isinstance(storage, FileSystemStorage):
         Path(storage.path(name)).write_bytes(content)
     else:
-        assert isinstance(storage, InMemoryStorage)
+        assert isinstance(storage, InMemoryStorage | ObjectStorage)
         storage.delete(name)
         storage.save(name, ContentFile(content))
