@@ -216,5 +216,5 @@ def _object_store() -> dict[str, Any]:
         "access_key": key or None,  # without one boto3 asks the machine for its role
         "secret_key": hidden or None,
         "location": prefix,
-        "timeout_secs": number("S3_TIMEOUT_SECS", 20.0, low=0.1, high=300),
+        "timeout_secs": number("S3_TIMEOUT_SECS", 10.0, low=0.1, high=300),
     }
