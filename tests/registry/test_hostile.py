@@ -240,4 +240,4 @@ def large_graph(size: int) -> bytes:
         helper.make_node("Add", ["flat", "most"], ["y"]),
     ]
     weights = graphs.constant("w", [[1.0], [1.0]], np.float32)
-    return graphs.graph(*nodes, initializers=[ballast, weights]).SerializeToString()
+    return bytes(graphs.graph(*nodes, initializers=[ballast, weights]).SerializeToString())

@@ -4,7 +4,6 @@ and trees whose indices leave their arrays."""
 from __future__ import annotations
 
 import copy
-import functools
 import io
 import json
 import pickle
@@ -131,7 +130,6 @@ def encrypted(marker: Path) -> bytes:
     return bytes(data)
 
 
-@functools.cache
 def trained(kind: type[Any]) -> Any:
     chance = np.random.default_rng(3)
     rows = chance.normal(size=(80, 2))

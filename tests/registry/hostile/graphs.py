@@ -35,14 +35,14 @@ def graph(*nodes: Any, initializers: list[Any] | None = None, domain: str = "") 
 def external(location: str) -> Build:
     tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[2, 1], data_location=TensorProto.EXTERNAL)
     tensor.external_data.add(key="location", value=location)
-    return lambda marker: graph(initializers=[tensor]).SerializeToString()
+    return lambda marker: bytes(graph(initializers=[tensor]).SerializeToString())
 
 
 def external_in_an_attribute(marker: Path) -> bytes:
     tensor = TensorProto(name="k", data_type=TensorProto.FLOAT, dims=[2, 1], data_location=TensorProto.EXTERNAL)
     tensor.external_data.add(key="location", value="/proc/self/environ")
     nodes = [helper.make_node("Constant", [], ["k"], value=tensor), helper.make_node("MatMul", ["x", "k"], ["y"])]
-    return graph(*nodes).SerializeToString()
+    return bytes(graph(*nodes).SerializeToString())
 
 
 def endless(marker: Path) -> bytes:
@@ -69,7 +69,7 @@ def endless(marker: Path) -> bytes:
     ]
     weights = constant("w", [[1.0], [1.0]], np.float32)
     first = [constant("turns", 2**63 - 1, np.int64), constant("yes", True, np.bool_), weights]
-    return graph(*nodes, initializers=first).SerializeToString()
+    return bytes(graph(*nodes, initializers=first).SerializeToString())
 
 
 def branching(marker: Path) -> bytes:
@@ -81,13 +81,13 @@ def branching(marker: Path) -> bytes:
     )
     node = helper.make_node("If", ["yes"], ["y"], then_branch=inside, else_branch=inside)
     weights = constant("w", [[1.0], [1.0]], np.float32)
-    return graph(node, initializers=[constant("yes", True, np.bool_), weights]).SerializeToString()
+    return bytes(graph(node, initializers=[constant("yes", True, np.bool_), weights]).SerializeToString())
 
 
 def with_function(marker: Path) -> bytes:
     model = graph()
     model.functions.add(name="MatMul", domain="")
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def gigantic_zeros(marker: Path) -> bytes:
@@ -99,7 +99,7 @@ def gigantic_zeros(marker: Path) -> bytes:
         helper.make_node("Add", ["flat", "sum"], ["y"]),
     ]
     weights = constant("w", [[1.0], [1.0]], np.float32)
-    return graph(*nodes, initializers=[constant("shape", [1 << 40], np.int64), weights]).SerializeToString()
+    return bytes(graph(*nodes, initializers=[constant("shape", [1 << 40], np.int64), weights]).SerializeToString())
 
 
 def gigantic_when_asked(marker: Path) -> bytes:
@@ -111,19 +111,21 @@ def gigantic_when_asked(marker: Path) -> bytes:
         helper.make_node("Add", ["flat", "most"], ["y"]),
     ]
     weights = constant("w", [[1.0], [1.0]], np.float32)
-    return graph(*nodes, initializers=[constant("times", [1 << 20, 1 << 20], np.int64), weights]).SerializeToString()
+    return bytes(
+        graph(*nodes, initializers=[constant("times", [1 << 20, 1 << 20], np.int64), weights]).SerializeToString()
+    )
 
 
 def gigantic_initializer(marker: Path) -> bytes:
     """Claims four terabytes and holds eight bytes."""
     tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[1 << 30, 1 << 10], raw_data=bytes(8))
-    return graph(initializers=[tensor]).SerializeToString()
+    return bytes(graph(initializers=[tensor]).SerializeToString())
 
 
 def nodes_without_end(marker: Path) -> bytes:
     names = ["x", *[f"n{n}" for n in range(20_000)]]
     nodes = [helper.make_node("Relu", [a], [b]) for a, b in itertools.pairwise(names)]
-    return graph(*nodes, helper.make_node("MatMul", [names[-1], "w"], ["y"])).SerializeToString()
+    return bytes(graph(*nodes, helper.make_node("MatMul", [names[-1], "w"], ["y"])).SerializeToString())
 
 
 def matryoshka(marker: Path) -> bytes:
@@ -143,12 +145,12 @@ def varint(number: int) -> bytes:
 
 
 def cut_off(marker: Path) -> bytes:
-    return graph().SerializeToString()[:-20]
+    return bytes(graph().SerializeToString())[:-20]
 
 
 def foreign(domain: str, name: str) -> Build:
     node = helper.make_node(name, ["x"], ["y"], domain=domain)
-    return lambda marker: graph(node, domain=domain).SerializeToString()
+    return lambda marker: bytes(graph(node, domain=domain).SerializeToString())
 
 
 FILES: dict[str, tuple[Build, str]] = {
