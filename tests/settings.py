@@ -44,8 +44,13 @@ def _prepare() -> None:
         "MLFLOW_ARTIFACTS",
         "OPTUNA_STORAGE",
         "HTTPS",
+        "TRUSTED_TYPES",
     ):
         os.environ.pop(name, None)
+    for name in [name for name in os.environ if name.startswith("S3_")]:
+        del os.environ[name]
+    for name in [name for name in os.environ if name.startswith("TEST_S3_")]:  # of a test's own server
+        os.environ[name.removeprefix("TEST_")] = os.environ[name]
     os.environ["STEWARD_HOME"] = str(_folder() / WORKER)
     if given := os.environ.get("TEST_DATABASE_URL"):
         os.environ["DATABASE_URL"] = _database_url(given)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from mlops_site.core import events
 from mlops_site.core.cuts import cut
-from mlops_site.core.errors import Conflict, StewardError
+from mlops_site.core.errors import Conflict, StewardError, Unavailable
 from mlops_site.core.permissions import Action, Actor, require
 from monitoring.choices import Outcome, Rule, Trigger
 from monitoring.models import Alert, RetrainDecision, RetrainPolicy
@@ -148,6 +148,8 @@ def _by_policy(policy: RetrainPolicy, reason: Reason, alert: Alert | None = None
         return None
     try:
         return trigger_retraining(model, actor=actor, trigger_reason=reason.said, alert=alert, trigger=reason.trigger)
+    except Unavailable:  # no decision: the next look may find the store again
+        raise
     except StewardError as error:
         outcome = Outcome(error.code) if error.code in Outcome.values else Outcome.REFUSED
         _write_down(policy, reason, alert, outcome, error.detail)

@@ -36,8 +36,8 @@ class Versions(ApiView):
         asked = valid(serializers.VersionUpload(data=request.data))
         if asked["artifact"].size > settings.MAX_UPLOAD_BYTES:
             raise _too_large()
-        content, number = asked["artifact"].read(), asked.get("version")
-        made = services.upload_version(model, actor=self.actor, content=content, number=number, **asked["metadata"])
+        about = {"content": asked["artifact"], "number": asked.get("version"), **asked["metadata"]}
+        made = services.upload_version(model, actor=self.actor, **about)
         found = selectors.version_numbered(model, made.number)
         return Response(answers.VersionAnswer(found).data, status=status.HTTP_201_CREATED)
 

@@ -6,7 +6,7 @@ A process that serves ONNX only imports NumPy and ONNX Runtime here, nothing of 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from mlops_site.core.errors import Invalid
 from registry.artifacts.archive import Format, refused
 from registry.artifacts.formats import load_skops
-from registry.artifacts.graphs import open_session
+from registry.artifacts.graphs import check_graph, open_session
 from registry.artifacts.rows import Columns, RowCheck
 from registry.artifacts.schema import sample_row
 from registry.artifacts.signature import Signature
-from registry.artifacts.trust import TRUSTED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,9 +177,24 @@ class SklearnScorer(Scorer):
             raise _mismatch(f"the model's classes are {classes[:20]} but its signature says {self.signature.classes}")
 
 
-def open_scorer(data: bytes, form: Format, signature: Signature, *, trust: Collection[str] = TRUSTED) -> Scorer:
-    """The scorer of an artifact's bytes; Invalid if they are refused or do not fit the signature."""
-    return OnnxScorer(data, signature) if form == "onnx" else SklearnScorer(load_skops(data, trust), signature)
+def open_scorer(data: bytes, form: Format, signature: Signature, *, trust: Collection[str] | None = None) -> Scorer:
+    """The scorer of an artifact's bytes; Invalid if they are refused or do not fit the signature.
+
+    Every load checks what the inspection of an upload checked: whoever can write rows cannot make the site run a graph
+    that never ends, or read a file.
+    """
+    if form == "onnx":
+        check_graph(data)
+        return OnnxScorer(data, signature)
+    return SklearnScorer(load_skops(data, trust), signature)
+
+
+def golden(scorer: Scorer, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What the scorer answers to each row: `{"features", "prediction", "score"}`, kept with the version."""
+    answer = scorer.score(scorer.check_rows(rows))
+    scores = [None] * len(rows) if answer.score is None else answer.score.tolist()
+    triples = zip(rows, answer.prediction.tolist(), scores, strict=True)
+    return [{"features": dict(row), "prediction": value, "score": score} for row, value, score in triples]
 
 
 def _same(label: Any, other: Any) -> bool:

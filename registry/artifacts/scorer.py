@@ -9,10 +9,10 @@ from typing import Any, Protocol
 from django.conf import settings
 
 from mlops_site.core import store
-from mlops_site.core.errors import StewardError
+from mlops_site.core.errors import StewardError, Unavailable
 from registry.artifacts.archive import Format, refused
 from registry.artifacts.cache import BoundedCache
-from registry.artifacts.engines import Scorer, Scores, open_scorer
+from registry.artifacts.engines import Scorer, Scores, golden, open_scorer
 from registry.artifacts.signature import Signature
 
 __all__ = ["Scorer", "Scores", "cached", "golden", "load", "preflight"]
@@ -63,16 +63,9 @@ def cached(digest: str, form: str, signature: Mapping[str, Any] | Signature, *, 
     return _cache().get((digest, key), lambda: _load(digest, form, signature))
 
 
-def golden(scorer: Scorer, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What the scorer answers to each row: `{"features", "prediction", "score"}`, kept with the version."""
-    answer = scorer.score(scorer.check_rows(rows))
-    scores = [None] * len(rows) if answer.score is None else answer.score.tolist()
-    triples = zip(rows, answer.prediction.tolist(), scores, strict=True)
-    return [{"features": dict(row), "prediction": value, "score": score} for row, value, score in triples]
-
-
 def preflight(version: VersionLike, *, tolerance: float = TOLERANCE) -> list[str]:
-    """Why the version cannot serve: digest, load and golden rows of each artifact; nothing if it can."""
+    """Why the version cannot serve: digest, load and golden rows of each artifact; nothing if it can.
+    Unavailable if the store is."""
     artifacts = [version.artifact] + ([version.serving] if version.serving is not None else [])
     return [failure for artifact in artifacts for failure in _failures(artifact, version, tolerance)]
 
@@ -82,6 +75,8 @@ def _failures(artifact: ArtifactLike, version: VersionLike, tolerance: float) ->
     try:
         scorer = load(artifact.digest, artifact.format, version.signature)
         answers = golden(scorer, [row["features"] for row in version.golden]) if version.golden else []
+    except Unavailable:  # of the version it says nothing
+        raise
     except StewardError as error:
         return [f"{place}: {error.detail}"]
     pairs = enumerate(zip(version.golden, answers, strict=True))

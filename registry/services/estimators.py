@@ -17,7 +17,7 @@ from registry.artifacts.inspection import inspect_here
 from registry.artifacts.schema import sample_row
 from registry.artifacts.scorer import golden
 from registry.artifacts.signature import Signature, TaskType, infer
-from registry.artifacts.trust import TRUSTED
+from registry.artifacts.trust import trusted
 from registry.services.versions import Candidate
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def candidate_of(
     """
     content = _dump(estimator)
     if sample is None:
-        signature = Signature.from_json(inspect_here(content, None, TRUSTED)["signature"])
+        signature = Signature.from_json(inspect_here(content, None, trusted())["signature"])
         rows, extra = [sample_row(signature)], {}
     else:
         frame, signature = _framed(estimator, sample)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard
+from typing import IO, Any, TypeGuard
 
 from django.conf import settings
 
@@ -13,6 +14,7 @@ from mlops_site.core import events, store
 from mlops_site.core.errors import Conflict, FieldError, Invalid
 from mlops_site.core.models import User
 from mlops_site.core.permissions import Action, Actor, person, require
+from registry.artifacts.archive import named_types
 from registry.artifacts.signature import Signature
 from registry.choices import ArtifactFormat, Cause, Stage
 from registry.models import Artifact, RegisteredModel, Version
@@ -29,9 +31,9 @@ MAX_SAID = 256 * 1024  # characters of JSON; a list shows it for each version
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """All that a version will be. `artifact_bytes` were inspected (an upload) or made by this system (a run)."""
+    """All that a version will be. `artifact_bytes` were inspected (an upload, as a file) or made by this system."""
 
-    artifact_bytes: bytes
+    artifact_bytes: IO[bytes] | bytes
     format: str  # skops or onnx
     signature: Mapping[str, Any]
     onnx_bytes: bytes | None = None  # the serving form, exact on the golden rows
@@ -65,6 +67,8 @@ def register_version(
     with events.atomic():  # refused before anything is stored
         require(actor, Action.VERSION_REGISTER, model.team, subject=model.subject)
     fields = _fields(model, candidate)
+    if operators := _operator_types(candidate):
+        fields["lineage"]["operator_types"] = operators
     files = _store(candidate)
     fields["content_digest"] = _content_digest(fields, files, candidate)
     with locked(model) as row:
@@ -92,6 +96,8 @@ def _say(version: Version, actor: Actor) -> None:
         "content": version.content_digest,
         "trained_by": version.trained_by.username,
     }
+    if operators := version.lineage.get("operator_types"):
+        data["operator_types"] = operators
     team = version.model.team.name
     events.record("version.registered", actor=actor, subject=version.subject, team=team, data=data)
     version_registered.send(sender=Version, version=version)
@@ -180,9 +186,18 @@ def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and -MAX_METRIC <= value <= MAX_METRIC
 
 
+def _operator_types(candidate: Candidate) -> list[str]:
+    """The types that the file needs and that are trusted because the operator of this site says so, not by review."""
+    if candidate.format != ArtifactFormat.SKOPS or not settings.TRUSTED_TYPES:
+        return []
+    content = candidate.artifact_bytes
+    named = named_types(io.BytesIO(content) if isinstance(content, bytes) else content)
+    return sorted(named & set(settings.TRUSTED_TYPES))
+
+
 def _store(candidate: Candidate) -> dict[str, Artifact]:
     """Everything that is a file, under its digest; a crash after this leaves files that no row names, no more."""
-    contents = {
+    contents: dict[str, tuple[IO[bytes] | bytes | None, str]] = {
         "artifact": (candidate.artifact_bytes, candidate.format),
         "serving": (candidate.onnx_bytes, ArtifactFormat.ONNX),
         "holdout": (candidate.holdout_bytes, ArtifactFormat.PARQUET),

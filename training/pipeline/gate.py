@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_site.core import store
-from mlops_site.core.errors import StewardError
+from mlops_site.core.errors import StewardError, Unavailable
 from mlops_site.stats.columns import encode
 from mlops_site.stats.scored import Floats, ScoredRows
 from registry.artifacts import formats, scorer
@@ -46,6 +46,8 @@ def _scored(version: Version, rows: Rows) -> tuple[ScoredRows | None, str]:
         kinds = {column["name"]: column["kind"] for column in signature["inputs"]}
         said, threshold = _answers(version, encode(rows.holdout_table, kinds), rows.classes)
         return evaluate.judged(said, truth, rows.classes, threshold=threshold), ""
+    except Unavailable:  # the run waits and tries again: without its rival a candidate would win
+        raise
     except (StewardError, ValueError) as error:
         return None, f"{version.number} cannot score the holdout: {error}"
 
