@@ -45,7 +45,8 @@ def test_no_days_are_the_same_day_and_fewer_are_refused() -> None:
 
 def test_equal_follow_up_removes_the_bias_of_late_positive_labels_in_a_ramp() -> None:
     """Right decisions on positives are known after 30 days, all else at once; B's units are the newer ones."""
-    rng, today, parts = np.random.default_rng(5), START + timedelta(days=60), {"a": [], "b": []}
+    rng, today = np.random.default_rng(5), START + timedelta(days=60)
+    parts: dict[str, list[Cohort[ArmTally]]] = {"a": [], "b": []}
     for day in range(60):
         for arm, units in (("a", 600 - 9 * day), ("b", 10 + 9 * day)):
             hits, misses = rng.multinomial(units, [0.3, 0.1, 0.6])[:2]

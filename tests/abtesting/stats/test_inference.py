@@ -21,8 +21,8 @@ from abtesting.stats.tally import Answers, ArmTally, Shape
 from mlops_site.stats.intervals import paired_bootstrap
 from mlops_site.stats.metrics import evaluate
 from mlops_site.stats.scored import scored_rows
+from tests.abtesting.stats.arms import BINARY, arm_of, pairs_of
 
-BINARY = Shape("classification", (0, 1), 1)
 VALUE = Shape("regression")
 KNOWN = measures(BINARY, paired=False, costs=Costs(1.0, 8.0))
 DECISIONS = ("accuracy", "precision", "recall", "f1_score", "cost")
@@ -116,7 +116,7 @@ def test_paired_values_are_compared_as_scipy_does() -> None:
     said = label + rng.normal(0, 6, 500), label + rng.normal(0, 5, 500)
     none = [np.nan] * 500
     sides = [Answers(own, none, [None] * 500, [0] * 500, [1] * 500, label) for own in said]
-    pairs = PairTally.of(*sides, VALUE, scored=[True] * 500)
+    pairs = PairTally.of(sides[0], sides[1], VALUE, scored=[True] * 500)
     known = measures(VALUE, paired=True)
     found = done(compare_pairs(known["mae"], pairs))
     misses = [np.abs(own - label) for own in said]
@@ -147,7 +147,7 @@ def test_mcnemar_is_that_of_statsmodels(only_a: int, only_b: int) -> None:
 
 def test_mcnemar_counts_claims_that_one_had_right_alone() -> None:
     pairs = np.array([400, 30, 20, 15, 25, 5, 10, 60])
-    tally = PairTally(BINARY, np.array([565, 565, 0, 0]), pairs, one_pair(5).moments)
+    tally = pairs_of(pairs)
     assert done(compare_pairs(KNOWN["accuracy"], tally)).p_value == mcnemar(5 + 20, 15 + 25).mid_p
     assert done(compare_pairs(KNOWN["recall"], tally)).p_value == mcnemar(5, 15).mid_p
     assert done(compare_pairs(KNOWN["recall"], tally)).chance == pytest.approx(stats.beta(16, 6).sf(0.5))
@@ -237,7 +237,7 @@ def test_epochs_are_weighted_and_not_pooled() -> None:
     parts, sums = [], np.zeros((2, 2))
     accuracy = KNOWN["accuracy"]
     for (right_a, wrong_a), (right_b, wrong_b) in weeks:
-        arms = [_arm(right_a, wrong_a), _arm(right_b, wrong_b)]
+        arms = [arm_of([right_a, 0, wrong_a, 0]), arm_of([right_b, 0, wrong_b, 0])]
         sums += [[right_a, wrong_a], [right_b, wrong_b]]
         parts.append(done(compare_arms(accuracy, *arms)))
     assert all(part.difference > 0 for part in parts)
@@ -249,12 +249,6 @@ def test_epochs_are_weighted_and_not_pooled() -> None:
     assert over_epochs(parts[:1]) == parts[0]
     with pytest.raises(ValueError, match="parts must be of one metric"):
         over_epochs([])
-
-
-def _arm(right: int, wrong: int) -> ArmTally:
-    said = [1] * right + [0] * wrong
-    n = len(said)
-    return ArmTally.of(Answers(said, [0.5] * n, said, [False] * n, [1.0] * n, [1] * n), BINARY)
 
 
 def test_unknown_and_repeated_metrics_are_refused_with_the_known_ones() -> None:
@@ -278,11 +272,10 @@ def test_intervals_cover_the_truth(name: str, paired: bool) -> None:
     held = []
     for drawn in rng.multinomial(800, shares, 1_500):
         if paired:
-            tally = PairTally(BINARY, np.array([800, 800, 0, 0]), drawn, {})
-            found = done(compare_pairs(kind, tally))
+            found = done(compare_pairs(kind, pairs_of(drawn)))
         else:
             other = rng.multinomial(800, shares)
-            found = done(compare_arms(kind, *map(_of_cells, (cells_of(drawn)[0], cells_of(other)[1]))))
+            found = done(compare_arms(kind, *map(arm_of, (cells_of(drawn)[0], cells_of(other)[1]))))
         held.append(found.ci95[0] <= true <= found.ci95[1])
     assert 0.935 <= np.mean(held) <= 0.967
 
@@ -290,12 +283,3 @@ def test_intervals_cover_the_truth(name: str, paired: bool) -> None:
 def bootstrap_truth(kind: Measure, shares: np.ndarray) -> float:
     a, b = cells_of(shares)
     return float(b @ kind.top / (b @ kind.bottom) - a @ kind.top / (a @ kind.bottom))
-
-
-def _of_cells(cells: np.ndarray) -> ArmTally:
-    tp, fp, fn, tn = cells.tolist()
-    empty = ArmTally.empty(BINARY)
-    counts = empty.answers.counts.copy()
-    counts[:5] = [tp + fp + fn + tn, 0, tp + fp + fn + tn, tp + fp + fn + tn, tp + tn]
-    counts[BINARY.slices["confusion"]] = [tn, fp, fn, tp]
-    return ArmTally(type(empty.answers)(BINARY, counts, empty.answers.sums, empty.answers.moments))

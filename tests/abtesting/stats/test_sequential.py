@@ -41,7 +41,7 @@ def test_one_look_after_each_unit_is_wrong_less_often_than_promised() -> None:
     sums = np.cumsum(rng.standard_normal((2_000, n)), axis=1)
     looks = np.arange(30, n + 1)
     z = sums[:, 29:] / np.sqrt(looks)
-    limits = np.array([boundary(look, tuned_at=1_000) for look in looks])
+    limits = np.array([boundary(float(look), tuned_at=1_000) for look in looks])
     ever = (np.abs(z) > limits).any(axis=1).mean()
     assert 0.005 < ever <= 0.05
     assert (np.abs(z) > 1.96).any(axis=1).mean() > 0.4

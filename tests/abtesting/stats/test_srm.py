@@ -23,7 +23,7 @@ def test_at_one_look_at_most_one_sound_split_in_a_thousand_is_blocked(n: int, sh
     b = np.arange(n + 1)
     near = np.abs(b - n * share) < 8 * np.sqrt(n * share) + 10
     blocked = [count for count in b[near].tolist() if not sample_ratio(n - count, count, share).ok]
-    assert stats.binom.pmf(blocked, n, share).sum() <= LIMIT
+    assert np.sum(stats.binom.pmf(blocked, n, share)) <= LIMIT
 
 
 def test_of_sound_splits_at_most_one_in_a_thousand_is_ever_proven_wrong() -> None:

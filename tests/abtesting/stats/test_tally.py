@@ -34,7 +34,8 @@ def columns(rows: list[Any], place: int) -> list[Any]:
 
 def answers(rows: list[Any], side: int) -> Answers:
     said = columns(rows, side)
-    return Answers(*([row[part] for row in said] for part in range(5)), columns(rows, 2))
+    prediction, score, decision, failed, latency = ([row[part] for row in said] for part in range(5))
+    return Answers(prediction, score, decision, failed, latency, columns(rows, 2))
 
 
 def arm(rows: list[Any], shape: Shape) -> ArmTally:
@@ -132,5 +133,5 @@ def test_pairs_of_more_classes_say_who_was_right() -> None:
 def test_pairs_of_values_keep_the_moments_of_the_difference() -> None:
     a, b = said([1.0, 2.0], [2.0, 4.0]), said([2.0, 5.0], [None] * 2)
     found = PairTally.of(a, b, VALUE, scored=[True] * 2)
-    assert (found.judged, found.moments["mae_a"].total, found.moments["mae"].total) == (2, 3, -2)
+    assert [found.judged, found.moments["mae_a"].total, found.moments["mae"].total] == [2, 3, -2]
     assert found.moments["rmse"].squares == 1 + 9
