@@ -19,14 +19,13 @@ from abtesting.stats.comparison import (
     over_epochs,
     too_few,
 )
-from abtesting.stats.measures import Measure, influence, value
+from abtesting.stats.measures import Measure, cell_error, value
 from abtesting.stats.paired import compare_pairs
 from abtesting.stats.sequential import Bounds
 from abtesting.stats.tally import ArmTally
 from mlops_site.stats.bins import Counts
 from mlops_site.stats.exact import Moments
 from mlops_site.stats.intervals import wilson
-from mlops_site.stats.scored import Floats
 from monitoring.stats.performance import auc_of_bins
 
 __all__ = ["LEAST", "Comparison", "Unknown", "compare_arms", "compare_pairs", "over_epochs"]
@@ -87,14 +86,6 @@ def _bounds(measure: Measure, hits: int, n: int) -> Bounds:
         return found.lower, found.upper
     low, high = (2 * share / (1 + share) for share in (found.lower, found.upper))
     return low, high
-
-
-def cell_error(measure: Measure, cells: Counts) -> float:
-    """Standard error of one arm's measure by the delta method; half a unit is added to each cell for this alone."""
-    smooth: Floats = cells + np.float64(0.5)
-    steps, n = influence(measure, smooth), float(smooth.sum())
-    variance = float(smooth @ np.square(steps)) / n - (float(smooth @ steps) / n) ** 2
-    return math.sqrt(max(variance, 0.0) / float(cells.sum()))
 
 
 def _moments(measure: Measure, arm: ArmTally) -> Moments:

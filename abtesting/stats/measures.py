@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -97,3 +98,11 @@ def influence(measure: Measure, cells: Floats) -> Floats:
     top, bottom = np.array(measure.top), np.array(measure.bottom)
     below = float(cells @ bottom) / float(cells.sum())
     return (top - (float(cells @ top) / float(cells @ bottom)) * bottom) / below
+
+
+def cell_error(measure: Measure, cells: Counts) -> float:
+    """Standard error of one arm's measure by the delta method; half a unit is added to each cell for this alone."""
+    smooth: Floats = cells + np.float64(0.5)
+    steps, n = influence(measure, smooth), float(smooth.sum())
+    variance = float(smooth @ np.square(steps)) / n - (float(smooth @ steps) / n) ** 2
+    return math.sqrt(max(variance, 0.0) / float(cells.sum()))
