@@ -34,6 +34,7 @@ class Comparison(NamedTuple):
     sequential_p: float
     chance: float
     test: str
+    tuned_at: float
 
     @property
     def gain(self) -> float:
@@ -45,6 +46,10 @@ class Comparison(NamedTuple):
         """The always-valid interval of the gain."""
         low, high = self.sequential_ci
         return (low, high) if self.greater_is_better else (-high, -low)
+
+    def p_beyond(self, margin: float) -> float:
+        """Always-valid p-value of "B is worse by just `margin`"; of "both are alike" with a margin of 0."""
+        return sequential.p_value((self.gain + margin) / self.se, self.n, tuned_at=self.tuned_at)
 
 
 class Unknown(NamedTuple):
@@ -119,4 +124,5 @@ def _finished(metric: str, greater_is_better: bool, found: Found, n: int, tuned_
         sequential_p=sequential.p_value(difference / se, n, tuned_at=tuned_at),
         chance=greater if greater_is_better else 1 - greater,
         test=found.test,
+        tuned_at=tuned_at,
     )
