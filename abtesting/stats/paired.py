@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from abtesting.stats import sequential
 from abtesting.stats.comparison import Comparison, Found, Unknown, Z, finished, normal_p, too_few
@@ -47,10 +47,9 @@ def mcnemar(only_a: int, only_b: int) -> McNemar:
     n, fewer = only_a + only_b, min(only_a, only_b)
     if n == 0:
         return McNemar(1.0, 1.0, 1.0)
-    exact = 2 * float(stats.binom.cdf(fewer, n, 0.5))
+    at_most, less = float(special.bdtr(fewer, n, 0.5)), float(special.bdtr(fewer - 1, n, 0.5)) if fewer else 0.0
     chi_square = float(special.chdtrc(1, (only_a - only_b) ** 2 / n))
-    mid_p = 1.0 if only_a == only_b else exact - float(stats.binom.pmf(fewer, n, 0.5))
-    return McNemar(min(1.0, exact), mid_p, chi_square)
+    return McNemar(min(1.0, 2 * at_most), 1.0 if only_a == only_b else at_most + less, chi_square)
 
 
 def cells_of(pairs: Cells) -> tuple[Cells, Cells]:

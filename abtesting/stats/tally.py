@@ -56,7 +56,8 @@ class ArmTally:
         tally, alerts, reviewed, overridden = Tally.of(answers, shape), 0, 0, 0
         if shape.task_type == "classification":
             said = class_codes(answers, shape)[1]
-            human = class_codes(answers._replace(label=human_decision or [None] * n), shape)[0]
+            theirs = [None] * n if human_decision is None else human_decision
+            human = class_codes(answers._replace(label=theirs), shape)[0]
             both = (said >= 0) & (human >= 0)
             reviewed, overridden = int(both.sum()), int((both & (said != human)).sum())
             alerts = int((said == shape.positive_code).sum()) if shape.is_binary else 0

@@ -55,6 +55,9 @@ def test_the_chance_of_better_is_the_exact_sum(table: tuple[int, int, int, int])
 
 
 def test_the_chance_of_better_holds_for_a_million_rows() -> None:
+    wide = 400_000, 1_000_000, 13, 30
+    assert chance_greater(*wide) == pytest.approx(exact_chance(*wide), abs=1e-8)  # the sum's logarithms round
+    assert chance_greater(0, 1_000_000, 0, 30) == pytest.approx(exact_chance(0, 1_000_000, 0, 30), abs=1e-9)
     low, high = (500_000, 1_000_000), (501_000, 1_000_000)
     normal = stats.norm.cdf(0.001 / np.sqrt(2 * 0.25e-6))
     assert chance_greater(*low, *high) == pytest.approx(normal, abs=1e-4)

@@ -110,6 +110,8 @@ def test_the_cells_of_an_arm_are_hits_false_alarms_misses_and_the_rest() -> None
 def test_a_person_overrides_where_both_decided_and_differ() -> None:
     found = ArmTally.of(said(["yes", "no", "no"], [None] * 3), BINARY, human_decision=["no", "no", None])
     assert (found.reviewed, found.overridden) == (2, 1)
+    columns = ArmTally.of(said([1, 2], [1, 1]), THREE, human_decision=np.array([1, 1]), outcome=np.array([2.0, np.nan]))
+    assert (columns.reviewed, columns.overridden, columns.outcome.count) == (2, 1, 1)
     with pytest.raises(ValueError, match="human_decision must have 3 cells but got 1"):
         ArmTally.of(said(["yes", "no", "no"], [None] * 3), BINARY, human_decision=["no"])
 
