@@ -23,7 +23,7 @@ import numpy as np
 
 from abtesting.stats import guardrails
 from abtesting.stats.assignment import Split, assign, assign_all
-from abtesting.stats.cohorts import Cohort, followed_up
+from abtesting.stats.cohorts import is_followed_up
 from abtesting.stats.inference import Comparison, compare_arms
 from abtesting.stats.power import Aim, Effect, correlation_of, labels_needed
 from abtesting.stats.srm import LIMIT, sample_ratio
@@ -295,8 +295,7 @@ def million() -> Stored:
 
 def results(stored: Stored) -> str:
     """All that a page of results asks: sums, comparisons, sample ratio, guardrails, verdict."""
-    today, a, b = START + timedelta(days=DAYS + DELAYS), *(read(stored[arm]) for arm in "ab")
-    sums = [followed_up(part, days=DELAYS, today=today, empty=ArmTally.empty(SHAPE)) for part in (a, b)]
+    sums = [ArmTally.sum_of_bytes(known(stored[arm]), SHAPE) for arm in "ab"]
     found = [compare_arms(measure, *sums) for measure in KNOWN.values()]
     rails = [guardrails.error_rate, guardrails.override_rate, guardrails.alert_volume, guardrails.latency]
     judged = [guardrails.judge(rail(*sums), guardrails.Limits(0.1, 0.2, 0.5)) for rail in rails]
@@ -306,8 +305,9 @@ def results(stored: Stored) -> str:
     return judge(Evidence("ab", found, labelled, [ratio], judged)).reason
 
 
-def read(parts: list[tuple[date, int, bytes]]) -> list[Cohort[ArmTally]]:
-    return [Cohort(day, delay, ArmTally.from_bytes(data, SHAPE)) for day, delay, data in parts]
+def known(parts: list[tuple[date, int, bytes]]) -> list[bytes]:
+    today = START + timedelta(days=DAYS + DELAYS)
+    return [data for day, later, data in parts if is_followed_up(day, later, days=DELAYS, today=today)]
 
 
 def _median_secs(call: Callable[[], object]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +94,11 @@ class PairTally:
         if len(counts) != len(TOTALS) + 8 or (shape is not None and shape != own):
             raise ValueError(f"pairs' tally must have 12 counts of {shape or own} but got {len(counts)} of {own}")
         return cls(own, counts[: len(TOTALS)], counts[len(TOTALS) :], moments)
+
+    @classmethod
+    def sum_of_bytes(cls, parts: Iterable[bytes], shape: Shape) -> PairTally:
+        """Sum of what `from_bytes` would read; ValueError as there."""
+        return sum((cls.from_bytes(data, shape) for data in parts), cls.empty(shape))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PairTally):

@@ -66,6 +66,8 @@ def test_bytes_give_the_same_tally_again_also_of_a_correction(tally: Any, case: 
     for found in (tally(first, shape), tally(first, shape) - tally(second, shape)):
         assert type(found).from_bytes(found.to_bytes()) == type(found).from_bytes(found.to_bytes(), shape) == found
     assert type(found).from_bytes(b"", shape) == type(found).empty(shape)
+    parts = [found.to_bytes(), b"", tally(second, shape).to_bytes()]
+    assert type(found).sum_of_bytes(parts, shape) == tally(first, shape)
 
 
 @pytest.mark.parametrize("tally", [arm, pair])
@@ -89,6 +91,8 @@ def test_tallies_of_other_shapes_do_not_mix(tally: Any) -> None:
         type(tally([], BINARY)).from_bytes(tally([], BINARY).to_bytes(), VALUE)
     with pytest.raises(ValueError, match="must begin with"):
         type(tally([], BINARY)).from_bytes(b"junkjunk")
+    with pytest.raises(ValueError, match="Shape"):
+        type(tally([], BINARY)).sum_of_bytes([tally([], BINARY).to_bytes()], THREE)
 
 
 def said(prediction: list[Any], label: list[Any], *, errors: list[bool] | None = None) -> Answers:
