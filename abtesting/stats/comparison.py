@@ -76,11 +76,12 @@ def finished(measure: Measure, found: Found, n: int, tuned_at: float) -> Compari
     return _finished(measure.name, measure.greater_is_better, found, n, tuned_at)
 
 
-def over_epochs(parts: Sequence[Comparison], *, tuned_at: float = sequential.TUNED_AT) -> Comparison:
+def over_epochs(parts: Sequence[Comparison]) -> Comparison:
     """One comparison from those of several epochs, each with its own split, weighted by the inverse of their variances.
 
     The sums of the epochs must not be added instead: the arm that got most of its units in a bad week would look worse
-    (Simpson's paradox). ValueError for no parts or different metrics.
+    (Simpson's paradox). Epochs with too few units to compare are left out by whoever asks. ValueError for no parts or
+    different metrics.
     """
     if len({part.metric for part in parts}) != 1:
         raise ValueError(f"parts must be of one metric but got {sorted({part.metric for part in parts})}")
@@ -91,7 +92,7 @@ def over_epochs(parts: Sequence[Comparison], *, tuned_at: float = sequential.TUN
     se = float(weights.sum() ** -0.5)
     found = Found(a, b, se, (b - a - Z * se, b - a + Z * se), normal_p((b - a) / se), "weighted epochs")
     n = sum(part.n for part in parts)
-    return _finished(parts[0].metric, parts[0].greater_is_better, found, n, tuned_at)
+    return _finished(parts[0].metric, parts[0].greater_is_better, found, n, parts[0].tuned_at)
 
 
 def too_few(measure: Measure, n_a: float, n_b: float) -> Unknown | None:

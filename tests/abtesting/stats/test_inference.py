@@ -283,3 +283,17 @@ def test_intervals_cover_the_truth(name: str, paired: bool) -> None:
 def bootstrap_truth(kind: Measure, shares: np.ndarray) -> float:
     a, b = cells_of(shares)
     return float(b @ kind.top / (b @ kind.bottom) - a @ kind.top / (a @ kind.bottom))
+
+
+def test_of_forty_looks_at_two_equal_models_hardly_one_experiment_calls_a_winner() -> None:
+    rng, kind = np.random.default_rng(19), KNOWN["recall"]
+    shares = np.array([0.874, 0.005, 0.019, 0.005, 0.019, 0.005, 0.038, 0.035])
+    always = fixed = 0
+    for _ in range(100):
+        drawn = np.cumsum(rng.multinomial(750, shares, 40), axis=0)
+        seen = [compare_pairs(kind, pairs_of(cells), tuned_at=15_000) for cells in drawn]
+        known = [each for each in seen if isinstance(each, Comparison)]
+        always += any(each.sequential_p <= 0.05 for each in known)
+        fixed += any(each.p_value <= 0.05 for each in known)
+    assert always <= 5
+    assert fixed >= 15
