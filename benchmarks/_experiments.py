@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from abtesting.stats.comparison import Comparison, Unknown
 from abtesting.stats.inference import compare_arms, compare_pairs
 from abtesting.stats.measures import Costs, measures
 from abtesting.stats.paired import cells_of
-from abtesting.stats.pairs import PairTally
-from abtesting.stats.tally import ArmTally, Shape
+from abtesting.stats.srm import SampleRatio, sample_ratio
 from mlops_site.stats.bins import Counts
 from mlops_site.stats.exact import Moments
 from mlops_site.stats.scored import Floats
-from monitoring.stats.tally import Tally
+from tests.abtesting.stats.arms import BINARY, arm_of, pairs_of
 
-SHAPE = Shape("classification", (0, 1), 1)
-KNOWN = measures(SHAPE, paired=False, costs=Costs(1.0, 10.0))
+KNOWN = measures(BINARY, paired=False, costs=Costs(1.0, 10.0))
 RARE = 0.05  # positive claims
 
 Compared = Comparison | Unknown
@@ -66,21 +64,6 @@ def losing(disagreement: float) -> Floats:
     return pairs_with((0.75 - only_b, only_b + 0.05, only_b, 0.20 - only_b), QUIET, RARE)
 
 
-def arm_of(cells: Counts, outcome: Moments | None = None) -> ArmTally:
-    """An arm whose judged answers are (tp, fp, fn, tn)."""
-    tp, fp, fn, tn = cells.tolist()
-    n, empty = tp + fp + fn + tn, Tally.empty(SHAPE)
-    counts = empty.counts.copy()
-    counts[SHAPE.slices["totals"]] = [n, 0, n, n, tp + tn]
-    counts[SHAPE.slices["confusion"]] = [tn, fp, fn, tp]
-    return ArmTally(Tally(SHAPE, counts, empty.sums, empty.moments), alerts=tp + fp, outcome=outcome or Moments())
-
-
-def pairs_of(cells: Counts) -> PairTally:
-    n = int(cells.sum())
-    return replace(PairTally.empty(SHAPE), totals=np.array([n, n, 0, 0]), cells=cells)
-
-
 def looks(world: World, rng: np.random.Generator, count: int, tuned_at: int) -> Iterator[Compared]:
     """One experiment without a difference, looked at `count` times while its labels arrive."""
     measure = KNOWN[world.metric]
@@ -92,9 +75,9 @@ def looks(world: World, rng: np.random.Generator, count: int, tuned_at: int) -> 
     # B's share of the labels is drawn too, as in life.
     to_b = rng.binomial(world.step, world.share_b, count)
     sides = [np.cumsum(rng.multinomial(n, cells), axis=0) for n, cells in ((world.step - to_b, own[0]), (to_b, own[1]))]
-    paid = [_running(rng, n) if world.metric == "outcome" else [None] * count for n in (world.step - to_b, to_b)]
+    paid = [_running(rng, n) if world.metric == "outcome" else [Moments()] * count for n in (world.step - to_b, to_b)]
     for a, b, paid_a, paid_b in zip(*sides, *paid, strict=True):
-        yield compare_arms(measure, arm_of(a, paid_a), arm_of(b, paid_b), tuned_at=tuned_at)
+        yield compare_arms(measure, arm_of(a, outcome=paid_a), arm_of(b, outcome=paid_b), tuned_at=tuned_at)
 
 
 def _running(rng: np.random.Generator, steps: Counts) -> list[Moments]:
@@ -129,7 +112,21 @@ def share(hits: int, of: int) -> str:
     return f"{hits / of:.2%}"
 
 
-def counted(found: Iterator[Compared], said: Callable[[Comparison], bool]) -> tuple[int, int]:
-    """Of the comparisons that have an answer, those of which `said` holds; and how many there are."""
-    known = [said(each) for each in found if isinstance(each, Comparison)]
-    return sum(known), len(known)
+def kept(n: int, b: int, share_b: float) -> SampleRatio:
+    return sample_ratio(n - b, b, share_b)
+
+
+def chance_blocked(n: int, share_b: float) -> float:
+    """Of a sound split at one look: the chance of all counts that are blocked."""
+    reach = 10 * float(np.sqrt(n * share_b * (1 - share_b))) + 10
+    counts = np.arange(max(0, int(n * share_b - reach)), min(n, int(n * share_b + reach)) + 1)
+    blocked = [b for b in counts.tolist() if not kept(n, b, share_b).ok]
+    return float(np.sum(stats.binom.pmf(blocked, n, share_b)))
+
+
+def watched(rng: np.random.Generator, share_b: float, count: int, step: int) -> tuple[bool, bool]:
+    """Whether a sound split is ever blocked, and ever proven wrong. Looks within three deviations are neither."""
+    b, n = np.cumsum(rng.binomial(step, share_b, count)), step * np.arange(1, count + 1)
+    far = np.abs(b - n * share_b) > 3 * np.sqrt(n * share_b * (1 - share_b))
+    seen = [kept(int(total), int(own), share_b) for total, own in zip(n[far], b[far], strict=True)]
+    return any(not each.ok for each in seen), any(each.proven for each in seen)

@@ -14,23 +14,18 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from datetime import date, timedelta
 from itertools import repeat
 from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from abtesting.stats import guardrails
 from abtesting.stats.assignment import Split, assign, assign_all
-from abtesting.stats.cohorts import is_followed_up
-from abtesting.stats.inference import Comparison, compare_arms
+from abtesting.stats.inference import Comparison
 from abtesting.stats.power import Aim, Effect, correlation_of, labels_needed
-from abtesting.stats.srm import LIMIT, sample_ratio
-from abtesting.stats.tally import Answers, ArmTally
-from abtesting.stats.verdict import Evidence, judge
-from benchmarks import _experiments, _results
-from benchmarks._experiments import KNOWN, NO_DIFFERENCE, RARE, SHAPE, World, compared, looks, losing
+from abtesting.stats.srm import LIMIT
+from benchmarks import _experiments, _million, _results
+from benchmarks._experiments import NO_DIFFERENCE, RARE, World, compared, looks, losing
 
 SEED = 20_271
 LOOKS, FEW_LOOKS, CHUNK = 100, 20, 50
@@ -59,9 +54,7 @@ class Goal(NamedTuple):
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.experiments", description=__doc__)
-    parser.add_argument(
-        "--draws", type=int, default=2_000, help="experiments of each kind that are looked at 100 times"
-    )
+    parser.add_argument("--draws", type=int, default=500, help="experiments of each kind that are looked at 100 times")
     parser.add_argument("--once", type=int, default=10_000, help="experiments of each kind that are looked at once")
     asked = parser.parse_args()
     started = time.perf_counter()
@@ -117,17 +110,15 @@ def winners(number: int, start: int, draws: int) -> Winners:
 
 
 def measure_ratio(draws: int, once: int) -> Part:
-    """Sound splits at one look (drawn in bulk, as only their counts matter) and at a hundred; and one that is off."""
+    """Sound splits at one look (the chance of each count added up, not drawn) and at a hundred; and one that is off."""
     rng, rows, figures, worst = np.random.default_rng([SEED, 2]), [], {}, 0.0
-    single = 100 * once
     for n, share_b in ((1_000, 0.5), (100_000, 0.5), (10_000, 0.1), (10_000, 0.01)):
-        values, times = np.unique(rng.binomial(n, share_b, single), return_counts=True)
-        blocked = sum(t for b, t in zip(values.tolist(), times.tolist(), strict=True) if not kept(n, b, share_b).ok)
+        chance = _experiments.chance_blocked(n, share_b)
         name = f"sound, B {share_b:.0%}, {n:,} units, one look"
-        rows.append([name, f"{blocked / single:.3%}", "", f"{single:,}"])
-        figures[name], worst = {"blocked": blocked, "draws": single}, max(worst, blocked / single)
-    sound = [watched(rng, 0.5) for _ in range(draws * 5)]
-    off = [kept(100_000, int(b), 0.5) for b in rng.binomial(100_000, 0.51, once)]
+        rows.append([name, f"{chance:.4%}", "", "all counts"])
+        figures[name], worst = {"blocked": chance}, max(worst, chance)
+    sound = [_experiments.watched(rng, 0.5, LOOKS, SRM_LOOK) for _ in range(draws * 5)]
+    off = [_experiments.kept(100_000, int(b), 0.5) for b in rng.binomial(100_000, 0.51, once)]
     more = {
         f"sound, B 50%, {LOOKS} looks of {SRM_LOOK:,} units": sound,
         "really 51 %, B 50%, 100,000 units, one look": [(not each.ok, each.proven) for each in off],
@@ -143,18 +134,6 @@ def measure_ratio(draws: int, once: int) -> Part:
         Goal(f"51/49 found in at least {LEAST_FOUND:.0%}", min(true["blocked"], true["proven"]) / once >= LEAST_FOUND),
     ]
     return [["sample ratio", "blocked", "proven", "drawn"], *rows], figures, goals
-
-
-def kept(n: int, b: int, share_b: float) -> Any:
-    return sample_ratio(n - b, b, share_b)
-
-
-def watched(rng: np.random.Generator, share_b: float) -> tuple[bool, bool]:
-    """Whether a sound split is ever blocked, and ever proven wrong. Looks within three deviations are neither."""
-    b, n = np.cumsum(rng.binomial(SRM_LOOK, share_b, LOOKS)), SRM_LOOK * np.arange(1, LOOKS + 1)
-    far = np.abs(b - n * share_b) > 3 * np.sqrt(n * share_b * (1 - share_b))
-    seen = [kept(int(total), int(own), share_b) for total, own in zip(n[far], b[far], strict=True)]
-    return any(not each.ok for each in seen), any(each.proven for each in seen)
 
 
 COVERAGE = [
@@ -241,13 +220,9 @@ def measure_power(pool: ProcessPoolExecutor, draws: int) -> Part:
 def detected(case: Case, draws: int) -> int:
     world = World("", "recall", case.share_b, case.labels, losing(case.disagreement))
     rng = np.random.default_rng([SEED, 4, case.labels, int(100 * case.disagreement), case.sequential])
-    found = compared(world, case.labels, draws, rng)
-
-    def said(each: Comparison) -> bool:
-        # One-sided at 5 % is two-sided at 10 %, on the side of a loss.
-        return each.gain < 0 and (each.sequential_p if case.sequential else each.p_value) <= 0.10
-
-    return _experiments.counted(found, said)[0]
+    known = [each for each in compared(world, case.labels, draws, rng) if isinstance(each, Comparison)]
+    # One-sided at 5 % is two-sided at 10 %, on the side of a loss.
+    return sum(each.gain < 0 and (each.sequential_p if case.sequential else each.p_value) <= 0.10 for each in known)
 
 
 def measure_speed() -> Part:
@@ -255,8 +230,8 @@ def measure_speed() -> Part:
     split = Split("benchmark", 0.5, holdout=0.1)
     one_us = _median_secs(lambda: [assign(split, unit) for unit in units[:2_000]]) / 2_000 * 1e6
     many_us = _median_secs(lambda: assign_all(split, units)) / len(units) * 1e6
-    stored = million()
-    results_ms = _median_secs(lambda: results(stored)) * 1e3
+    stored = _million.million(SEED)
+    results_ms = _median_secs(lambda: _million.results(stored)) * 1e3
     parts = sum(map(len, stored.values()))
     rows = [
         ["assignment of a unit, with holdout", f"{one_us:.1f} us"],
@@ -269,45 +244,6 @@ def measure_speed() -> Part:
     ]
     figures = {"assign_us": one_us, "assign_all_us": many_us, "results_ms": results_ms, "tallies": parts}
     return [["speed, median of 15", "processor time"], *rows], figures, goals
-
-
-DAYS, DELAYS = 50, 10
-START = date(2026, 1, 1)
-Stored = dict[str, list[tuple[date, int, bytes]]]
-
-
-def million() -> Stored:
-    """A million labelled answers of two arms by day of assignment and of label, as they are kept."""
-    rng, stored = np.random.default_rng([SEED, 5]), Stored()
-    for arm in "ab":
-        stored[arm] = []
-        for day in range(DAYS):
-            for delay in range(DELAYS):
-                n = 1_000_000 // 2 // DAYS // DELAYS
-                label = (rng.random(n) < RARE).astype(int)
-                score = np.clip(rng.normal(0.15 + 0.5 * label, 0.18), 0, 1)
-                said = (score >= 0.5).astype(int)
-                answers = Answers(said, score, said, rng.random(n) < 0.001, rng.lognormal(1.5, 0.4, n), label)
-                tally = ArmTally.of(answers, SHAPE, human_decision=label, outcome=rng.lognormal(6, 1, n).round(2))
-                stored[arm].append((START + timedelta(days=day), delay, tally.to_bytes()))
-    return stored
-
-
-def results(stored: Stored) -> str:
-    """All that a page of results asks: sums, comparisons, sample ratio, guardrails, verdict."""
-    sums = [ArmTally.sum_of_bytes(known(stored[arm]), SHAPE) for arm in "ab"]
-    found = [compare_arms(measure, *sums) for measure in KNOWN.values()]
-    rails = [guardrails.error_rate, guardrails.override_rate, guardrails.alert_volume, guardrails.latency]
-    judged = [guardrails.judge(rail(*sums), guardrails.Limits(0.1, 0.2, 0.5)) for rail in rails]
-    ratio = sample_ratio(sums[0].units, sums[1].units, 0.5)
-    labelled = sums[0].judged, sums[1].judged
-    assert sum(labelled) > 990_000
-    return judge(Evidence("ab", found, labelled, [ratio], judged)).reason
-
-
-def known(parts: list[tuple[date, int, bytes]]) -> list[bytes]:
-    today = START + timedelta(days=DAYS + DELAYS)
-    return [data for day, later, data in parts if is_followed_up(day, later, days=DELAYS, today=today)]
 
 
 def _median_secs(call: Callable[[], object]) -> float:
