@@ -66,12 +66,8 @@ def scene(*, trials: bool = False) -> Scene:
         "outsider": actor("zoe", "approver", team=OTHER_TEAM),
     }
     author, approver = people["author"], people["approver"]
-    model = registry.create_model(
-        actor=author,
-        name="high_cost_claim",
-        task_type="classification",
-        description="Will a claim be among the top tenth?",
-    )
+    words = "Will a claim be among the top tenth?"
+    model = registry.create_model(actor=author, name="high_cost_claim", task_type="classification", description=words)
     dataset = dataset_version(people["scientist"])
     run = succeeded_run(people["scientist"], model, dataset, trials=trials)
     working = working_run(people["scientist"], model, dataset, trials=trials)
