@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,8 @@ from mlops_site.core.errors import Conflict, FieldError, Invalid
 from registry.models import RegisteredModel
 
 MAX_REASON = 2000
+# all but tab and new line, and what turns the direction of a line round
+UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 @contextmanager
@@ -44,8 +47,9 @@ def reason_given(reason: str, *, field: str = "reason", needed: bool = True) -> 
     text = reason.strip()
     if needed and not text:
         raise Invalid.on(field, f"{field} must say why but is empty", code="required")
-    if "\0" in text:  # PostgreSQL cannot hold it
-        raise Invalid.on(field, f"{field} must not contain the character NUL", code="control_character")
+    if found := UNWRITABLE.search(text):  # PostgreSQL cannot hold NUL; the others make a text look like another one
+        message = f"{field} must not contain control characters but has U+{ord(found[0]):04X} at {found.start()}"
+        raise Invalid.on(field, message, code="control_character")
     if len(text) > MAX_REASON:
         raise Invalid.on(
             field, f"{field} must have at most {MAX_REASON} characters but has {len(text)}", code="too_long"

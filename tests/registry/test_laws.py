@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 import pytest
@@ -19,11 +20,14 @@ from registry import services
 from registry.models import (
     LAWS,
     Artifact,
+    ConditionClosing,
+    Delegation,
     DeployPolicy,
     PromotionRequest,
     RegisteredModel,
     Review,
     StageInterval,
+    ValidationReport,
     Version,
 )
 from tests.people import actor as person
@@ -112,6 +116,55 @@ def loose_artifact() -> None:
     execute(f"DELETE FROM registry_artifact WHERE digest = '{'f' * 64}'")
 
 
+def two_weeks_late(world: World) -> World:
+    """A request for the same that has expired."""
+    return world._replace(request=asked(world, expires_at=timezone.now() - timedelta(days=1)))
+
+
+def approved_late(world: World) -> None:
+    late = two_weeks_late(world)
+    drop(next(law for law in LAWS if law.name == "review_in_time"))
+    review(late)
+    PromotionRequest.objects.filter(pk=late.request.pk).update(status="approved")
+
+
+def in_a_month() -> date:
+    return timezone.now().date() + timedelta(days=30)
+
+
+def conditional(world: World) -> Review:
+    """The request was approved with a condition."""
+    services.review_request(
+        world.request,
+        actor=world.approver,
+        decision="approve_with_conditions",
+        condition="look at site 5",
+        revalidate_on=in_a_month(),
+    )
+    return Review.objects.get(request=world.request)
+
+
+def closing(world: World, **changes: Any) -> ConditionClosing:
+    row = {"review": conditional(world), "by": user(world.approver), "note": "site 5 is fine"}
+    return ConditionClosing.objects.create(**{**row, **changes})
+
+
+def report(world: World) -> ValidationReport:
+    row = {"version": world.version, "name": "a.md", "media_type": "text/markdown", "digest": "a" * 64, "size": 1}
+    return ValidationReport.objects.create(**row, by=user(world.approver))
+
+
+def delegation(world: World, **changes: Any) -> Delegation:
+    second, now = user(person("second", "approver")), timezone.now()
+    row = {"team": world.model.team, "person": user(world.approver), "delegate": second, "starts_at": now}
+    return Delegation.objects.create(**{**row, "ends_at": now + timedelta(days=3), **changes})
+
+
+def prolonged(world: World) -> None:
+    delegation(world)
+    Delegation.objects.update(ends_at=timezone.now() + timedelta(days=300))
+
+
 FORBIDDEN: dict[str, Callable[[World], object]] = {
     "registry_version_no_update": lambda w: Version.objects.update(created_by=user(w.approver)),
     "registry_version_no_delete": lambda w: execute("DELETE FROM registry_version"),
@@ -135,6 +188,17 @@ FORBIDDEN: dict[str, Callable[[World], object]] = {
     "request_no_delete": lambda w: execute("DELETE FROM registry_promotionrequest"),
     "review_copies_are_true": lambda w: review(w, evidence_digest="0" * 64),
     "review_by_its_role": lambda w: review(w, role="validator"),
+    "registry_conditionclosing_no_update": lambda w: (closing(w), ConditionClosing.objects.update(note="x")),
+    "registry_conditionclosing_no_delete": lambda w: (closing(w), execute("DELETE FROM registry_conditionclosing")),
+    "registry_validationreport_no_update": lambda w: (report(w), ValidationReport.objects.update(digest="b" * 64)),
+    "registry_validationreport_no_delete": lambda w: (report(w), execute("DELETE FROM registry_validationreport")),
+    "request_expires": lambda w: asked(w, expires_at=timezone.now() + timedelta(days=400)),
+    "approved_in_time": approved_late,
+    "review_in_time": lambda w: review(two_weeks_late(w)),
+    "condition_closed_by_another": lambda w: closing(w, by=user(w.author)),
+    "delegate_holds_the_role": lambda w: delegation(w, delegate=user(w.author)),
+    "delegation_only_ends": prolonged,
+    "delegation_no_delete": lambda w: (delegation(w), execute("DELETE FROM registry_delegation")),
     **{law.name: truncation(law) for law in LAWS if law.event == "TRUNCATE"},
 }  # fmt: skip
 

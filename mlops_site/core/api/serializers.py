@@ -10,6 +10,7 @@ from django.utils import timezone
 from rest_framework import serializers
 
 MAX_TEXT = 2000
+TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # a line reads otherwise than it is
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -37,7 +38,7 @@ class TextField(serializers.CharField):
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        if any(ord(c) < 32 and c not in "\n\t\r" for c in text):
+        if any((ord(c) < 32 and c not in "\n\t\r") or c in TURNING for c in text):
             raise serializers.ValidationError("must not contain control characters", code="control_character")
         return text
 
