@@ -4,6 +4,7 @@ from registry.selectors.absences import delegation_numbered, delegations, handed
 from registry.selectors.approvals import QUORUM, Decidable, decidable, missing_roles, request_numbered, requests
 from registry.selectors.comparison import comparison
 from registry.selectors.conditions import condition_numbered, open_conditions, overdue_conditions
+from registry.selectors.holdouts import drift_said, holdout_drift
 from registry.selectors.models import model_named, models, policy
 from registry.selectors.reviewers import Told, reviewers
 from registry.selectors.stages import history, in_production, intervals, rollback_target, served_at
@@ -21,9 +22,11 @@ __all__ = [
     "decidable",
     "delegation_numbered",
     "delegations",
+    "drift_said",
     "feature_schema",
     "handed_over",
     "history",
+    "holdout_drift",
     "in_production",
     "intervals",
     "missing_roles",
