@@ -89,7 +89,7 @@ def _approvals(model: RegisteredModel) -> list[Source]:
         .select_related("version", "requester", "closed_by")
         .defer("evidence", *_HEAVY)
     )
-    given_up = asked.filter(status__in=(RequestStatus.WITHDRAWN, RequestStatus.VOID))
+    given_up = asked.filter(status__in=(RequestStatus.WITHDRAWN, RequestStatus.VOID, RequestStatus.EXPIRED))
     reviews = Review.objects.filter(request__model=model).select_related("request__version", "reviewer")
     reviews = reviews.defer(*(f"request__{name}" for name in _HEAVY))
     return [

@@ -49,14 +49,16 @@ def _production(request: HttpRequest, actor: Actor) -> list[dict[str, Any]]:
 
 def _governance(request: HttpRequest, actor: Actor) -> list[dict[str, Any]]:
     approvals = _link(request, "Approvals", "admin:registry_promotionrequest_changelist", "approval")
+    queue = _link(request, "Waiting for me", "queue", "pending_actions")
     if waiting := selectors.requests(actor, waiting_for_me=True).count():
-        approvals |= {"badge": str(waiting), "badge_variant": "danger"}
+        queue |= {"badge": str(waiting), "badge_variant": "danger"}
     audit = (
         [_link(request, "Audit", "admin:core_auditrecord_changelist", "history")]
         if actor.teams(Action.AUDIT_VIEW)
         else []
     )
-    return [approvals, *audit]
+    mine = [queue] if actor.teams(Action.PROMOTION_REVIEW) else []
+    return [*mine, approvals, *audit]
 
 
 def _admin(request: HttpRequest, actor: Actor) -> list[dict[str, Any]]:

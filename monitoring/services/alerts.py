@@ -56,7 +56,7 @@ def raise_revalidation(review: Review) -> Alert | None:
             return None
         due = f"{review.revalidate_on:%d %b %Y}"
         summary = f"{version} was to be validated again by {due}: {review.condition}"
-        evidence = {"condition": review.condition, "revalidate_on": str(review.revalidate_on)}
+        evidence: dict[str, Any] = {"condition": review.condition, "revalidate_on": str(review.revalidate_on)}
         evidence |= {"approved_by": review.reviewer.username, "request": review.request_id}
         finding = {"rule": Rule.REVALIDATION, "subject": subject, "summary": summary, "evidence": evidence}
         return _raise(Source(version, None), finding)

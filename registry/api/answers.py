@@ -86,6 +86,23 @@ class ReviewAnswer(serializers.Serializer[Any]):
     role = serializers.CharField()
     decision = serializers.CharField()
     comment = serializers.CharField()
+    condition = serializers.CharField()
+    revalidate_on = serializers.DateField(allow_null=True)
+    reports_seen = serializers.IntegerField(help_text="validation reports that were there when it was given")
+    created_at = serializers.DateTimeField()
+    voided_at = serializers.DateTimeField(allow_null=True, help_text="since when it counts no more")
+    void_reason = serializers.CharField()
+
+
+class ReportAnswer(serializers.Serializer[Any]):
+    """A validation report; its bytes are at /api/v1/validation-reports/{id}."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    media_type = serializers.CharField()
+    digest = serializers.CharField()
+    size = serializers.IntegerField(help_text="bytes")
+    by = serializers.CharField(source="by.username")
     created_at = serializers.DateTimeField()
 
 
@@ -100,18 +117,68 @@ class RequestAnswer(serializers.ModelSerializer[PromotionRequest]):
     trainer = serializers.CharField(source="trainer.username")
     closed_by = serializers.CharField(source="closed_by.username", default=None, allow_null=True)
     reviews = ReviewAnswer(many=True)
+    reports = ReportAnswer(source="version.reports", many=True)
+    diff = serializers.SerializerMethodField(help_text="against production when it was filed; only what differs")
     may_decide = serializers.SerializerMethodField()
 
     class Meta:
         model = PromotionRequest
         fields: tuple[str, ...] = (
-            "id", "model", "version", "status", "risk_tier", "reason", "requester", "author", "trainer", "evidence",
-            "evidence_digest", "artifact_digest", "reviews", "may_decide", "created_at", "closed_at", "closed_by",
+            "id", "model", "version", "status", "risk_tier", "reason", "why_material", "requester", "author", "trainer",
+            "evidence", "evidence_digest", "artifact_digest", "reviews", "reports", "diff", "may_decide", "created_at",
+            "expires_at", "closed_at", "closed_by",
         )  # fmt: skip
+
+    def get_diff(self, request: PromotionRequest) -> dict[str, Any] | None:
+        found = selectors.diff(request)
+        return None if found is None else found._asdict()
 
     def get_may_decide(self, request: PromotionRequest) -> dict[str, Any]:
         actor: Actor = self.context["actor"]
         return selectors.decidable(request, actor)._asdict()
+
+
+class TrialSide(serializers.Serializer[Any]):
+    version = serializers.CharField()
+    answers = serializers.ListField(child=serializers.DictField(), help_text="prediction, score and decision by row")
+    note = serializers.CharField(help_text="why there are no answers")
+
+
+class TrialAnswer(serializers.Serializer[Any]):
+    """`production` is null while nothing serves."""
+
+    candidate = TrialSide()
+    production = TrialSide(allow_null=True)
+
+
+class ConditionAnswer(serializers.Serializer[Any]):
+    """What an approval was given under."""
+
+    id = serializers.IntegerField()
+    model = serializers.CharField(source="request.model.name")
+    version = serializers.CharField(source="request.version.number")
+    request = serializers.IntegerField(source="request_id")
+    condition = serializers.CharField()
+    revalidate_on = serializers.DateField()
+    overdue = serializers.BooleanField(source="is_overdue")
+    by = serializers.CharField(source="reviewer.username")
+    created_at = serializers.DateTimeField()
+    closed_at = serializers.DateTimeField(source="closing.created_at", default=None, allow_null=True)
+    closed_by = serializers.CharField(source="closing.by.username", default=None, allow_null=True)
+    note = serializers.CharField(source="closing.note", default="")
+
+
+class DelegationAnswer(serializers.Serializer[Any]):
+    """While `person` is away, what waits for them is shown and told to `delegate`."""
+
+    id = serializers.IntegerField()
+    team = serializers.CharField(source="team.name")
+    person = serializers.CharField(source="person.username")
+    delegate = serializers.CharField(source="delegate.username")
+    starts_at = serializers.DateTimeField()
+    ends_at = serializers.DateTimeField()
+    reason = serializers.CharField()
+    ended_at = serializers.DateTimeField(allow_null=True, help_text="taken back before its end")
 
 
 class PromotionAnswer(serializers.Serializer[Any]):

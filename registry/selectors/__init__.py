@@ -1,7 +1,16 @@
 """Reads of the registry. What the actor may not see is answered like what does not exist."""
 
 from registry.selectors.absences import delegation_numbered, delegations, handed_over, standing_in
-from registry.selectors.approvals import QUORUM, Decidable, decidable, missing_roles, request_numbered, requests
+from registry.selectors.approvals import (
+    QUORUM,
+    Decidable,
+    Diff,
+    decidable,
+    diff,
+    missing_roles,
+    request_numbered,
+    requests,
+)
 from registry.selectors.comparison import comparison
 from registry.selectors.conditions import condition_numbered, open_conditions, overdue_conditions
 from registry.selectors.holdouts import drift_said, holdout_drift
@@ -15,6 +24,7 @@ from registry.selectors.versions import feature_schema, version_numbered, versio
 __all__ = [
     "QUORUM",
     "Decidable",
+    "Diff",
     "Told",
     "Trial",
     "comparison",
@@ -22,6 +32,7 @@ __all__ = [
     "decidable",
     "delegation_numbered",
     "delegations",
+    "diff",
     "drift_said",
     "feature_schema",
     "handed_over",

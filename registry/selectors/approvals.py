@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db.models import Prefetch, Q, QuerySet
 from django.utils import timezone
@@ -13,7 +13,7 @@ from mlops_site.core.errors import Invalid, NotFound
 from mlops_site.core.models import User
 from mlops_site.core.permissions import Action, Actor, visible
 from registry.choices import RequestStatus, RiskTier
-from registry.models import PromotionRequest, RegisteredModel, Review
+from registry.models import PromotionRequest, RegisteredModel, Review, ValidationReport
 from registry.selectors.absences import handed_over
 
 # the same quorum as the database's (models.laws.QUORUM): the roles that must each have approved
@@ -35,7 +35,7 @@ class Decidable(NamedTuple):
 def requests(
     actor: Actor, *, status: str = "", model: RegisteredModel | None = None, waiting_for_me: bool = False
 ) -> QuerySet[PromotionRequest]:
-    """Requests the actor sees, latest first, with their reviews: two queries, however many rows. With
+    """Requests the actor sees, latest first, with their reviews and reports: three queries, however many rows. With
     `waiting_for_me` those that the actor may decide and has not, nor anybody in their place while they are away; what
     waits longest comes first."""
     rows = visible(actor, PromotionRequest.objects.all(), team="model__team")
@@ -70,10 +70,31 @@ def _undecided(rows: QuerySet[PromotionRequest], user: User | None) -> QuerySet[
     return others.exclude(~Q(model__risk_tier=RiskTier.LOW) & (Q(author=user) | Q(trainer=user)))
 
 
+class Diff(NamedTuple):
+    """What a candidate would change, as its evidence says: rows {"name", "v1", "v2", ...} of what differs."""
+
+    against: str
+    metrics: list[dict[str, Any]]
+    params: list[dict[str, Any]]
+    signature: bool
+    dataset: bool
+
+
+def diff(request: PromotionRequest) -> Diff | None:
+    """Against what was in production when it was filed: that is what the decision is bound to; None if nothing was."""
+    said: dict[str, Any] | None = request.evidence.get("comparison")
+    if said is None:
+        return None
+    params = [row for row in said["params"].get("rows", []) if row["changed"]]
+    metrics = [row for row in said["metrics"] if row["changed"]]
+    return Diff(said["v1"], metrics, params, said["signature"]["changed"], said["dataset"]["changed"])
+
+
 def _complete(rows: QuerySet[PromotionRequest]) -> QuerySet[PromotionRequest]:
     people = ("requester", "author", "trainer", "closed_by")
     reviews = Prefetch("reviews", queryset=Review.objects.with_standing().select_related("reviewer", "closing__by"))
-    chosen = rows.select_related("model__team", "version__model", *people).prefetch_related(reviews)
+    attached = Prefetch("version__reports", queryset=ValidationReport.objects.select_related("by"))
+    chosen = rows.select_related("model__team", "version__model", *people).prefetch_related(reviews, attached)
     return chosen.defer("version__reference", "version__golden").order_by("-created_at", "-pk")
 
 
@@ -105,7 +126,7 @@ def decidable(request: PromotionRequest, actor: Actor) -> Decidable:
         )
     if request.is_expired:
         return Decidable(
-            False, "request_expired", f"Nobody may decide any more: it expired {request.expires_at:%d %b}."
+            False, "request_expired", f"Nobody may decide any more: it expired on {request.expires_at:%d %b}."
         )
     if any(review.reviewer_id == user.pk and review.voided_at is None for review in request.reviews.all()):
         return Decidable(False, "reviewed_already", f"You have reviewed this request already; {others} too.")

@@ -78,8 +78,8 @@ def _require_other(review: Review, actor: Actor) -> None:
         own |= {review.author_id, review.trainer_id}
     if person(actor).pk in own:
         detail = "You may not close this condition: you requested or made this version; another approver must."
-        about = {"subject": request.subject, "team": request.model.team}
-        raise refused(actor, detail, action="promotion.condition_close", code="four_eyes", **about)
+        action, subject, team = "promotion.condition_close", request.subject, request.model.team
+        raise refused(actor, detail, action=action, subject=subject, team=team, code="four_eyes")
 
 
 def say_overdue() -> int:

@@ -17,9 +17,10 @@ def gather(version: Version, given: Mapping[str, Any] | None) -> dict[str, Any]:
 
     It can take seconds (bootstrap of the holdouts), so it is gathered before the lock and checked under it.
     """
-    facts = {name: said for section in SECTIONS for name, said in section(version).items()}
-    for _, sections in evidence_wanted.send(sender=Version, version=version):
-        facts |= sections or {}
+    facts: dict[str, Any] = {name: said for section in SECTIONS for name, said in section(version).items()}
+    answers: list[Any] = [answer for _, answer in evidence_wanted.send(sender=Version, version=version)]
+    for sections in answers:
+        facts.update(sections or {})
     return plain_json("evidence", {**(given or {}), **facts})
 
 
