@@ -56,7 +56,7 @@ def _side(version: Version, rows: Sequence[Mapping[str, Any]]) -> Side:
 def _answers(version: Version, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     artifact = version.serving or version.artifact
     scorer = cached(artifact.digest, artifact.format, version.signature, key=version.pk)
-    scores = scorer.score(scorer.check_rows([dict(row) for row in rows]))
+    scores = scorer.score(scorer.check_rows([dict(row) for row in rows], single=False))
     answers = []
     for i, value in enumerate(scores.prediction.tolist()):
         score = None if scores.score is None else float(scores.score[i])
