@@ -71,10 +71,10 @@ IN_FAVOUR = (Decision.APPROVE, Decision.APPROVE_WITH_CONDITIONS)
 class NoticeKind(models.TextChoices):
     """Why somebody was told of a request."""
 
-    OPENED = "opened", "asked to decide"
-    DAY_3 = "day_3", "reminded after 3 days"
-    DAY_7 = "day_7", "reminded after 7 days"
-    EXPIRING = "expiring", "told that it expires"
+    OPENED = "opened", "was asked to decide"
+    DAY_3 = "day_3", "was reminded after 3 days"
+    DAY_7 = "day_7", "was reminded after 7 days"
+    EXPIRING = "expiring", "was told that it expires"
 
 
 # from -> to, the moves that a person may ask for; a promotion's replacement is archived, a rollback's goes to staging

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, NamedTuple
 
 from django import forms
@@ -60,7 +59,7 @@ class ApprovalPage(FormPage):
             return None
         asked = facts["asked"]
         sample = selectors.feature_schema(asked.model, number=asked.version.number)["sample"]
-        return TrialForm(initial={"rows": json.dumps([sample], indent=2, ensure_ascii=False)})
+        return TrialForm(initial={"rows": [sample]})
 
     def facts(self) -> dict[str, Any]:
         pk = self.kwargs["pk"]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from django.apps import apps
 from django.db import DatabaseError, connection, transaction
-from django.db.models import F
+from django.db.models import F, Model
 from django.utils import timezone
 
 from mlops_site.core import laws
@@ -160,6 +160,10 @@ def delegation(world: World, **changes: Any) -> Delegation:
     return Delegation.objects.create(**{**row, "ends_at": now + timedelta(days=3), **changes})
 
 
+def deleted(table: str, row: Model) -> None:
+    execute(f"DELETE FROM {table} WHERE id = {row.pk}")
+
+
 def prolonged(world: World) -> None:
     delegation(world)
     Delegation.objects.update(ends_at=timezone.now() + timedelta(days=300))
@@ -189,16 +193,16 @@ FORBIDDEN: dict[str, Callable[[World], object]] = {
     "review_copies_are_true": lambda w: review(w, evidence_digest="0" * 64),
     "review_by_its_role": lambda w: review(w, role="validator"),
     "registry_conditionclosing_no_update": lambda w: (closing(w), ConditionClosing.objects.update(note="x")),
-    "registry_conditionclosing_no_delete": lambda w: (closing(w), execute("DELETE FROM registry_conditionclosing")),
+    "registry_conditionclosing_no_delete": lambda w: deleted("registry_conditionclosing", closing(w)),
     "registry_validationreport_no_update": lambda w: (report(w), ValidationReport.objects.update(digest="b" * 64)),
-    "registry_validationreport_no_delete": lambda w: (report(w), execute("DELETE FROM registry_validationreport")),
+    "registry_validationreport_no_delete": lambda w: deleted("registry_validationreport", report(w)),
     "request_expires": lambda w: asked(w, expires_at=timezone.now() + timedelta(days=400)),
     "approved_in_time": approved_late,
     "review_in_time": lambda w: review(two_weeks_late(w)),
     "condition_closed_by_another": lambda w: closing(w, by=user(w.author)),
     "delegate_holds_the_role": lambda w: delegation(w, delegate=user(w.author)),
     "delegation_only_ends": prolonged,
-    "delegation_no_delete": lambda w: (delegation(w), execute("DELETE FROM registry_delegation")),
+    "delegation_no_delete": lambda w: deleted("registry_delegation", delegation(w)),
     **{law.name: truncation(law) for law in LAWS if law.event == "TRUNCATE"},
 }  # fmt: skip
 
