@@ -10,7 +10,7 @@ from mlops_site.core.api.pagination import Pages
 from mlops_site.core.api.serializers import Comment
 from mlops_site.core.api.views import ApiView
 from registry import selectors, services
-from registry.api import answers, serializers
+from registry.api import answers, reviewing_answers, serializers
 from registry.api.views import listed, valid
 from registry.choices import Decision
 from registry.models import PromotionRequest
@@ -51,11 +51,11 @@ class Approve(ApiView):
 
 
 class Trial(ApiView):
-    @extend_schema(request=serializers.TrialRows, responses=answers.TrialAnswer)
+    @extend_schema(request=serializers.TrialRows, responses=reviewing_answers.TrialAnswer)
     def post(self, request: Request, pk: int) -> Response:
         """Score your own sample claims on the candidate and on what serves. A dry run: nothing of it is logged."""
         found, asked = selectors.request_numbered(self.actor, pk), valid(serializers.TrialRows(data=request.data))
-        return Response(answers.TrialAnswer(selectors.trial(found, actor=self.actor, **asked)).data)
+        return Response(reviewing_answers.TrialAnswer(selectors.trial(found, actor=self.actor, **asked)).data)
 
 
 class Review(ApiView):

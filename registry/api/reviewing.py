@@ -15,7 +15,7 @@ from mlops_site.core.api.views import ApiView
 from mlops_site.core.downloads import attachment
 from mlops_site.core.permissions import Action, team_for
 from registry import selectors, services
-from registry.api import answers, serializers
+from registry.api import answers, reviewing_answers, serializers
 from registry.api.views import listed, valid
 
 
@@ -58,45 +58,45 @@ class ReportFile(ApiView):
 class Conditions(ApiView):
     pagination_class = Pages
 
-    @extend_schema(parameters=[serializers.ConditionFilter], responses=answers.ConditionAnswer(many=True))
+    @extend_schema(parameters=[serializers.ConditionFilter], responses=reviewing_answers.ConditionAnswer(many=True))
     def get(self, request: Request) -> Response:
         """Open conditions under which versions of your teams were approved, the earliest day first."""
         asked = valid(serializers.ConditionFilter(data=request.query_params.dict()))
         model = selectors.model_named(self.actor, asked["model"]) if "model" in asked else None
-        return listed(self, selectors.open_conditions(self.actor, model=model), answers.ConditionAnswer)
+        return listed(self, selectors.open_conditions(self.actor, model=model), reviewing_answers.ConditionAnswer)
 
 
 class CloseCondition(ApiView):
-    @extend_schema(request=serializers.ClosingNote, responses=answers.ConditionAnswer)
+    @extend_schema(request=serializers.ClosingNote, responses=reviewing_answers.ConditionAnswer)
     def post(self, request: Request, pk: int) -> Response:
         """Say that a condition is met. For an approver who neither requested nor made the version."""
         asked, found = valid(serializers.ClosingNote(data=request.data)), selectors.condition_numbered(self.actor, pk)
         services.close_condition(found, actor=self.actor, **asked)
-        return Response(answers.ConditionAnswer(selectors.condition_numbered(self.actor, pk)).data)
+        return Response(reviewing_answers.ConditionAnswer(selectors.condition_numbered(self.actor, pk)).data)
 
 
 class Delegations(ApiView):
     pagination_class = Pages
 
-    @extend_schema(parameters=[serializers.PageFilter], responses=answers.DelegationAnswer(many=True))
+    @extend_schema(parameters=[serializers.PageFilter], responses=reviewing_answers.DelegationAnswer(many=True))
     def get(self, request: Request) -> Response:
         """Who stands in for whom, in the teams where you review; latest first."""
         valid(serializers.PageFilter(data=request.query_params.dict()))
-        return listed(self, selectors.delegations(self.actor), answers.DelegationAnswer)
+        return listed(self, selectors.delegations(self.actor), reviewing_answers.DelegationAnswer)
 
-    @extend_schema(request=serializers.DelegationNew, responses={201: answers.DelegationAnswer})
+    @extend_schema(request=serializers.DelegationNew, responses={201: reviewing_answers.DelegationAnswer})
     def post(self, request: Request) -> Response:
         """While you are away: what waits for you is shown and told to somebody of your role. It gives them no right
         that they lack."""
         asked = valid(serializers.DelegationNew(data=request.data))
         team = team_for(self.actor, asked.pop("team", None), Action.PROMOTION_REVIEW)
         made = services.delegate_reviews(actor=self.actor, team=team, **asked)
-        return Response(answers.DelegationAnswer(made).data, status=status.HTTP_201_CREATED)
+        return Response(reviewing_answers.DelegationAnswer(made).data, status=status.HTTP_201_CREATED)
 
 
 class EndDelegation(ApiView):
-    @extend_schema(request=None, responses=answers.DelegationAnswer)
+    @extend_schema(request=None, responses=reviewing_answers.DelegationAnswer)
     def post(self, request: Request, pk: int) -> Response:
         """You are back early."""
         ended = services.end_delegation(selectors.delegation_numbered(self.actor, pk), actor=self.actor)
-        return Response(answers.DelegationAnswer(ended).data)
+        return Response(reviewing_answers.DelegationAnswer(ended).data)
