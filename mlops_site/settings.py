@@ -160,6 +160,9 @@ JOB_SWEEP_SECS = env.number("JOB_SWEEP_SECS", 10.0, low=0.5, high=600)
 BEAT_LEASE_SECS = env.number("BEAT_LEASE_SECS", 30.0, low=1, high=600)
 JOB_MEMORY_LIMIT_MB = env.integer("JOB_MEMORY_LIMIT_MB", 8192, low=256, high=10_000_000)
 JOB_TIME_LIMIT_SECS = env.integer("JOB_TIME_LIMIT_SECS", 6 * 3600, low=1, high=30 * 86400)
+APPROVAL_DAYS = env.integer("APPROVAL_DAYS", 14, low=1, high=90)  # then a request that nobody decided expires
+APPROVAL_WEBHOOK_URL = env.address("APPROVAL_WEBHOOK_URL", schemes=("http://", "https://"))  # the operator's own
+REPORT_MAX_BYTES = env.integer("REPORT_MAX_MB", 20, low=1, high=100) * 2**20  # of a validation report
 MODEL_CACHE_MB = env.integer("MODEL_CACHE_MB", 512, low=16, high=1_000_000)
 TRUSTED_TYPES = typenames.operator_types("TRUSTED_TYPES")  # in .skops files, beside the reviewed list
 ARTIFACT_MAX_MB = env.integer("ARTIFACT_MAX_MB", 512, low=1, high=10_000)

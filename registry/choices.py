@@ -69,12 +69,27 @@ class RequestStatus(models.TextChoices):
     REJECTED = "rejected", "rejected"
     WITHDRAWN = "withdrawn", "withdrawn"
     VOID = "void", "void"
+    EXPIRED = "expired", "expired"
 
 
 class Decision(models.TextChoices):
     APPROVE = "approve", "approve"
+    APPROVE_WITH_CONDITIONS = "approve_with_conditions", "approve with conditions"
     REQUEST_CHANGES = "request_changes", "request changes"
     REJECT = "reject", "reject"
+
+
+LONGEST_DAYS = 90  # a request waits at most, whatever the operator sets
+IN_FAVOUR = (Decision.APPROVE, Decision.APPROVE_WITH_CONDITIONS)
+
+
+class NoticeKind(models.TextChoices):
+    """Why somebody was told of a request."""
+
+    OPENED = "opened", "was asked to decide"
+    DAY_3 = "day_3", "was reminded after 3 days"
+    DAY_7 = "day_7", "was reminded after 7 days"
+    EXPIRING = "expiring", "was told that it expires"
 
 
 # from -> to, the moves that a person may ask for; a promotion's replacement is archived, a rollback's goes to staging

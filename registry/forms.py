@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 
 from mlops_site.core.choices import Role
-from mlops_site.core.forms import offer
+from mlops_site.core.forms import StrictJSONField, offer
 from mlops_site.core.permissions import ROLE_ACTIONS, Action
 from registry.choices import RiskTier, TaskType
 
@@ -23,8 +23,70 @@ class ResolutionForm(forms.Form):
     resolution = forms.CharField(max_length=2000, widget=_TEXT, help_text="What was found, and what was done about it.")
 
 
+class RequestForm(forms.Form):
+    """The two answers that somebody else reads before a version serves."""
+
+    reason = forms.CharField(max_length=2000, widget=_TEXT, label="What changed?")
+    why_material = forms.CharField(
+        max_length=2000, widget=_TEXT, label="Why is it material?", help_text="Both are kept for good, with your name."
+    )
+
+
 class ReviewForm(forms.Form):
     comment = forms.CharField(max_length=2000, required=False, widget=_TEXT)
+
+
+class DecisionForm(ReviewForm):
+    condition = forms.CharField(
+        max_length=2000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Only to approve with a condition: what must hold or be done.",
+    )
+    revalidate_on = forms.DateField(
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        label="Look again by",
+        help_text="Goes with a condition; once the day has passed an alert is raised.",
+    )
+
+
+class TrialForm(forms.Form):
+    rows = StrictJSONField(
+        label="Sample claims",
+        widget=forms.Textarea(attrs={"rows": 8, "spellcheck": "false"}),
+        help_text="A JSON list of up to 100 claims, each with its features. Nothing of it is logged.",
+    )
+
+    def clean_rows(self) -> list[dict[str, Any]]:
+        rows = self.cleaned_data["rows"]
+        rows = [rows] if isinstance(rows, dict) else rows
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise forms.ValidationError("must be a JSON list of objects, one for each claim")
+        return rows
+
+
+class ReportForm(forms.Form):
+    file = forms.FileField(
+        label="PDF, Markdown or text file",
+        help_text="Kept with the version and named by its digest in the evidence. It is offered as a download only.",
+    )
+
+
+class NoteForm(forms.Form):
+    note = forms.CharField(max_length=2000, widget=_TEXT, label="How was it met?", help_text="Kept with your name.")
+
+
+class AbsenceForm(forms.Form):
+    team = forms.ChoiceField()
+    delegate = forms.CharField(max_length=150, label="Who stands in", help_text="Somebody of your role in that team.")
+    first_day = forms.DateField(widget=forms.DateInput(attrs={"type": "date"}), label="Away from")
+    last_day = forms.DateField(widget=forms.DateInput(attrs={"type": "date"}), label="Away until, this day included")
+    reason = forms.CharField(max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 2}))
+
+    def __init__(self, *args: Any, teams: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        offer(self, "team", [(name, name) for name in teams])
 
 
 class MoveForm(ReasonForm):

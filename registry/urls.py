@@ -16,9 +16,14 @@ from registry.dashboards.custody import ArchivePage, OfferPage, TransferPage
 from registry.dashboards.governance import CardPage, InventoryPage, PeriodPage
 from registry.dashboards.incident import IncidentPage
 from registry.dashboards.model import EditModelPage, NewModelPage, PolicyPage, RollbackPage
-from registry.dashboards.version import MovePage, RequestPage, VersionPage
+from registry.dashboards.queue import AbsencePage, ConditionPage, QueuePage, ReturnPage
+from registry.dashboards.version import MovePage, ReportPage, RequestPage, VersionPage
 
 urlpatterns = [
+    path("approvals", QueuePage.as_view(), name="queue"),
+    path("approvals/away", AbsencePage.as_view(), name="absence"),
+    path("approvals/away/<int:pk>", ReturnPage.as_view(), name="absence_end"),
+    path("approvals/conditions/<int:pk>", ConditionPage.as_view(), name="condition"),
     path("models", ModelsPage.as_view(), name="models"),
     path("versions", VersionsPage.as_view(), name="versions"),
     path("transfers/<int:pk>", TransferPage.as_view(), name="transfer"),
@@ -42,5 +47,6 @@ urlpatterns = [
     path("models/<str:model>/<str:number>", VersionPage.as_view(), name="version"),
     path("models/<str:model>/<str:number>/card", CardPage.as_view(), name="version_card"),
     path("models/<str:model>/<str:number>/move", MovePage.as_view(), name="version_move"),
+    path("models/<str:model>/<str:number>/report", ReportPage.as_view(), name="version_report"),
     path("models/<str:model>/<str:number>/request", RequestPage.as_view(), name="version_request"),
 ]

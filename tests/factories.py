@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from tests.registry.parts import candidate, holdout
 from tests.training.runs import GATE, dataset_version, succeeded_run, working_run
 from training.models import DatasetVersion, Run
 
+REPORT = b"# Validation\n\nChecked on the claims of last year, by site and by age.\n"
 PASSWORD = "a password of the tests"
 TEAM, OTHER_TEAM = "claims", "others"
 
@@ -75,10 +77,12 @@ def scene(*, trials: bool = False) -> Scene:
     into_production(first, author, approver)
     second = version(model, author, run, seed=2, auc=0.749)
     registry.move_stage(second, actor=author, target_stage="staging", reason="Better on the same holdout.")
+    report = registry.attach_report(second, actor=approver, name="validation.md", content=BytesIO(REPORT))
     request = registry.request_promotion(
         second,
         actor=author,
         reason="It finds more high-cost claims at the same number of reviews.",
+        why_material="Each reviewer sees fifty claims a day; of those more than before are worth it.",
         evidence={"gate": GATE},
     )
     Run.objects.filter(pk=run.pk).update(version=second)
@@ -101,6 +105,7 @@ def scene(*, trials: bool = False) -> Scene:
         alert=alert,
         incident=incident,
         transfer=transfer,
+        others={"report": report},
     )
 
 

@@ -49,8 +49,9 @@ def _production(request: HttpRequest, actor: Actor) -> list[dict[str, Any]]:
 
 def _governance(request: HttpRequest, actor: Actor) -> list[dict[str, Any]]:
     approvals = _link(request, "Approvals", "admin:registry_promotionrequest_changelist", "approval")
+    queue = _link(request, "Waiting for me", "queue", "pending_actions")
     if waiting := selectors.requests(actor, waiting_for_me=True).count():
-        approvals |= {"badge": str(waiting), "badge_variant": "danger"}
+        queue |= {"badge": str(waiting), "badge_variant": "danger"}
     inventory = _link(request, "Inventory", "inventory", "inventory_2")
     period = _link(request, "Period report", "period_report", "date_range")
     audit = (
@@ -58,7 +59,8 @@ def _governance(request: HttpRequest, actor: Actor) -> list[dict[str, Any]]:
         if actor.teams(Action.AUDIT_VIEW)
         else []
     )
-    return [approvals, inventory, period, *audit]
+    mine = [queue] if actor.teams(Action.PROMOTION_REVIEW) else []
+    return [*mine, approvals, inventory, period, *audit]
 
 
 def _admin(request: HttpRequest, actor: Actor) -> list[dict[str, Any]]:

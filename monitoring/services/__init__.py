@@ -1,6 +1,13 @@
 """Writes of monitoring: answers, labels, folding, reports, alerts, retraining."""
 
-from monitoring.services.alerts import acknowledge_alert, raise_alerts, resolve_alert, silence_alert
+from monitoring.services.alerts import (
+    acknowledge_alert,
+    raise_alerts,
+    raise_revalidation,
+    resolve_alert,
+    resolve_revalidation,
+    silence_alert,
+)
 from monitoring.services.answers import Draft, answers_kept, log_answers
 from monitoring.services.compaction import compact
 from monitoring.services.folding import fold, fold_all
@@ -26,8 +33,10 @@ __all__ = [
     "log_prediction",
     "log_predictions",
     "raise_alerts",
+    "raise_revalidation",
     "request_report",
     "resolve_alert",
+    "resolve_revalidation",
     "set_retrain_policy",
     "set_schedule",
     "silence_alert",

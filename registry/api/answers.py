@@ -111,6 +111,23 @@ class ReviewAnswer(serializers.Serializer[Any]):
     role = serializers.CharField()
     decision = serializers.CharField()
     comment = serializers.CharField()
+    condition = serializers.CharField()
+    revalidate_on = serializers.DateField(allow_null=True)
+    reports_seen = serializers.IntegerField(help_text="validation reports that were there when it was given")
+    created_at = serializers.DateTimeField()
+    voided_at = serializers.DateTimeField(allow_null=True, help_text="since when it counts no more")
+    void_reason = serializers.CharField()
+
+
+class ReportAnswer(serializers.Serializer[Any]):
+    """A validation report; its bytes are at /api/v1/validation-reports/{id}."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    media_type = serializers.CharField()
+    digest = serializers.CharField()
+    size = serializers.IntegerField(help_text="bytes")
+    by = serializers.CharField(source="by.username")
     created_at = serializers.DateTimeField()
 
 
@@ -126,18 +143,24 @@ class RequestAnswer(serializers.ModelSerializer[PromotionRequest]):
     closed_by = serializers.CharField(source="closed_by.username", default=None, allow_null=True)
     reviews = ReviewAnswer(many=True)
     warnings = serializers.SerializerMethodField(help_text="what callers would notice, and who they are")
+    reports = ReportAnswer(source="version.reports", many=True)
+    diff = serializers.SerializerMethodField(help_text="against production when it was filed; only what differs")
     may_decide = serializers.SerializerMethodField()
 
     class Meta:
         model = PromotionRequest
         fields: tuple[str, ...] = (
-            "id", "model", "version", "status", "risk_tier", "reason", "requester", "author", "trainer", "evidence",
-            "evidence_digest", "artifact_digest", "reviews", "warnings", "may_decide", "created_at", "closed_at",
-            "closed_by",
+            "id", "model", "version", "status", "risk_tier", "reason", "why_material", "requester", "author", "trainer",
+            "evidence", "evidence_digest", "artifact_digest", "reviews", "reports", "diff", "warnings", "may_decide",
+            "created_at", "expires_at", "closed_at", "closed_by",
         )  # fmt: skip
 
     def get_warnings(self, request: PromotionRequest) -> list[str]:
         return selectors.interface_warnings(request.evidence.get("signature_change"))
+
+    def get_diff(self, request: PromotionRequest) -> dict[str, Any] | None:
+        found = selectors.diff(request)
+        return None if found is None else found._asdict()
 
     def get_may_decide(self, request: PromotionRequest) -> dict[str, Any]:
         actor: Actor = self.context["actor"]

@@ -7,8 +7,10 @@ from typing import Any
 from rest_framework import serializers
 
 from mlops_site.core.api.parsers import load_json
-from mlops_site.core.api.serializers import FiniteField, StrictSerializer, TextField
+from mlops_site.core.api.serializers import FiniteField, MomentField, StrictSerializer, TextField
 from mlops_site.core.errors import StewardError
+from registry.choices import Stage
+from registry.selectors.trials import MAX_ROWS
 
 MAX_METADATA = 8 * 2**20  # characters
 MAX_REFERENCE_ROWS = 10_000
@@ -51,7 +53,10 @@ def filters(asked: dict[str, Any]) -> dict[str, Any]:
 class ApprovalFilter(PageFilter):
     status = TextField(max_length=20, required=False, allow_blank=True)
     model = TextField(max_length=63, required=False)
-    waiting_for_me = serializers.BooleanField(required=False)
+    waiting_for = serializers.ChoiceField(
+        choices=["me"], required=False, help_text="me: what you may decide and have not, oldest first"
+    )
+    waiting_for_me = serializers.BooleanField(required=False, help_text="the same as waiting_for=me")
 
 
 class InventoryFilter(PageFilter):
@@ -149,8 +154,64 @@ class VersionUpload(StrictSerializer):
 
 
 class PromoteOrder(StrictSerializer):
+    """For production somebody else reads two answers: what changed, and why it is material. Give `what_changed` with
+    `why_material`, or one `reason` that answers both; any other move takes a `reason`."""
+
     target_stage = TextField(max_length=20)
-    reason = TextField()
+    reason = TextField(required=False, help_text="why; for production: what changed and why it is material, in one")
+    what_changed = TextField(required=False, help_text="in place of reason, with why_material")
+    why_material = TextField(required=False, help_text="goes with what_changed")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        given = [name for name in ("what_changed", "why_material") if name in attrs]
+        if not given and "reason" not in attrs:
+            raise serializers.ValidationError({"reason": "This field is required."}, code="required")
+        if given and "reason" in attrs:
+            raise serializers.ValidationError({"reason": f"give reason, or {' and '.join(given)}, not both"})
+        if len(given) == 1:
+            missing = "why_material" if given == ["what_changed"] else "what_changed"
+            raise serializers.ValidationError({missing: f"{given[0]} goes with {missing}"}, code="required")
+        if given and attrs["target_stage"] != Stage.PRODUCTION:
+            raise serializers.ValidationError({given[0]: "only a promotion to production takes it; give a reason"})
+        if given:
+            attrs["reason"] = attrs.pop("what_changed")
+        return attrs
+
+
+class Approve(StrictSerializer):
+    """Both of `condition` and `revalidate_on` make it an approval with conditions."""
+
+    comment = TextField(required=False, allow_blank=True, default="")
+    condition = TextField(required=False, help_text="what must hold or be done")
+    revalidate_on = serializers.DateField(required=False, help_text="the day by which somebody must look again")
+
+
+class ClosingNote(StrictSerializer):
+    note = TextField(help_text="how it was met")
+
+
+class TrialRows(StrictSerializer):
+    rows = serializers.ListField(
+        child=serializers.DictField(), min_length=1, max_length=MAX_ROWS, help_text="the features of each claim"
+    )
+
+
+class ReportUpload(StrictSerializer):
+    """A multipart form: a PDF, Markdown or plain text file."""
+
+    file = serializers.FileField(allow_empty_file=True, max_length=255)
+
+
+class ConditionFilter(PageFilter):
+    model = TextField(max_length=63, required=False)
+
+
+class DelegationNew(StrictSerializer):
+    delegate = TextField(max_length=150, help_text="somebody of your role in the team")
+    starts_at = MomentField()
+    ends_at = MomentField()
+    reason = TextField(required=False, allow_blank=True, default="")
+    team = TextField(max_length=63, required=False, help_text="yours, if you are in one only")
 
 
 class IncidentFilter(PageFilter):

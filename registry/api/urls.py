@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from registry.api import approvals, catalog, comparisons, custody, governance, incidents, paths, versions, views
+from registry.api import (
+    approvals,
+    catalog,
+    comparisons,
+    custody,
+    governance,
+    incidents,
+    paths,
+    reviewing,
+    versions,
+    views,
+)
 from registry.choices import Decision
 
 __all__ = ["paths", "urlpatterns"]
@@ -47,9 +58,16 @@ urlpatterns = [
     path("incidents", incidents.Incidents.as_view(), name="incidents"),
     path("incidents/<int:pk>", incidents.IncidentDetail.as_view(), name="incident"),
     path("incidents/<int:pk>/close", incidents.CloseIncident.as_view(), name="incident-close"),
+    path("models/<model:name>/<version:version>/reports", reviewing.Reports.as_view(), name="validation_reports"),
+    path("validation-reports/<int:pk>", reviewing.ReportFile.as_view(), name="validation_report"),
+    path("conditions", reviewing.Conditions.as_view(), name="conditions"),
+    path("conditions/<int:pk>/close", reviewing.CloseCondition.as_view(), name="close_condition"),
+    path("delegations", reviewing.Delegations.as_view(), name="delegations"),
+    path("delegations/<int:pk>/end", reviewing.EndDelegation.as_view(), name="end_delegation"),
     path("approvals", approvals.Approvals.as_view(), name="approvals"),
     path("approvals/<int:pk>", approvals.Approval.as_view(), name="approval"),
-    path("approvals/<int:pk>/approve", approvals.Review.as_view(decision=Decision.APPROVE), name="approve"),
+    path("approvals/<int:pk>/approve", approvals.Approve.as_view(), name="approve"),
+    path("approvals/<int:pk>/try", approvals.Trial.as_view(), name="trial"),
     path("approvals/<int:pk>/reject", approvals.Review.as_view(decision=Decision.REJECT), name="reject"),
     path(
         "approvals/<int:pk>/request-changes",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.urls import reverse
 
@@ -12,7 +13,7 @@ from mlops_site.core.permissions import Action, Actor, require
 from registry import selectors, services
 from registry.choices import MOVES, RequestStatus, Stage
 from registry.dashboards import reads
-from registry.forms import MoveForm, ReasonForm
+from registry.forms import MoveForm, ReportForm, RequestForm
 from registry.models import Version
 from registry.selectors.search import tags_of
 
@@ -45,6 +46,11 @@ class VersionPage(Page):
             "pending": next((r for r in requests if r.status == RequestStatus.PENDING), None),
             "may_request": version.stage == Stage.STAGING and self.actor.may(Action.PROMOTION_REQUEST, team),
             "may_move": bool(_targets(version)) and self.actor.may(Action.STAGE_MOVE, team),
+            "reports": list(selectors.reports(version)),
+            "may_attach": self.actor.may(Action.REPORT_ATTACH, team),
+            "conditions": list(
+                selectors.open_conditions(self.actor, model=version.model).filter(request__version=version)
+            ),
             "current": selectors.in_production(version.model),
         }
 
@@ -76,7 +82,7 @@ class VersionFormPage(FormPage):
 
 
 class RequestPage(VersionFormPage):
-    form_class = ReasonForm
+    form_class = RequestForm
     button = "Request promotion"
     needed = Action.PROMOTION_REQUEST
 
@@ -91,11 +97,34 @@ class RequestPage(VersionFormPage):
             "warnings": warnings,
         }
 
-    def save(self, form: ReasonForm) -> str:
+    def save(self, form: RequestForm) -> str:
         version = version_of(self.actor, self.kwargs["model"], self.kwargs["number"])
-        request = services.request_promotion(version, actor=self.actor, reason=form.cleaned_data["reason"])
+        request = services.request_promotion(version, actor=self.actor, **form.cleaned_data)
         messages.success(self.request, f"The request to promote {version} waits for an approver.")
         return reverse("admin:registry_promotionrequest_change", args=[request.pk])
+
+
+class ReportPage(VersionFormPage):
+    form_class = ReportForm
+    button = "Attach"
+    needed = Action.REPORT_ATTACH
+    file_field = "file"
+
+    def words(self, version: Version) -> dict[str, Any]:
+        limit = settings.REPORT_MAX_BYTES // 2**20
+        return {
+            "title": "Attach a validation report",
+            "question": f"Attach a validation report to {version}?",
+            "answer": f"At most {limit} MB. It stays for good.",
+            "notes": ["Whoever has approved a request that still waits has not seen it, and is asked again."],
+        }
+
+    def save(self, form: ReportForm) -> str:
+        version = version_of(self.actor, self.kwargs["model"], self.kwargs["number"])
+        file = form.cleaned_data["file"]
+        services.attach_report(version, actor=self.actor, name=file.name, content=file)
+        messages.success(self.request, f"{file.name} is attached to {version}.")
+        return self.back(version)
 
 
 class MovePage(VersionFormPage):

@@ -15,6 +15,7 @@ from mlops_site.core.texts import unseen
 from registry.models import RegisteredModel
 
 MAX_REASON = 2000
+# all but tab and new line, and what turns the direction of a line round
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from registry.services.approvals import (
     void_pending,
 )
 from registry.services.evidence import gather
-from registry.services.guards import check_live, locked, one_of, reason_given, touch
+from registry.services.guards import MAX_REASON, check_live, locked, one_of, reason_given, touch
 from registry.services.intervals import check_move, current_stage, move, swap
 
 
@@ -40,15 +40,22 @@ class Promotion(NamedTuple):
 
 
 def move_stage(
-    version: Version, *, actor: Actor, target_stage: str, reason: str, evidence: Mapping[str, Any] | None = None
+    version: Version,
+    *,
+    actor: Actor,
+    target_stage: str,
+    reason: str,
+    why_material: str | None = None,
+    evidence: Mapping[str, Any] | None = None,
 ) -> Promotion:
-    """Move a version by the table of moves. Production is never set here: a request for it is filed instead.
+    """Move a version by the table of moves. Production is never set here: a request for it is filed instead, to
+    which `why_material` belongs.
 
     Conflict `illegal_move` names the current stage.
     """
     one_of("target_stage", target_stage, list(Stage.values))
     if target_stage == Stage.PRODUCTION:
-        request = request_promotion(version, actor=actor, reason=reason, evidence=evidence)
+        request = request_promotion(version, actor=actor, reason=reason, why_material=why_material, evidence=evidence)
         return Promotion("pending_approval", version, str(Stage.STAGING), request)
     why = reason_given(reason)
     with locked(version.model) as model:
@@ -88,9 +95,16 @@ def deploy_by_policy(version: Version, *, actor: Actor, gate: Mapping[str, Any])
         if _may_decide(policy, version, model):
             return _deploy(version, policy, actor, reason)
         require(actor, Action.PROMOTION_REQUEST, model.team, subject=version.subject)
-        request = file_request(version, actor=actor, reason=reason, evidence=evidence)
+        material = said_by(gate)
+        request = file_request(version, actor=actor, reason=reason, why_material=material, evidence=evidence)
         touch(model)
         return Promotion("pending_approval", version, str(Stage.STAGING), request)
+
+
+def said_by(gate: Mapping[str, Any]) -> str:
+    """Why a candidate matters, in the words of the checks that it passed."""
+    passed = [f"{check['name']}: {check['message']}" for check in gate.get("checks", []) if check["level"] == "pass"]
+    return "\n".join(passed)[:MAX_REASON]
 
 
 def _held_back(version: Version, policy: DeployPolicy | None, gate: Mapping[str, Any], failures: list[str]) -> str:

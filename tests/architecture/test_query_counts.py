@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -36,7 +37,8 @@ class Site:
         self.machine = Client(headers=bearer(person("claims-app", "service", team=factories.TEAM)))
         self.engineer = self._api(self.scene.author.user)
         self.auditor = self._api(self.scene.auditor.user)
-        self.browser, self.auditors_browser = (self._browser(who) for who in (self.scene.author, self.scene.auditor))
+        people = (self.scene.author, self.scene.auditor, self.scene.approver)
+        self.browser, self.auditors_browser, self.approvers_browser = map(self._browser, people)
 
     def _api(self, user: Any) -> Client:
         return Client(headers=bearer(user))
@@ -76,6 +78,10 @@ class Site:
             "inventory.csv": "inventory.csv",
             "period-report": f"period-report?{days}",
             "period-report.csv": f"period-report.csv?{days}",
+            "models/<model:name>/<version:version>/reports": f"{model}/{two}/reports",
+            "validation-reports/<int:pk>": f"validation-reports/{scene.others['report'].pk}",
+            "conditions": "conditions",
+            "delegations": "delegations",
             "approvals": "approvals",
             "approvals/<int:pk>": f"approvals/{scene.request.pk}",
             "datasets": "datasets",
@@ -121,9 +127,13 @@ class Site:
             "admin schedules": "/admin/django_celery_beat/periodictask/",
             "retraining": f"{model}/retraining",
             "admin deliveries": "/admin/core/delivery/",
+            "queue": "/approvals",
             "admin approvals": "/admin/registry/promotionrequest/",
             "admin predictions": "/admin/monitoring/prediction/",
         }
+
+    def approval(self) -> str:
+        return f"/admin/registry/promotionrequest/{self.scene.request.pk}/change/"
 
     def requests(self) -> dict[str, Callable[[], Any]]:
         """Name -> what asks it once."""
@@ -135,6 +145,8 @@ class Site:
             "page admin audit": partial(self.auditors_browser.get, "/admin/core/auditrecord/"),
             "POST /models/<model:name>/predict": partial(ask, data=rows[0]),
             "POST /models/<model:name>/predict of 9 rows": partial(ask, data={"rows": rows}),
+            "page queue of an approver": partial(self.approvers_browser.get, "/approvals"),
+            "page approval of an approver": partial(self.approvers_browser.get, self.approval()),
             **{f"GET /{name}": partial(self.engineer.get, f"/api/v1/{path}") for name, path in self.api().items()},
             **{f"page {name}": partial(self.browser.get, path) for name, path in self.pages().items()},
         }
@@ -146,6 +158,7 @@ class Site:
             version = factories.version(scene.model, scene.author, scene.run, seed=seed)
             registry.move_stage(version, actor=scene.author, target_stage="staging", reason="another")
             registry.request_promotion(version, actor=scene.author, reason="another")
+            registry.attach_report(version, actor=scene.author, name="a.txt", content=BytesIO(b"%d" % seed))
             registry.create_model(actor=scene.author, name=f"another_{seed}", task_type="regression")
             registry.set_tag(version, actor=scene.author, key="site", value=str(seed))
             registry.set_tag(scene.model, actor=scene.author, key=f"site-{seed}")

@@ -21,9 +21,10 @@ THROUGH = {
     "log_answers": "predict",
     "keep_report": "request_report",
     "raise_alerts": "request_report",
+    "resolve_revalidation": "close_condition",
     "set_schedule": "set_retrain_policy",  # people's schedules are edited in the admin, which calls it
 }
-SYSTEM = {"compact", "fold", "fold_all"}  # what nobody asks for: Beat rings
+SYSTEM = {"compact", "fold", "fold_all", "sweep_approvals", "raise_revalidation"}  # what nobody asks for: Beat rings
 
 
 def services(app: str) -> list[str]:

@@ -27,6 +27,7 @@ TABLE = {
     "version.register": (" ", "x", "x", " ", " ", " ", " ", " "),
     "stage.move":       (" ", " ", "x", " ", " ", " ", " ", " "),
     "promotion.request": (" ", "x", "x", " ", " ", " ", " ", " "),
+    "report.attach": (" ", "x", "x", "x", "x", " ", " ", " "),
     "promotion.review": (" ", " ", " ", "x", "x", " ", " ", " "),
     "promotion.decide": (" ", " ", " ", " ", "x", " ", " ", " "),
     "rollback":         (" ", " ", " ", " ", "x", " ", " ", " "),

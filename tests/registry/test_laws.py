@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 import pytest
 from django.apps import apps
 from django.db import DatabaseError, connection, transaction
-from django.db.models import F
+from django.db.models import F, Model
 from django.utils import timezone
 
 from mlops_site.core import laws
@@ -21,6 +22,8 @@ from registry.models import (
     LAWS,
     Alias,
     Artifact,
+    ConditionClosing,
+    Delegation,
     DeployPolicy,
     Incident,
     PromotionRequest,
@@ -28,6 +31,7 @@ from registry.models import (
     Review,
     StageInterval,
     Transfer,
+    ValidationReport,
     Version,
 )
 from tests.people import actor as person
@@ -177,6 +181,59 @@ def delete_transfer(world: World) -> None:
     execute("DELETE FROM registry_transfer")
 
 
+def two_weeks_late(world: World) -> World:
+    """A request for the same that has expired."""
+    return world._replace(request=asked(world, expires_at=timezone.now() - timedelta(days=1)))
+
+
+def approved_late(world: World) -> None:
+    late = two_weeks_late(world)
+    drop(next(law for law in LAWS if law.name == "review_in_time"))
+    review(late)
+    PromotionRequest.objects.filter(pk=late.request.pk).update(status="approved")
+
+
+def in_a_month() -> date:
+    return timezone.now().date() + timedelta(days=30)
+
+
+def conditional(world: World) -> Review:
+    """The request was approved with a condition."""
+    services.review_request(
+        world.request,
+        actor=world.approver,
+        decision="approve_with_conditions",
+        condition="look at site 5",
+        revalidate_on=in_a_month(),
+    )
+    return Review.objects.get(request=world.request)
+
+
+def closing(world: World, **changes: Any) -> ConditionClosing:
+    row = {"review": conditional(world), "by": user(world.approver), "note": "site 5 is fine"}
+    return ConditionClosing.objects.create(**{**row, **changes})
+
+
+def report(world: World) -> ValidationReport:
+    row = {"version": world.version, "name": "a.md", "media_type": "text/markdown", "digest": "a" * 64, "size": 1}
+    return ValidationReport.objects.create(**row, by=user(world.approver))
+
+
+def delegation(world: World, **changes: Any) -> Delegation:
+    second, now = user(person("second", "approver")), timezone.now()
+    row = {"team": world.model.team, "person": user(world.approver), "delegate": second, "starts_at": now}
+    return Delegation.objects.create(**{**row, "ends_at": now + timedelta(days=3), **changes})
+
+
+def deleted(table: str, row: Model) -> None:
+    execute(f"DELETE FROM {table} WHERE id = {row.pk}")
+
+
+def prolonged(world: World) -> None:
+    delegation(world)
+    Delegation.objects.update(ends_at=timezone.now() + timedelta(days=300))
+
+
 FORBIDDEN: dict[str, Callable[[World], object]] = {
     "registry_version_no_update": lambda w: Version.objects.update(created_by=user(w.approver)),
     "registry_version_no_delete": lambda w: execute("DELETE FROM registry_version"),
@@ -215,6 +272,17 @@ FORBIDDEN: dict[str, Callable[[World], object]] = {
     "request_no_delete": lambda w: execute("DELETE FROM registry_promotionrequest"),
     "review_copies_are_true": lambda w: review(w, evidence_digest="0" * 64),
     "review_by_its_role": lambda w: review(w, role="validator"),
+    "registry_conditionclosing_no_update": lambda w: (closing(w), ConditionClosing.objects.update(note="x")),
+    "registry_conditionclosing_no_delete": lambda w: deleted("registry_conditionclosing", closing(w)),
+    "registry_validationreport_no_update": lambda w: (report(w), ValidationReport.objects.update(digest="b" * 64)),
+    "registry_validationreport_no_delete": lambda w: deleted("registry_validationreport", report(w)),
+    "request_expires": lambda w: asked(w, expires_at=timezone.now() + timedelta(days=400)),
+    "approved_in_time": approved_late,
+    "review_in_time": lambda w: review(two_weeks_late(w)),
+    "condition_closed_by_another": lambda w: closing(w, by=user(w.author)),
+    "delegate_holds_the_role": lambda w: delegation(w, delegate=user(w.author)),
+    "delegation_only_ends": prolonged,
+    "delegation_no_delete": lambda w: deleted("registry_delegation", delegation(w)),
     **{law.name: truncation(law) for law in LAWS if law.event == "TRUNCATE"},
 }  # fmt: skip
 

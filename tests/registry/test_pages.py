@@ -124,13 +124,17 @@ def test_words_of_people_are_escaped(staged: Version, author: Actor, approver: A
 def test_a_version_is_requested_from_its_page(staged: Version, author: Actor) -> None:
     client = client_of(author)
     assert "Request promotion…" in client.get(reverse("version", args=["claims", "1.0.0"])).content.decode()
-    answer = client.post(reverse("version_request", args=["claims", "1.0.0"]), {"reason": "better"}, follow=True)
+    said = {"reason": "better", "why_material": "site 5 was wrong"}
+    answer = client.post(reverse("version_request", args=["claims", "1.0.0"]), said, follow=True)
     assert "waits for an approver" in answer.content.decode()
-    assert PromotionRequest.objects.get().reason == "better"
+    made = PromotionRequest.objects.get()
+    assert (made.reason, made.why_material) == ("better", "site 5 was wrong")
 
 
 def test_a_second_request_is_refused_beside_the_form(request_: PromotionRequest, author: Actor) -> None:
-    answer = client_of(author).post(reverse("version_request", args=["claims", "1.0.0"]), {"reason": "again"})
+    answer = client_of(author).post(
+        reverse("version_request", args=["claims", "1.0.0"]), {"reason": "again", "why_material": "it still is"}
+    )
     assert answer.status_code == 409
     assert "asks for claims 1.0.0 already" in answer.content.decode()
 
