@@ -6,6 +6,7 @@ They are not migrations, because SQLite drops a table's triggers whenever a late
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from django.apps import AppConfig, apps
@@ -104,6 +105,18 @@ def install(sender: AppConfig, using: str = "default", **kwargs: Any) -> None:
             if law.table in tables:
                 for statement in sql(law, connection.vendor):
                     cursor.execute(statement)
+
+
+def lift(sender: AppConfig, using: str = "default", plan: Sequence[Any] = (), **kwargs: Any) -> None:
+    """Before a `migrate` that has something to do: SQLite changes a table by making it anew, and refuses to while a
+    trigger of another table names it. `install` puts every law back; until then `missing` tells."""
+    connection = connections[using]
+    if not plan or connection.vendor != "sqlite":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        for (name,) in cursor.fetchall():
+            cursor.execute(f"DROP TRIGGER {connection.ops.quote_name(name)}")
 
 
 def missing(using: str = "default") -> list[str]:

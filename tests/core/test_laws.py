@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.apps import apps
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection, models, transaction
 
 from mlops_site.core import laws
 from mlops_site.core.laws import Law
@@ -69,3 +71,38 @@ def test_before_the_tables_exist_nothing_is_installed(monkeypatch: pytest.Monkey
 def test_names_are_unique() -> None:
     names = [law.name for app in apps.get_app_configs() for law in laws.declared(app)]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="only SQLite makes a table anew to change it")
+@pytest.mark.django_db(transaction=True)
+def test_a_table_that_the_triggers_of_another_name_can_be_changed() -> None:
+    """As on an install that is brought up to date, where the triggers are there before the migration."""
+    model = apps.get_model("registry", "PromotionRequest")
+
+    def change() -> None:
+        with connection.schema_editor() as editor:
+            editor.alter_field(model, model._meta.get_field("reason"), altered(model))
+
+    try:
+        laws.lift(sender=apps.get_app_config("registry"), plan=["one"])
+        assert laws.missing()
+        change()
+    finally:
+        for app in apps.get_app_configs():
+            laws.install(sender=app)
+    assert laws.missing() == []
+    with pytest.raises(DatabaseError, match="no such table"):
+        change()
+
+
+def altered(model: type[models.Model]) -> models.Field[Any, Any]:
+    """The same column in another type, which makes the table anew."""
+    field = models.CharField(max_length=99)
+    field.set_attributes_from_name("reason")
+    field.model = model
+    return field
+
+
+def test_without_a_plan_the_laws_stay(db: None) -> None:
+    laws.lift(sender=apps.get_app_config("registry"), plan=[])
+    assert laws.missing() == []
