@@ -5,6 +5,7 @@ They are not migrations, because SQLite drops a table's triggers whenever a late
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from django.apps import AppConfig, apps
@@ -80,6 +81,19 @@ def _function(law: Law | Deed) -> str:
         f" BEGIN IF ({law.condition}) THEN RAISE EXCEPTION '{law.message}' USING ERRCODE = 'check_violation'; END IF; "
         f"RETURN {result}; END "
     )
+
+
+def lift(sender: AppConfig, using: str = "default", plan: Sequence[Any] = (), **kwargs: Any) -> None:
+    """Before a `migrate` that has something to do, on SQLite: it rebuilds a table by dropping it, and refuses to put
+    the new one in its place while a trigger of another table names it. `install` puts all of them back; should the
+    migration fail, `missing` says so until one succeeds."""
+    connection = connections[using]
+    if connection.vendor != "sqlite" or not plan:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        for (name,) in cursor.fetchall():
+            cursor.execute(f"DROP TRIGGER {connection.ops.quote_name(name)}")
 
 
 def install(sender: AppConfig, using: str = "default", **kwargs: Any) -> None:

@@ -6,7 +6,7 @@ from registry.selectors.comparison import comparison
 from registry.selectors.consumers import consumers, interface_change, interface_warnings
 from registry.selectors.incidents import incident_numbered, incidents
 from registry.selectors.models import model_named, models, policy, with_aliases
-from registry.selectors.search import Facet, found_models, found_versions, model_facets, version_facets
+from registry.selectors.search import Facet, Paged, found_models, found_versions, model_facets, version_facets
 from registry.selectors.stages import history, in_production, intervals, rollback_target, rollback_targets, served_at
 from registry.selectors.versions import feature_schema, version_numbered, versions, versions_found, with_version_aliases
 
@@ -14,6 +14,7 @@ __all__ = [
     "QUORUM",
     "Decidable",
     "Facet",
+    "Paged",
     "aliases",
     "comparison",
     "consumers",
