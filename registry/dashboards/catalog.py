@@ -40,7 +40,8 @@ class _Found(Page):
         except Invalid as error:  # a filter typed into the address
             found, problem = self.found({}), error.detail
             asked = {}
-        page = Paginator(selectors.Paged(found), PAGE_SIZE).get_page(self.request.GET.get("page"))
+        rows: Any = selectors.Paged(found)
+        page: Any = Paginator(rows, PAGE_SIZE).get_page(self.request.GET.get("page"))
         facets = [reads.facet(facet, self.request.GET, _SHOWN) for facet in self.facets(asked)]
         shown = {name: self.request.GET.get(name, "") for name in asked}
         chips = reads.chips(shown, self.request.GET)
