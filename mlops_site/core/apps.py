@@ -16,6 +16,6 @@ class CoreConfig(AppConfig):
         from mlops_site.core import laws, receivers, signals
 
         import_string(settings.TASK_APP)  # so that every process rings the same broker
-        pre_migrate.connect(laws.lift, dispatch_uid="core.laws")
+        pre_migrate.connect(laws.lift, sender=self, dispatch_uid="core.laws")
         post_migrate.connect(laws.install, dispatch_uid="core.laws")
         signals.delivery_enqueued.connect(receivers.ring, dispatch_uid="core.ring")

@@ -96,6 +96,19 @@ def _function(law: Law | Deed) -> str:
     )
 
 
+def lift(sender: AppConfig, using: str = "default", plan: Sequence[Any] = (), **kwargs: Any) -> None:
+    """Before a `migrate` that has something to do, on SQLite: it rebuilds a table by dropping it, and refuses to put
+    the new one in its place while a trigger of another table names it. `install` puts all of them back; should the
+    migration fail, `missing` says so until one succeeds."""
+    connection = connections[using]
+    if connection.vendor != "sqlite" or not plan:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        for (name,) in cursor.fetchall():
+            cursor.execute(f"DROP TRIGGER {connection.ops.quote_name(name)}")
+
+
 def install(sender: AppConfig, using: str = "default", **kwargs: Any) -> None:
     """After `migrate`: each app's laws, once its tables exist."""
     connection = connections[using]
@@ -105,18 +118,6 @@ def install(sender: AppConfig, using: str = "default", **kwargs: Any) -> None:
             if law.table in tables:
                 for statement in sql(law, connection.vendor):
                     cursor.execute(statement)
-
-
-def lift(sender: AppConfig, using: str = "default", plan: Sequence[Any] = (), **kwargs: Any) -> None:
-    """Before a `migrate` that has something to do: SQLite changes a table by making it anew, and refuses to while a
-    trigger of another table names it. `install` puts every law back; until then `missing` tells."""
-    connection = connections[using]
-    if not plan or connection.vendor != "sqlite":
-        return
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-        for (name,) in cursor.fetchall():
-            cursor.execute(f"DROP TRIGGER {connection.ops.quote_name(name)}")
 
 
 def missing(using: str = "default") -> list[str]:

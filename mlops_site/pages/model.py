@@ -63,7 +63,7 @@ class ModelPage(Page):
             "may_annotate": may[Action.ANNOTATE],
             "may_alias": may[Action.ALIAS_SET],
             "may_protect": may[Action.POLICY_SET],
-            "may_archive": may[Action.MODEL_ARCHIVE],
+            "may_archive": may[Action.MODEL_ARCHIVE] and (now is None or may[Action.ROLLBACK]),
             "may_transfer": may[Action.MODEL_TRANSFER] or (may[Action.MODEL_EDIT] and model.owner == self.actor.user),
         }
 

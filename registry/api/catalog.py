@@ -35,7 +35,7 @@ class FoundVersions(ApiView):
         filters = serializers.filters(asked)
         told = selectors.version_facets(selectors.found_versions(self.actor, **filters)) if asked["facets"] else None
         rows = selectors.with_version_aliases(selectors.versions_found(self.actor, **filters))
-        return listed(self, rows, answers.VersionLine, facets=told)
+        return listed(self, selectors.Paged(rows), answers.VersionLine, facets=told)
 
 
 class ModelTagDetail(_OfModel):

@@ -42,7 +42,7 @@ class ModelFilter(_Found):
 class VersionFilter(_Found):
     model = TextField(max_length=63, required=False, allow_blank=True)
     alias = TextField(max_length=63, required=False, allow_blank=True)
-    deprecated = serializers.BooleanField(required=False)
+    deprecated = serializers.BooleanField(required=False, allow_null=True)  # not asked: both
 
 
 def filters(asked: dict[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class Models(ApiView):
         ordering, filters = asked.pop("ordering", "name"), serializers.filters(asked)
         told = selectors.model_facets(selectors.found_models(self.actor, **filters)) if asked["facets"] else None
         rows = selectors.with_aliases(selectors.models(self.actor, ordering=ordering, **filters))
-        return listed(self, rows, answers.ModelAnswer, facets=told)
+        return listed(self, selectors.Paged(rows), answers.ModelAnswer, facets=told)
 
     @extend_schema(request=serializers.ModelNew, responses={201: answers.ModelDetailAnswer})
     def post(self, request: Request) -> Response:

@@ -40,7 +40,8 @@ class _Found(Page):
         except Invalid as error:  # a filter typed into the address
             found, problem = self.found({}), error.detail
             asked = {}
-        page = Paginator(found, PAGE_SIZE).get_page(self.request.GET.get("page"))
+        rows: Any = selectors.Paged(found)
+        page: Any = Paginator(rows, PAGE_SIZE).get_page(self.request.GET.get("page"))
         facets = [reads.facet(facet, self.request.GET, _SHOWN) for facet in self.facets(asked)]
         shown = {name: self.request.GET.get(name, "") for name in asked}
         chips = reads.chips(shown, self.request.GET)
@@ -71,7 +72,7 @@ class ModelsPage(_Found):
         serving = StageInterval.objects.open().filter(stage=Stage.PRODUCTION)
         return {
             "lines": reads.model_lines(page.object_list),
-            "in_production": serving.filter(model__in=page.paginator.object_list.order_by().values("pk")).count(),
+            "in_production": serving.filter(model__in=page.paginator.object_list.rows.order_by().values("pk")).count(),
             "may_create": bool(self.actor.teams(Action.MODEL_CREATE)),
         }
 

@@ -23,7 +23,7 @@ from registry.selectors.inventory import INVENTORY_HEAD, InventoryLine, inventor
 from registry.selectors.models import model_named, models, policy, with_aliases
 from registry.selectors.period import PERIOD_HEAD, Happening, Period, period_report
 from registry.selectors.reviewers import Told, reviewers
-from registry.selectors.search import Facet, found_models, found_versions, model_facets, version_facets
+from registry.selectors.search import Facet, Paged, found_models, found_versions, model_facets, version_facets
 from registry.selectors.side_by_side import side_by_side, versions_named
 from registry.selectors.stages import history, in_production, intervals, rollback_target, rollback_targets, served_at
 from registry.selectors.trend import Trend, metric_trend
@@ -40,6 +40,7 @@ __all__ = [
     "Facet",
     "Happening",
     "InventoryLine",
+    "Paged",
     "Period",
     "Told",
     "Trend",

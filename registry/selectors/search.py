@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from django.db.models import CharField, Count, F, Model, QuerySet, Value
 from django.db.models.functions import Cast, Concat
@@ -188,6 +188,24 @@ def known(field: str, value: str, values: Sequence[str]) -> str:
         message = f"{field} must be one of {', '.join(values)} but got {value[:80]!r}"
         raise Invalid.on(field, message, code=f"unknown_{field}")
     return value
+
+
+class Paged(Generic[M]):
+    """Rows for a paginator, which are read in full for one page only: an engine that sorts ten thousand whole rows to
+    show fifty takes a hundred times as long as one that sorts their keys."""
+
+    def __init__(self, rows: QuerySet[M]) -> None:
+        self.rows = rows
+
+    def count(self) -> int:
+        return self.rows.count()
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def __getitem__(self, part: slice) -> list[M]:
+        keys = list(self.rows.values_list("pk", flat=True)[part])
+        return list(self.rows.filter(pk__in=keys))
 
 
 def tags_of(row: RegisteredModel | Version) -> dict[str, str]:

@@ -159,7 +159,7 @@ def test_as_many_queries_for_many_rows(fleet: Any, author: Actor, engineer: Pers
         services.set_alias(fleet["high_cost"], actor=author, alias=f"alias-{seed}", version=version)
         services.create_model(actor=author, name=f"model_{seed}", task_type="regression")
     assert counts() == before
-    assert max(before) <= 8
+    assert max(before) <= 7
 
 
 def test_versions_without_a_remark_are_listed(version: Version, author: Actor) -> None:
