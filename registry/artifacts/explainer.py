@@ -28,6 +28,7 @@ Method = Literal["trees", "linear", "enumeration", "sampling"]
 EXACT_CELLS = 60_000  # rows to score; up to so many, all coalitions are asked
 MAX_CELLS = 400_000  # rows to score for the two pairs that a sample needs at least
 MAX_PAIRS = 200
+ROUNDING = 1e-6  # of a probability that was computed in single precision
 TOLERANCE = 1e-6  # between the sum that was taken apart and what the model answers
 
 
@@ -40,6 +41,15 @@ class Budget(NamedTuple):
 
 
 BUDGET = Budget()
+
+
+def _answered(answer: float, total: float, space: Space) -> float:
+    """What was answered, in the output space. Near nought and one the last digits of a probability are large in
+    log-odds: an answer that is the sum's own but for them is taken for it."""
+    if space != "log_odds":
+        return answer
+    own = 1.0 / (1.0 + math.exp(-total)) if total > -700 else 0.0
+    return total if abs(answer - own) <= ROUNDING else log_odds(answer)
 
 
 class Explanation(NamedTuple):
@@ -88,16 +98,23 @@ class Explainer:
         if part is None:
             return self._mixed(row, output, answer, budget)
         total, shares = part.explain(row)
-        said = total if part.space == "raw" else self._answered(row, output, answer, part.space)
-        # A probability of nought or one has no finite log-odds; the model's own sum has.
-        said = said if math.isfinite(said) else total
+        said = total if part.space == "raw" or answer is None else _answered(answer, total, part.space)
         return self._told(part.method, part.space, output, part.base, said, shares, {}, 0, self.background.rows)
 
-    def _answered(self, row: Columns, output: int | None, answer: float | None, space: Space) -> float:
-        if answer is None:
-            answers = self.scorer.outputs(row).reshape(1, -1)
-            answer = float(answers[0, output or 0])
-        return log_odds(answer) if space == "log_odds" else answer
+    def cells(self, budget: Budget) -> int:
+        """Rows that the model is asked about for one explanation that is not read off it."""
+        players = len(self.signature.inputs)
+        if self._is_small():
+            return self.background.rows << players
+        return budget.pairs * 2 * (players + 1) * self._sampled_against()
+
+    def _is_small(self) -> bool:
+        players = len(self.signature.inputs)
+        return players <= shapley.MAX_ENUMERATED and self.background.rows << players <= EXACT_CELLS
+
+    def _sampled_against(self) -> int:
+        """Background rows, fewer where there are so many inputs that two pairs would take too long."""
+        return max(1, min(self.background.rows, MAX_CELLS // (4 * len(self.signature.inputs) + 4)))
 
     def prepare(self) -> int:
         """Make ready what single rows need, and the memory that it takes beyond the model's own, in bytes."""
@@ -143,8 +160,8 @@ class Explainer:
     def _mixed(self, row: Columns, output: int | None, answer: float | None, budget: Budget) -> Explanation:
         """By asking the model about rows of which some inputs are the row's and the others the background's."""
         players = len(self.signature.inputs)
-        is_small = players <= shapley.MAX_ENUMERATED and self.background.rows << players <= EXACT_CELLS
-        rows = self.background.rows if is_small else max(1, min(self.background.rows, MAX_CELLS // (4 * players + 4)))
+        is_small = self._is_small()
+        rows = self.background.rows if is_small else self._sampled_against()
         against = take(self.background, range(rows))
 
         def worth(masks: NDArray[np.bool_]) -> Floats:
@@ -159,7 +176,7 @@ class Explainer:
             pairs, secs, tolerance = budget
             shares = shapley.sampled(worth, players, pairs=pairs, secs=secs, tolerance=tolerance)
         space: Space = "value" if output is None else "probability"
-        said = self._answered(row, output, answer, space)
+        said = answer if answer is not None else float(self.scorer.outputs(row).reshape(-1)[output or 0])
         names = self.signature.names
         errors = {} if is_small else dict(zip(names, shares.errors.tolist(), strict=True))
         method: Method = "enumeration" if is_small else "sampling"

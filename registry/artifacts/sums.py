@@ -15,6 +15,7 @@ from registry.artifacts.owners import owners, split
 from registry.artifacts.rows import Columns
 
 Floats = NDArray[np.float64]
+_LEAST = 1e-12  # a probability of nought has no finite log-odds
 
 
 class Sum(NamedTuple):
@@ -91,9 +92,8 @@ def _prepared_rows(scorer: SklearnScorer, prepare: Any, rows: Columns, *, single
 
 def log_odds(chance: float) -> float:
     """
-    >>> log_odds(0.5), log_odds(1.0)
-    (0.0, inf)
+    >>> log_odds(0.5), round(log_odds(1.0), 1)
+    (0.0, 27.6)
     """
-    if not 0.0 < chance < 1.0:
-        return math.inf if chance >= 1.0 else -math.inf
-    return math.log(chance) - math.log1p(-chance)
+    inside = min(max(chance, _LEAST), 1.0 - _LEAST)
+    return math.log(inside) - math.log1p(-inside)
