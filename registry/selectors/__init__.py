@@ -2,6 +2,7 @@
 
 from registry.selectors.approvals import QUORUM, Decidable, decidable, missing_roles, request_numbered, requests
 from registry.selectors.comparison import comparison
+from registry.selectors.explanations import explanation_summary
 from registry.selectors.models import model_named, models, policy
 from registry.selectors.stages import history, in_production, intervals, rollback_target, served_at
 from registry.selectors.versions import feature_schema, version_numbered, versions
@@ -11,6 +12,7 @@ __all__ = [
     "Decidable",
     "comparison",
     "decidable",
+    "explanation_summary",
     "feature_schema",
     "history",
     "in_production",

@@ -11,7 +11,7 @@ from registry.models import RegisteredModel, Version
 from registry.models.version import VersionQuerySet, parts_of
 from registry.selectors.stages import in_production
 
-_HEAVY = ("reference", "golden")
+_HEAVY = ("reference", "golden", "explanation")
 
 
 def versions(model: RegisteredModel) -> VersionQuerySet:
@@ -25,7 +25,7 @@ def version_numbered(model: RegisteredModel, number: str) -> Version:
     """The version written as `1.2.0`, with its stage; NotFound if the model has none of that number."""
     found = None
     if parts := parts_of(number):
-        rows = versions(model).select_related("serving", "holdout")
+        rows = versions(model).select_related("serving", "holdout", "background")
         found = rows.filter(**dict(zip(("major", "minor", "patch"), parts, strict=True))).first()
     if found is None:
         raise NotFound(f"{model.name} has no version {number[:40]!r}", code="unknown_version")
