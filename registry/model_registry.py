@@ -10,7 +10,7 @@ waits for another person here too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -19,6 +19,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mlops_site.core import face
 
 face.ready()
+
+from django.conf import settings  # noqa: E402
+from django.utils.module_loading import import_string  # noqa: E402
 
 from mlops_site.core import events  # noqa: E402  (models can be imported once Django is set up)
 from mlops_site.core.errors import NotFound  # noqa: E402
@@ -31,7 +34,17 @@ from registry.services.estimators import candidate_of, plain  # noqa: E402
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Comparison", "Model", "ModelRegistry", "ModelStage", "ModelVersion", "Promotion", "Rollback", "Stay"]
+__all__ = [
+    "Comparison",
+    "Explanation",
+    "Model",
+    "ModelRegistry",
+    "ModelStage",
+    "ModelVersion",
+    "Promotion",
+    "Rollback",
+    "Stay",
+]
 
 R = TypeVar("R")
 FROM_HERE = "asked for in a notebook"
@@ -142,6 +155,23 @@ class Comparison:
     artifact: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Explanation:
+    """The fields of GET /models/{name}/{version}/explanations; each contribution has `feature`, `value`,
+    `contribution`, `standard_error` and `masked`."""
+
+    prediction_id: str
+    method: str
+    output_space: str
+    explained: Any
+    base_value: float
+    output: float
+    contributions: list[Any]
+    residual: float
+    samples: int
+    background: dict[str, Any]
+
+
 class ModelRegistry:
     """Every call raises StewardError for what the API would refuse, with the same code and message."""
 
@@ -207,6 +237,21 @@ class ModelRegistry:
             return Comparison(**selectors.comparison(first, second, diff_only=diff_only))
 
         return _as_me(compare)
+
+    def get_model_explanations(
+        self, model_name: str, version: str, prediction_ids: Sequence[str] | None = None
+    ) -> list[Explanation] | dict[str, Any]:
+        """Why the version answered the predictions, in the order of their ids; without ids, what it looks at."""
+
+        def explain(actor: Actor) -> list[Explanation] | dict[str, Any]:
+            found = _version(actor, model_name, version)
+            if prediction_ids is None:
+                return selectors.global_explanation(found)
+            answer: Callable[..., list[Any]] = import_string(settings.EXPLAINING)  # predictions are of an app above
+            told = answer(found, actor=actor, prediction_ids=list(prediction_ids))
+            return [Explanation(**each._asdict()) for each in told]
+
+        return _as_me(explain)
 
     def rollback(self, model_name: str, *, reason: str) -> Rollback:
         """Put the last good production version back; for approvers."""

@@ -27,6 +27,7 @@ class Action(StrEnum):
     ROLLBACK = "rollback"
     DATASET_CREATE = "dataset.create"
     RUN_REQUEST = "run.request"
+    INPUT_VIEW = "input.view"  # what a claim's prediction was made of
     PREDICT = "predict"
     PREDICTION_LOG = "prediction.log"
     LABEL_LOG = "label.log"
@@ -40,6 +41,7 @@ class Action(StrEnum):
 A = Action
 _READ = frozenset({A.VIEW, A.SCHEMA_VIEW})
 _SCIENCE = _READ | {
+    A.INPUT_VIEW,
     A.VERSION_REGISTER,
     A.DATASET_CREATE,
     A.RUN_REQUEST,
@@ -52,9 +54,10 @@ ROLE_ACTIONS: dict[str, frozenset[Action]] = {
     Role.VIEWER: _READ,
     Role.DATA_SCIENTIST: _SCIENCE,
     Role.ML_ENGINEER: _SCIENCE | _SERVING | {A.MODEL_CREATE, A.MODEL_EDIT, A.STAGE_MOVE, A.RETRAIN_SET},
-    Role.VALIDATOR: _READ | {A.PROMOTION_REVIEW, A.MONITORING_RUN},
-    Role.APPROVER: _READ | {A.PROMOTION_REVIEW, A.PROMOTION_DECIDE, A.ROLLBACK, A.POLICY_SET, A.ALERT_HANDLE},
-    Role.AUDITOR: _READ | {A.AUDIT_VIEW},
+    Role.VALIDATOR: _READ | {A.INPUT_VIEW, A.PROMOTION_REVIEW, A.MONITORING_RUN},
+    Role.APPROVER: _READ
+    | {A.INPUT_VIEW, A.PROMOTION_REVIEW, A.PROMOTION_DECIDE, A.ROLLBACK, A.POLICY_SET, A.ALERT_HANDLE},
+    Role.AUDITOR: _READ | {A.INPUT_VIEW, A.AUDIT_VIEW},
     Role.ADMIN: _READ | {A.PEOPLE_MANAGE},
     Role.SERVICE: _SERVING | {A.SCHEMA_VIEW},
 }

@@ -3,6 +3,7 @@
 from monitoring.services.alerts import acknowledge_alert, raise_alerts, resolve_alert, silence_alert
 from monitoring.services.answers import Draft, answers_kept, log_answers
 from monitoring.services.compaction import compact
+from monitoring.services.explanations import explain_prediction, explain_predictions
 from monitoring.services.folding import fold, fold_all
 from monitoring.services.ingest import log_prediction, log_predictions
 from monitoring.services.labels import log_labels
@@ -18,6 +19,8 @@ __all__ = [
     "acknowledge_alert",
     "answers_kept",
     "compact",
+    "explain_prediction",
+    "explain_predictions",
     "fold",
     "fold_all",
     "keep_report",

@@ -87,7 +87,8 @@ def _intervals(sizes: NDArray[np.float64]) -> list[list[float]]:
     """Percentile bootstrap of each column's mean, rows drawn together."""
     counts = np.random.default_rng(0).multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=_DRAWS)
     means = counts @ sizes / len(sizes)
-    return np.quantile(means, [0.025, 0.975], axis=0).T.tolist()
+    ends: list[list[float]] = np.quantile(means, [0.025, 0.975], axis=0).T.tolist()
+    return ends
 
 
 def _parquet(found: Sequence[Explanation]) -> bytes:

@@ -2,7 +2,12 @@
 
 from registry.selectors.approvals import QUORUM, Decidable, decidable, missing_roles, request_numbered, requests
 from registry.selectors.comparison import comparison
-from registry.selectors.explanations import explanation_summary
+from registry.selectors.explanations import (
+    attributions,
+    explainer_of,
+    explanation_summary,
+    global_explanation,
+)
 from registry.selectors.models import model_named, models, policy
 from registry.selectors.stages import history, in_production, intervals, rollback_target, served_at
 from registry.selectors.versions import feature_schema, version_numbered, versions
@@ -10,10 +15,13 @@ from registry.selectors.versions import feature_schema, version_numbered, versio
 __all__ = [
     "QUORUM",
     "Decidable",
+    "attributions",
     "comparison",
     "decidable",
+    "explainer_of",
     "explanation_summary",
     "feature_schema",
+    "global_explanation",
     "history",
     "in_production",
     "intervals",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -16,15 +15,9 @@ from registry import selectors, services
 from registry.artifacts.formats import dump_skops
 from registry.models import RegisteredModel, Version
 from registry.services.estimators import candidate_of
-from tests.registry.parts import candidate
+from tests.registry.parts import candidate, claims
 
 pytestmark = pytest.mark.django_db
-
-
-def claims(rows: int = 150, seed: int = 0) -> pd.DataFrame:
-    random = np.random.default_rng(seed)
-    ages, visits = random.normal(50, 10, rows), random.poisson(3, rows).astype(float)
-    return pd.DataFrame({"age": ages, "visits": visits})
 
 
 def fitted(frame: pd.DataFrame) -> Any:
