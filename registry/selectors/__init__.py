@@ -4,12 +4,14 @@ from registry.selectors.approvals import QUORUM, Decidable, decidable, missing_r
 from registry.selectors.comparison import comparison
 from registry.selectors.explanations import (
     attributions,
+    dependence,
     explainer_of,
     explanation_summary,
     global_explanation,
+    importances,
 )
 from registry.selectors.models import model_named, models, policy
-from registry.selectors.stages import history, in_production, intervals, rollback_target, served_at
+from registry.selectors.stages import history, in_production, interval_at, intervals, rollback_target, served_at
 from registry.selectors.versions import feature_schema, version_numbered, versions
 
 __all__ = [
@@ -18,12 +20,15 @@ __all__ = [
     "attributions",
     "comparison",
     "decidable",
+    "dependence",
     "explainer_of",
     "explanation_summary",
     "feature_schema",
     "global_explanation",
     "history",
+    "importances",
     "in_production",
+    "interval_at",
     "intervals",
     "missing_roles",
     "model_named",

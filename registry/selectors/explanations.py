@@ -11,6 +11,7 @@ from django.conf import settings
 
 from mlops_site.core import events, store
 from mlops_site.core.errors import Conflict
+from registry import plots
 from registry.artifacts.archive import Format
 from registry.artifacts.background import from_bytes
 from registry.artifacts.cache import BoundedCache
@@ -100,3 +101,32 @@ def explanation_summary(explanation: Mapping[str, Any], *, top: int = TOP) -> di
         return None
     kept = ("method", "output_space", "explained", "background", "rows", "digest")
     return {**{name: explanation[name] for name in kept}, "features": explanation["features"][:top]}
+
+
+def importances(version: Version, *, top: int = 20) -> plots.Importance:
+    """The most important inputs, as the figure wants them; of a version that has an explanation."""
+    rows = version.explanation["features"][:top]
+    ends = [row["ci95"] for row in rows]
+    return plots.Importance(
+        version.explanation["output_space"],
+        [row["feature"] for row in rows],
+        [row["mean_abs"] for row in rows],
+        [low for low, _ in ends],
+        [high for _, high in ends],
+    )
+
+
+def dependence(version: Version, feature: str) -> plots.Dependence | None:
+    """What an input contributes by its value, over the rows that were explained; None if there are none."""
+    found = attributions(version)
+    if found is None or feature not in found[0]:
+        return None
+    values, sizes = found[0][feature], found[1][feature]
+    known = values.notna() & (values != "")
+    return plots.Dependence(
+        feature,
+        version.explanation["output_space"],
+        values[known].tolist(),
+        sizes[known].tolist(),
+        sizes[~known].tolist(),
+    )
