@@ -97,7 +97,7 @@ def importance_figure(info: Importance) -> go.Figure:
     places = list(range(len(names)))  # two inputs may be the same when shortened
     figure.add_bar(y=places, x=means, orientation="h", marker={"color": BLUE}, error_x=error, hoverinfo="x")
     _laid_out(figure, height=80 + 26 * len(names), x=f"mean contribution, either way ({SPACES[info.space]})")
-    figure.update_yaxes(tickvals=places, ticktext=names, showgrid=False)
+    figure.update_yaxes(tickvals=places, ticktext=names, showgrid=False, zeroline=False)
     return figure
 
 
@@ -136,7 +136,7 @@ def waterfall_figure(info: Waterfall) -> go.Figure:
         hoverinfo="delta+x",
     )
     _laid_out(figure, height=90 + 28 * len(names), x=SPACES[info.space])
-    figure.update_yaxes(tickvals=places, ticktext=names, autorange="reversed", showgrid=False)
+    figure.update_yaxes(tickvals=places, ticktext=names, autorange="reversed", showgrid=False, zeroline=False)
     reached = [info.base]
     for size in sizes:
         reached.append(reached[-1] + size)

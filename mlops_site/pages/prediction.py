@@ -94,7 +94,12 @@ def _why(row: Prediction, actor: Actor) -> dict[str, Any]:
         said = explain_prediction(row, actor=actor)
     except Conflict as error:
         return {"unexplained": error.detail}
-    return {"why": said, "figures": True, "waterfall_json": plots.waterfall_figure(waterfall(said)).to_json()}
+    return {
+        "why": said,
+        "differs": _differs(said),
+        "figures": True,
+        "waterfall_json": plots.waterfall_figure(waterfall(said)).to_json(),
+    }
 
 
 def waterfall(said: Explained) -> plots.Waterfall:
@@ -102,9 +107,14 @@ def waterfall(said: Explained) -> plots.Waterfall:
     parts = [(each.feature, _text(each.value, each.masked), each.contribution) for each in said.contributions[:PARTS]]
     if rest := said.contributions[PARTS:]:
         parts.append((f"{len(rest)} others", "", sum(each.contribution for each in rest)))
-    if abs(said.residual) > 1e-6 * max(1.0, abs(said.output)):
+    if _differs(said):
         parts.append(("residual", "", said.residual))
     return plots.Waterfall(said.output_space, said.base_value, said.output, parts)
+
+
+def _differs(said: Explained) -> bool:
+    """Whether the answer is another than the model's, beyond single precision."""
+    return abs(said.residual) > 1e-4 * max(1.0, abs(said.output))
 
 
 def _text(value: Any, masked: bool) -> str:

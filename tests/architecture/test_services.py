@@ -17,6 +17,7 @@ THROUGH = {
     "prepare_dataset": "create_dataset_version",
     "answers_kept": "predict",
     "log_answers": "predict",
+    "explain_prediction": "explain_predictions",
     "keep_report": "request_report",
     "raise_alerts": "request_report",
     "set_schedule": "set_retrain_policy",  # people's schedules are edited in the admin, which calls it
