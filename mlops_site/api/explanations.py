@@ -3,13 +3,17 @@ those that were asked."""
 
 from __future__ import annotations
 
+from django.urls import reverse
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
+from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from mlops_site.api import serializers
+from mlops_site.core.api.serializers import JobAnswer
 from mlops_site.core.api.views import ApiView
-from monitoring.services import explain_predictions
+from mlops_site.core.tasks import ring
+from monitoring.services import explain_predictions, request_explanations
 from registry import selectors
 from registry.api.views import valid
 
@@ -36,3 +40,13 @@ class Explanations(ApiView):
         ids = [each.strip() for each in asked["prediction_ids"].split(",") if each.strip()]
         explained = explain_predictions(found, actor=self.actor, prediction_ids=ids)
         return Response(serializers.PredictionExplanationAnswer(explained, many=True).data)
+
+    @extend_schema(request=serializers.ExplanationOrder, responses={202: JobAnswer})
+    def post(self, request: Request, name: str, version: str) -> Response:
+        """Explain up to 1,000 predictions in a job; once it has succeeded, they are read with GET."""
+        asked = valid(serializers.ExplanationOrder(data=request.data))
+        found = selectors.version_numbered(selectors.model_named(self.actor, name), version)
+        run = request_explanations(found, actor=self.actor, **asked)
+        ring(run)
+        answer = {"job_id": str(run.pk), "status_url": reverse("api:job", args=[run.pk])}
+        return Response(answer, status=status.HTTP_202_ACCEPTED, headers={"Location": answer["status_url"]})

@@ -142,6 +142,12 @@ class ExplanationFilter(StrictSerializer):
     prediction_ids = TextField(max_length=4_000, required=False, help_text="up to 50, with commas between them")
 
 
+class ExplanationOrder(StrictSerializer):
+    """The body of POST .../explanations."""
+
+    prediction_ids = serializers.ListField(child=TextField(max_length=64), min_length=1, max_length=1_000)
+
+
 class PredictionAnswer(serializers.Serializer[Any]):
     prediction_id = serializers.UUIDField(allow_null=True, help_text="null of a dry run")
     request_id = serializers.CharField()

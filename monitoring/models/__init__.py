@@ -1,7 +1,7 @@
 """Predictions and labels, what they add up to, reports, alerts, and the policy of training again."""
 
 from monitoring.models.alert import Alert
-from monitoring.models.explanation import Explanation
+from monitoring.models.explanation import Explanation, ExplanationRun
 from monitoring.models.laws import LAWS
 from monitoring.models.policy import RetrainDecision, RetrainPolicy
 from monitoring.models.prediction import Label, Prediction
@@ -13,6 +13,7 @@ __all__ = [
     "Alert",
     "Bucket",
     "Explanation",
+    "ExplanationRun",
     "FoldItem",
     "Label",
     "MonitoringRun",

@@ -3,7 +3,7 @@
 from monitoring.services.alerts import acknowledge_alert, raise_alerts, resolve_alert, silence_alert
 from monitoring.services.answers import Draft, answers_kept, log_answers
 from monitoring.services.compaction import compact
-from monitoring.services.explanations import explain_prediction, explain_predictions
+from monitoring.services.explanations import explain_prediction, explain_predictions, request_explanations
 from monitoring.services.folding import fold, fold_all
 from monitoring.services.ingest import log_prediction, log_predictions
 from monitoring.services.labels import log_labels
@@ -29,6 +29,7 @@ __all__ = [
     "log_prediction",
     "log_predictions",
     "raise_alerts",
+    "request_explanations",
     "request_report",
     "resolve_alert",
     "set_retrain_policy",

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from mlops_site.core import events
+from mlops_site.core import events, jobs
+from mlops_site.core.choices import JobState
 from mlops_site.core.errors import Conflict, Invalid, NotFound
 from mlops_site.core.permissions import Action, Actor, require
 from monitoring.choices import PredictionStatus
-from monitoring.models import Explanation, Prediction
+from monitoring.models import Explanation, ExplanationRun, Prediction
 from monitoring.selectors.explanations import Explained, explained, told
 from registry.artifacts.explainer import Budget, Explainer
 from registry.models import Version
@@ -18,7 +19,10 @@ from registry.selectors import explainer_of
 from training.selectors import personal_columns
 
 MAX_IDS = 50
+MAX_QUEUED = 1_000
 SECS = 8.0  # that all sampled explanations of one request may take together
+QUEUED_SECS = 10.0  # for each row of a job
+CHUNK = 10  # rows that a job keeps at a time
 _FIELD = "prediction_ids"
 
 
@@ -29,13 +33,46 @@ def explain_predictions(version: Version, *, actor: Actor, prediction_ids: Seque
     Conflict `other_version`, `failed_prediction`, `features_erased`, `features_differ` or `no_background`, naming the
     prediction. Then nothing is kept of any.
     """
-    team = version.model.team
     with events.atomic():
-        require(actor, Action.INPUT_VIEW, team, subject=version.subject)
-    rows = [_explainable(row, version) for row in _rows(version, _ids(prediction_ids))]
-    _keep(version, rows)
+        require(actor, Action.INPUT_VIEW, version.model.team, subject=version.subject)
+    rows = [_explainable(row, version) for row in _rows(version, _ids(prediction_ids, MAX_IDS))]
+    known = told([row.pk for row in rows])
+    fresh = [row for row in rows if row.pk not in known]
+    if fresh:
+        _keep(version, fresh, secs=SECS / len(fresh))
     known, masked = told([row.pk for row in rows]), personal_columns(version)
     return [explained(row.pk, row.features, known[row.pk], masked=masked) for row in rows]
+
+
+def request_explanations(version: Version, *, actor: Actor, prediction_ids: Sequence[object]) -> ExplanationRun:
+    """A queued job that explains up to 1,000 predictions, to be read afterwards; the caller rings the bell.
+
+    Raises what `explain_predictions` raises, before anything is queued.
+    """
+    ids = _ids(prediction_ids, MAX_QUEUED)
+    with events.atomic():
+        team = version.model.team
+        require(actor, Action.INPUT_VIEW, team, subject=version.subject)
+        for row in _rows(version, ids):
+            _explainable(row, version)
+        texts = [str(each) for each in ids]
+        step = "waiting for a worker"
+        run = ExplanationRun.objects.create(version=version, prediction_ids=texts, requested_by=actor.user, step=step)
+        data = {"version": version.number, "predictions": len(ids)}
+        events.record("explanation.requested", actor=actor, subject=run.subject, team=team.name, data=data)
+    return run
+
+
+def execute(run: ExplanationRun) -> None:
+    """One attempt, in its child process: explain what is not, and keep it by tens."""
+    version, ids = run.version, [UUID(each) for each in run.prediction_ids]
+    known = told(ids)
+    rows = [_explainable(row, version) for row in _rows(version, ids) if row.pk not in known]
+    for start in range(0, len(rows), CHUNK):
+        _keep(version, rows[start : start + CHUNK], secs=QUEUED_SECS)
+        done = len(known) + min(start + CHUNK, len(rows))
+        jobs.advance(run, step=f"{done} of {len(ids)} explained", progress=0.99 * done / len(ids))
+    jobs.finish(run, JobState.SUCCEEDED, step="done", progress=1.0)
 
 
 def explanation_for(explainer: Explainer, row: Prediction, *, secs: float) -> Explanation:
@@ -55,9 +92,9 @@ def _answer(row: Prediction, explainer: Explainer) -> float | None:
     return row.score if signature.is_binary else None
 
 
-def _ids(given: Sequence[object]) -> list[UUID]:
-    if not 1 <= len(given) <= MAX_IDS:
-        message = f"{_FIELD} must be 1 to {MAX_IDS} ids but got {len(given)}; ask in parts"
+def _ids(given: Sequence[object], most: int) -> list[UUID]:
+    if not 1 <= len(given) <= most:
+        message = f"{_FIELD} must be 1 to {most} ids but got {len(given)}; ask in parts"
         raise Invalid.on(_FIELD, message, code="too_many" if given else "required")
     found: dict[UUID, None] = {}
     for each in given:
@@ -91,14 +128,10 @@ def _explainable(row: Prediction, version: Version) -> Prediction:
     return row
 
 
-def _keep(version: Version, rows: Sequence[Prediction]) -> None:
-    """Explain those that are not; of two requests at once the first keeps its explanation."""
-    known = told([row.pk for row in rows])
-    fresh = [row for row in rows if row.pk not in known]
-    if not fresh:
-        return
+def _keep(version: Version, rows: Sequence[Prediction], *, secs: float) -> None:
+    """Explain rows that are not; of two requests at once the first keeps its explanation."""
     explainer = explainer_of(version.pk)
-    made = [_explained(explainer, row, SECS / len(fresh)) for row in fresh]
+    made = [_explained(explainer, row, secs) for row in rows]
     Explanation.objects.bulk_create(made, ignore_conflicts=True)
 
 

@@ -7,10 +7,12 @@ from uuid import uuid4
 
 import pytest
 
+from mlops_site.core import jobs
 from mlops_site.core.permissions import Actor
 from mlops_site.serving import Question, predict
-from monitoring.models import Explanation, Prediction
-from monitoring.services import log_prediction
+from monitoring.models import Explanation, ExplanationRun, Prediction
+from monitoring.services import explain_predictions, log_prediction, request_explanations
+from monitoring.services.explanations import execute
 from registry import services
 from registry.artifacts.sums import log_odds
 from registry.model_registry import ModelRegistry
@@ -156,3 +158,43 @@ def test_the_notebook_face_says_the_same(author: Actor, asked: list[str], monkey
     whole = registry.get_model_explanations("high_cost", "1.0.0")
     assert isinstance(whole, dict)
     assert whole["features"][0]["feature"] == "age"
+
+
+class TestJob:
+    """Many are explained by a worker, and read afterwards."""
+
+    def test_it_explains_what_is_not_yet_and_goes_on_where_it_was(
+        self, author: Actor, version: Version, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("mlops_site.api.explanations.ring", lambda run: None)
+        rows = [Question({"age": 20.0 + i, "visits": i % 9}) for i in range(25)]
+        made = predict("high_cost", actor=author, questions=rows, is_batch=True).predictions
+        ids = [str(answer.prediction_id) for answer in made]
+        explain_predictions(version, actor=author, prediction_ids=ids[:3])
+        status, said = Person(author).post(ADDRESS, {"prediction_ids": ids})
+        assert status == 202
+        run = jobs.claim(ExplanationRun.objects.get(pk=said["job_id"]), worker="test")
+        assert run is not None
+        execute(run)
+        assert Explanation.objects.count() == 25
+        status, job = Person(author).get(f"/jobs/{run.pk}")
+        assert (status, job["state"], job["progress"]) == (200, "succeeded", 1.0)
+        assert len(Person(author).get(ADDRESS, prediction_ids=",".join(ids))[1]) == 25
+
+    def test_an_attempt_that_is_not_current_any_more_stops(
+        self, author: Actor, version: Version, asked: list[str]
+    ) -> None:
+        run = jobs.claim(request_explanations(version, actor=author, prediction_ids=asked), worker="test")
+        assert run is not None
+        ExplanationRun.objects.filter(pk=run.pk).update(attempt=2)
+        with pytest.raises(jobs.LeaseLost):
+            execute(run)
+
+    def test_what_cannot_be_explained_is_refused_before_it_is_queued(
+        self, author: Actor, version: Version, asked: list[str]
+    ) -> None:
+        wrong = [(["x"], 422), ([], 422), ([str(uuid4())], 404), ([asked[0]] * 1_001, 422)]
+        for ids, expected in wrong:
+            assert Person(author).post(ADDRESS, {"prediction_ids": ids})[0] == expected
+        assert Person(actor("vera", "viewer")).post(ADDRESS, {"prediction_ids": asked})[0] == 403
+        assert not ExplanationRun.objects.exists()
