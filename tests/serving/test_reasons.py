@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from mlops_site.core.errors import Conflict, Invalid
@@ -55,6 +55,14 @@ def test_they_are_kept_and_told_again(machine: Actor, author: Actor, told: Versi
     assert [(c.feature, c.contribution) for c in later.contributions] == [
         (r.feature, r.contribution) for r in answer.reasons or []
     ]
+
+
+def test_what_was_told_is_not_told_differently_later(machine: Actor, told: Version) -> None:
+    ask(machine)
+    with pytest.raises(IntegrityError, match="an explanation stays as it was told first"), transaction.atomic():
+        Explanation.objects.update(content={})
+    Prediction.objects.all().delete()  # what erases a prediction erases its explanation
+    assert not Explanation.objects.exists()
 
 
 def test_a_repeated_request_gets_its_first_reasons(machine: Actor, told: Version) -> None:
