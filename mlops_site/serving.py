@@ -31,6 +31,7 @@ from registry.selectors import explainer_of
 ARM = "production"
 MAX_REASONS = 50
 MAX_EXPLAINED = 20  # rows of one request
+EXPLAIN_CELLS = 40_000  # rows that it is asked about before the time is looked at
 EXPLAIN_SECS = 1.0  # that a version which is asked for its reasons, not read, may take in one request
 _WHOLE = ("method", "output_space", "explained", "base_value", "residual", "background")
 SERVED = (Stage.PRODUCTION, Stage.STAGING)
@@ -180,7 +181,7 @@ def _explain(rows: Sequence[Prediction], chosen: Chosen) -> None:
     except Conflict as error:
         raise Conflict.on("reasons", error.detail, code=error.code) from error
     for row in rows:
-        explanation_for(explainer, row, secs=EXPLAIN_SECS / len(rows))
+        explanation_for(explainer, row, secs=EXPLAIN_SECS / len(rows), cells=EXPLAIN_CELLS // len(rows))
 
 
 def _with_reasons(answers: Answers, drafts: Sequence[Draft], kept: Mapping[str, Prediction], count: int) -> Answers:

@@ -38,6 +38,7 @@ class Budget(NamedTuple):
     pairs: int = MAX_PAIRS
     secs: float = 2.0
     tolerance: float = 0.0  # of the standard errors, in the output space
+    cells: int = MAX_CELLS  # rows that may be scored before the time is looked at: less of the background is used
 
 
 BUDGET = Budget()
@@ -104,17 +105,18 @@ class Explainer:
     def cells(self, budget: Budget) -> int:
         """Rows that the model is asked about for one explanation that is not read off it."""
         players = len(self.signature.inputs)
-        if self._is_small():
+        if self._is_small(budget):
             return self.background.rows << players
-        return budget.pairs * 2 * (players + 1) * self._sampled_against()
+        return budget.pairs * 2 * (players + 1) * self._sampled_against(budget)
 
-    def _is_small(self) -> bool:
+    def _is_small(self, budget: Budget) -> bool:
         players = len(self.signature.inputs)
-        return players <= shapley.MAX_ENUMERATED and self.background.rows << players <= EXACT_CELLS
+        most = min(EXACT_CELLS, budget.cells)
+        return players <= shapley.MAX_ENUMERATED and self.background.rows << players <= most
 
-    def _sampled_against(self) -> int:
+    def _sampled_against(self, budget: Budget) -> int:
         """Background rows, fewer where there are so many inputs that two pairs would take too long."""
-        return max(1, min(self.background.rows, MAX_CELLS // (4 * len(self.signature.inputs) + 4)))
+        return max(1, min(self.background.rows, budget.cells // (4 * len(self.signature.inputs) + 4)))
 
     def prepare(self) -> int:
         """Make ready what single rows need, and the memory that it takes beyond the model's own, in bytes."""
@@ -160,8 +162,8 @@ class Explainer:
     def _mixed(self, row: Columns, output: int | None, answer: float | None, budget: Budget) -> Explanation:
         """By asking the model about rows of which some inputs are the row's and the others the background's."""
         players = len(self.signature.inputs)
-        is_small = self._is_small()
-        rows = self.background.rows if is_small else self._sampled_against()
+        is_small = self._is_small(budget)
+        rows = self.background.rows if is_small else self._sampled_against(budget)
         against = take(self.background, range(rows))
 
         def worth(masks: NDArray[np.bool_]) -> Floats:
@@ -173,7 +175,7 @@ class Explainer:
         if is_small:
             shares = shapley.enumerated(worth, players)
         else:
-            pairs, secs, tolerance = budget
+            pairs, secs, tolerance, _ = budget
             shares = shapley.sampled(worth, players, pairs=pairs, secs=secs, tolerance=tolerance)
         space: Space = "value" if output is None else "probability"
         said = answer if answer is not None else float(self.scorer.outputs(row).reshape(-1)[output or 0])

@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from registry.artifacts.background import background_of, from_bytes, row_of, to_bytes
+from registry.artifacts.background import background_of, from_bytes, row_of, take, to_bytes
 from registry.artifacts.engines import OnnxScorer, SklearnScorer
 from registry.artifacts.explainer import Budget, Explainer, Explanation
 from registry.artifacts.graphs import to_onnx
@@ -245,8 +245,12 @@ class TestGraphs:
     ) -> None:
         monkeypatch.setattr("registry.artifacts.explainer.EXACT_CELLS", 0)
         background, row = Columns.of(frame.head(100), graph.signature), Columns.of(frame.iloc[[4]], graph.signature)
-        found = Explainer(graph, background, "").explain(row, budget=Budget(secs=0.0))
-        assert found.samples == 2
+        explained = Explainer(graph, background, "")
+        found = explained.explain(row, budget=Budget(secs=0.0))
+        assert (found.samples, found.background["rows"]) == (2, 100)
+        found = explained.explain(row, budget=Budget(secs=0.0, cells=320))
+        assert (found.samples, found.background["rows"]) == (2, 10)  # 2 pairs of 2 orders of 8 coalitions
+        assert found.base_value == pytest.approx(graph.outputs(take(background, range(10)))[:, 1].mean(), abs=1e-6)
 
 
 def test_the_residual_is_about_what_was_answered(
