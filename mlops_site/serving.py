@@ -19,14 +19,22 @@ from mlops_site.core.errors import Conflict, FieldError, Invalid, NotFound, Stew
 from mlops_site.core.permissions import Action, Actor, require
 from mlops_site.core.prepared import Prepared
 from monitoring.models import Prediction
+from monitoring.selectors.explanations import explained, told
 from monitoring.services import Draft, answers_kept, log_answers
+from monitoring.services.explanations import explanation_for
 from registry.artifacts.scorer import Scorer, cached
 from registry.choices import Stage
 from registry.models import Artifact, RegisteredModel, StageInterval, Version
 from registry.models.version import parts_of
+from registry.selectors import explainer_of
 from registry.services import note_use
 
 ARM = "production"
+MAX_REASONS = 50
+MAX_EXPLAINED = 20  # rows of one request
+EXPLAIN_CELLS = 40_000  # rows that it is asked about before the time is looked at
+EXPLAIN_SECS = 1.0  # that a version which is asked for its reasons, not read, may take in one request
+_WHOLE = ("method", "output_space", "explained", "base_value", "residual", "background")
 SERVED = (Stage.PRODUCTION, Stage.STAGING)
 
 
@@ -38,8 +46,17 @@ class Question(NamedTuple):
     unit_id: str = ""
 
 
+class Reason(NamedTuple):
+    """What one input contributed to an answer, towards it or, below nought, away from it."""
+
+    feature: str
+    value: Any
+    contribution: float
+
+
 class Answer(NamedTuple):
-    """The answer to one row. `decision` is 1 from `threshold` on; both are None unless there are two classes."""
+    """The answer to one row. `decision` is 1 from `threshold` on; both are None unless there are two classes. Where
+    they were asked for, `reasons` are the largest contributions, and `explanation` is what they are parts of."""
 
     prediction_id: str | None  # None of a dry run
     request_id: str
@@ -49,6 +66,8 @@ class Answer(NamedTuple):
     decision: int | None
     threshold: float | None
     duplicate: bool
+    reasons: list[Reason] | None = None
+    explanation: dict[str, Any] | None = None
 
 
 class Deprecation(NamedTuple):
@@ -127,32 +146,76 @@ def predict(
     version: str | None = None,
     dry_run: bool = False,
     is_batch: bool = False,
+    reasons: int = 0,
     chosen: Chosen | None = None,
     now: datetime | None = None,
 ) -> Answers:
     """Score the rows with the production version (or a pinned one in staging or production) and log the answers in
     one transaction. A repeated request id gets its first answer; a dry run is neither logged nor compared. `chosen`
-    is the production version, where `arrival` has just read it.
+    is the production version, where `arrival` has just read it. With `reasons`, each answer has so many.
 
     Raises NotFound, Forbidden, Conflict `no_production_version`, `not_served` or `request_id_conflict`, and Invalid
     with every feature at fault.
     """
     started = time.perf_counter()
     _check_ids(questions)
+    _check_reasons(reasons, len(questions))
     chosen = _choose(model_name, actor, version, chosen)
-    drafts = [_draft(chosen, q, i, is_batch, version, now or timezone.now()) for i, q in enumerate(questions)]
+    asked: list[Any] = [version] if not reasons else [version, reasons]
+    drafts = [_draft(chosen, q, i, is_batch, asked, now or timezone.now()) for i, q in enumerate(questions)]
     can_repeat = not dry_run and any(question.request_id for question in questions)
     kept = answers_kept(drafts) if can_repeat else {}
     fresh = [i for i, draft in enumerate(drafts) if draft.row.request_id not in kept]
     if fresh:
         _score([drafts[i] for i in fresh], chosen, fresh, is_batch=is_batch)
+        if reasons:
+            _explain([drafts[i].row for i in fresh], chosen)
         for i in fresh:
             drafts[i].row.latency_ms = (time.perf_counter() - started) * 1000
         if not dry_run:
             logged = log_answers([drafts[i] for i in fresh])
             kept |= {row.request_id: row for row in logged}
     note_use(actor, (chosen.model_id,))
-    return _answers(model_name, chosen, drafts, kept, dry_run=dry_run)
+    answers = _answers(model_name, chosen, drafts, kept, dry_run=dry_run)
+    return _with_reasons(answers, drafts, kept, reasons) if reasons else answers
+
+
+def _check_reasons(reasons: int, rows: int) -> None:
+    if not 0 <= reasons <= MAX_REASONS:
+        message = f"reasons must be a whole number from 1 to {MAX_REASONS} but got {reasons}"
+        raise Invalid.on("reasons", message, code="out_of_range")
+    if reasons and rows > MAX_EXPLAINED:
+        message = f"reasons are given for up to {MAX_EXPLAINED} rows at a time but there are {rows}; send them in parts"
+        raise Invalid.on("reasons", message, code="too_many_rows")
+
+
+def _explain(rows: Sequence[Prediction], chosen: Chosen) -> None:
+    """Give each row its explanation, which is kept with it."""
+    try:
+        explainer = explainer_of(chosen.version_id)
+    except Conflict as error:
+        raise Conflict.on("reasons", error.detail, code=error.code) from error
+    for row in rows:
+        explanation_for(explainer, row, secs=EXPLAIN_SECS / len(rows), cells=EXPLAIN_CELLS // len(rows))
+
+
+def _with_reasons(answers: Answers, drafts: Sequence[Draft], kept: Mapping[str, Prediction], count: int) -> Answers:
+    """The answers with the `count` largest contributions of each; a repeated request was asked for as many before."""
+    rows = [kept.get(draft.row.request_id, draft.row) for draft in drafts]
+    contents = told([row.pk for row in rows if not Prediction.explanation.is_cached(row)])
+    contents |= {row.pk: row.explanation.content for row in rows if Prediction.explanation.is_cached(row)}
+    return answers._replace(
+        predictions=[
+            answer._replace(**_reasons(row.pk, draft.row.features, contents[row.pk], count))
+            for answer, draft, row in zip(answers.predictions, drafts, rows, strict=True)
+        ]
+    )
+
+
+def _reasons(prediction_id: uuid.UUID, features: Mapping[str, Any], content: Mapping[str, Any], count: int) -> Any:
+    largest = explained(prediction_id, features, content).contributions[:count]
+    parts = [Reason(each.feature, each.value, each.contribution) for each in largest]
+    return {"reasons": parts, "explanation": {name: content[name] for name in _WHOLE}}
 
 
 def _check_ids(questions: Sequence[Question]) -> None:
@@ -246,12 +309,12 @@ def _absence(model_name: str, actor: Actor, version: str | None) -> StewardError
     return Conflict(f"{model_name} has no version in production; promote one first", code="no_production_version")
 
 
-def _draft(chosen: Chosen, question: Question, index: int, is_batch: bool, version: str | None, now: datetime) -> Draft:
+def _draft(chosen: Chosen, question: Question, index: int, is_batch: bool, asked: list[Any], now: datetime) -> Draft:
     row = Prediction(
         model_id=chosen.model_id,
         version_id=chosen.version_id,
         request_id=question.request_id or str(uuid.uuid4()),
-        payload_digest=events.digest_of([question.features, question.unit_id, version]),
+        payload_digest=events.digest_of([question.features, question.unit_id, *asked]),
         unit_id=question.unit_id,
         arm=ARM,
         features=question.features,

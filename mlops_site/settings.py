@@ -140,6 +140,7 @@ MAX_UPLOAD_BYTES = env.integer("MAX_UPLOAD_MB", 100, low=1, high=10_000) * 2**20
 
 REDIS_URL = env.redis_url("REDIS_URL")
 TASK_APP = "mlops_site.celery.app"
+EXPLAINING = "monitoring.services.explain_predictions"  # what the notebook face of the registry calls
 RETRAINING = "monitoring.services.trigger_retraining"  # what the notebook face of training calls
 CELERY_BROKER_URL = REDIS_URL or f"sqla+sqlite:///{STEWARD_HOME / 'broker.sqlite3'}"
 CELERY_TASK_IGNORE_RESULT = True

@@ -22,6 +22,9 @@ from mlops_site.core import face
 
 face.ready()
 
+from django.conf import settings  # noqa: E402
+from django.utils.module_loading import import_string  # noqa: E402
+
 from mlops_site.core import events  # noqa: E402  (models can be imported once Django is set up)
 from mlops_site.core.errors import NotFound  # noqa: E402
 from mlops_site.core.permissions import Actor  # noqa: E402
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Card",
     "Comparison",
+    "Explanation",
     "Found",
     "InventoryLine",
     "Model",
@@ -205,6 +209,23 @@ class SideBySide:
     artifact: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Explanation:
+    """The fields of GET /models/{name}/{version}/explanations; each contribution has `feature`, `value`,
+    `contribution`, `standard_error` and `masked`."""
+
+    prediction_id: str
+    method: str
+    output_space: str
+    explained: Any
+    base_value: float
+    output: float
+    contributions: list[Any]
+    residual: float
+    samples: int
+    background: dict[str, Any]
+
+
 class ModelRegistry:
     """Every call raises StewardError for what the API would refuse, with the same code and message."""
 
@@ -363,6 +384,21 @@ class ModelRegistry:
     def period_report(self, first: date, last: date, *, team: str = "") -> Period:
         """What happened to the models of your teams on these days, both included."""
         return _as_me(lambda actor: selectors.period_report(actor, first=first, last=last, team=team))
+
+    def get_model_explanations(
+        self, model_name: str, version: str, prediction_ids: Sequence[str] | None = None
+    ) -> list[Explanation] | dict[str, Any]:
+        """Why the version answered the predictions, in the order of their ids; without ids, what it looks at."""
+
+        def explain(actor: Actor) -> list[Explanation] | dict[str, Any]:
+            found = _version(actor, model_name, version)
+            if prediction_ids is None:
+                return selectors.global_explanation(found)
+            answer: Callable[..., list[Any]] = import_string(settings.EXPLAINING)  # predictions are of an app above
+            told = answer(found, actor=actor, prediction_ids=list(prediction_ids))
+            return [Explanation(**each._asdict()) for each in told]
+
+        return _as_me(explain)
 
     def rollback(self, model_name: str, *, reason: str) -> Rollback:
         """Put the last good production version back; for approvers."""

@@ -19,7 +19,7 @@ from registry.models import Incident, PromotionRequest, RegisteredModel, Transfe
 from tests import traffic
 from tests.monitoring.parts import finding, raised
 from tests.people import actor
-from tests.registry.parts import candidate, holdout
+from tests.registry.parts import candidate, explained, holdout
 from tests.training.runs import GATE, dataset_version, succeeded_run, working_run
 from training.models import DatasetVersion, Run
 
@@ -140,6 +140,7 @@ def version(model: RegisteredModel, author: Actor, run: Run | None, *, seed: int
             lineage=lineage,
             data_digest=run.dataset.digest if run else "",
             reference=traffic.reference(),
+            **explained(seed),
         ),
     )
 

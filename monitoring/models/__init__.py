@@ -1,6 +1,7 @@
 """Predictions and labels, what they add up to, reports, alerts, and the policy of training again."""
 
 from monitoring.models.alert import Alert
+from monitoring.models.explanation import Explanation, ExplanationRun
 from monitoring.models.laws import LAWS
 from monitoring.models.policy import RetrainDecision, RetrainPolicy
 from monitoring.models.prediction import Label, Prediction
@@ -11,6 +12,8 @@ __all__ = [
     "LAWS",
     "Alert",
     "Bucket",
+    "Explanation",
+    "ExplanationRun",
     "FoldItem",
     "Label",
     "MonitoringRun",

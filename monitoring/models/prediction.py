@@ -39,7 +39,11 @@ class Prediction(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["model", "request_id"], name="one_answer_per_request")]
-        indexes = [models.Index(fields=["version", "predicted_at"], name="predictions_of_version")]
+        indexes = [
+            models.Index(fields=["version", "predicted_at"], name="predictions_of_version"),
+            # for the page that looks a claim up; rows without a unit do not pay for it
+            models.Index(fields=["unit_id"], name="predictions_of_unit", condition=~models.Q(unit_id="")),
+        ]
 
     def __str__(self) -> str:
         return f"{self.request_id}: {self.prediction}"

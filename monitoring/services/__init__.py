@@ -10,6 +10,7 @@ from monitoring.services.alerts import (
 )
 from monitoring.services.answers import Draft, answers_kept, log_answers
 from monitoring.services.compaction import compact
+from monitoring.services.explanations import explain_prediction, explain_predictions, request_explanations
 from monitoring.services.folding import fold, fold_all
 from monitoring.services.ingest import log_prediction, log_predictions
 from monitoring.services.labels import log_labels
@@ -25,6 +26,8 @@ __all__ = [
     "acknowledge_alert",
     "answers_kept",
     "compact",
+    "explain_prediction",
+    "explain_predictions",
     "fold",
     "fold_all",
     "keep_report",
@@ -34,6 +37,7 @@ __all__ = [
     "log_predictions",
     "raise_alerts",
     "raise_revalidation",
+    "request_explanations",
     "request_report",
     "resolve_alert",
     "resolve_revalidation",

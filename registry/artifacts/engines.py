@@ -47,15 +47,19 @@ class Scorer(ABC):
 
     def score(self, rows: Columns | pd.DataFrame) -> Scores:
         """Score checked columns, or a canonical frame. Invalid `not_scorable` if an answer is not finite."""
-        columns = rows if isinstance(rows, Columns) else Columns.of(rows, self.signature)
-        answer = self._answer(columns)
-        if not np.isfinite(answer).all():
-            raise Invalid("the model answers these features with no finite number", code="not_scorable")
+        answer = self.outputs(rows if isinstance(rows, Columns) else Columns.of(rows, self.signature))
         if self._classes is None:
             return Scores(answer.reshape(-1), None)
         best = answer.argmax(axis=1)
         score = answer.max(axis=1) if self._positive is None else answer[:, self._positive]
         return Scores(self._classes[best], score)
+
+    def outputs(self, columns: Columns) -> Floats:
+        """The numbers behind the scores, as `_answer` gives them; Invalid `not_scorable` if one is not finite."""
+        answer = self._answer(columns)
+        if not np.isfinite(answer).all():
+            raise Invalid("the model answers these features with no finite number", code="not_scorable")
+        return answer
 
     @abstractmethod
     def _answer(self, columns: Columns) -> Floats:
@@ -153,26 +157,30 @@ class SklearnScorer(Scorer):
 
     def __init__(self, model: Any, signature: Signature) -> None:
         super().__init__(signature)
-        self._model = model
+        self.model = model
         names = getattr(model, "feature_names_in_", None)
         if names is not None and set(names) != set(signature.names):
             raise _mismatch(_difference("model", list(names), signature.names))
-        self._order = None if names is None else [str(name) for name in names]
+        self.order = None if names is None else [str(name) for name in names]
         if self._classes is not None:
             self._check_classes()
         self._prove()
 
     def _answer(self, columns: Columns) -> Floats:
-        frame = columns.frame()
-        given = frame.to_numpy() if self._order is None else frame[self._order]
-        answer = self._model.predict(given) if self._classes is None else self._model.predict_proba(given)
+        given = self.given(columns)
+        answer = self.model.predict(given) if self._classes is None else self.model.predict_proba(given)
         return np.asarray(answer, np.float64)
 
+    def given(self, columns: Columns) -> Any:
+        """The rows as the model takes them: a frame in its own order, or an array if it was fitted on one."""
+        frame = columns.frame()
+        return frame.to_numpy() if self.order is None else frame[self.order]
+
     def _check_classes(self) -> None:
-        if not hasattr(self._model, "predict_proba"):
-            kind = type(self._model).__name__
+        if not hasattr(self.model, "predict_proba"):
+            kind = type(self.model).__name__
             raise refused("no_probability", f"a classifier must have predict_proba but {kind} has not; calibrate it")
-        classes = list(getattr(self._model, "classes_", ()))
+        classes = list(getattr(self.model, "classes_", ()))
         if [str(label) for label in classes] != [str(label) for label in self.signature.classes or ()]:
             raise _mismatch(f"the model's classes are {classes[:20]} but its signature says {self.signature.classes}")
 

@@ -23,6 +23,7 @@ from typing import IO, Any, NamedTuple
 from mlops_site.core.errors import FieldError, Invalid, TooManyRequests, Unavailable
 from registry.artifacts.archive import Format, refused, sniff
 from registry.artifacts.signature import Signature
+from registry.artifacts.summary import Told
 from registry.artifacts.trial import inspect_here
 from registry.artifacts.trust import trusted
 
@@ -38,6 +39,7 @@ signal.alarm(int(sys.argv[3]))  # its own end, should the process that waits for
 for name, value in limits.items():
     resource.setrlimit(getattr(resource, name), (value, value))
 sys.path.insert(0, root)
+from registry.artifacts.summary import Told
 from registry.artifacts.trial import answer
 answer()
 """
@@ -58,11 +60,15 @@ class Limits(NamedTuple):
 
 
 DEFAULT_LIMITS = Limits()
+_TOO_SLOW = (-signal.SIGXCPU, -signal.SIGKILL, -signal.SIGALRM)
 
 
 class Inspection(NamedTuple):
     """What an accepted file is: its own `features` and `classes`, the signature that it fits, what it answers to rows,
-    the profile of the reference rows, and which types it needs that the operator added to the trust list."""
+    the profile of the reference rows, and which types it needs that the operator added to the trust list.
+
+    `told` is what the model looks at in the reference rows; None without rows, or where the limits left no time for it.
+    """
 
     format: Format
     features: list[str]
@@ -71,6 +77,7 @@ class Inspection(NamedTuple):
     golden: list[dict[str, Any]]
     reference: bytes | None
     operator_types: list[str]
+    told: Told | None = None
 
 
 def inspect_upload(
@@ -114,9 +121,10 @@ def _turn() -> Iterator[None]:
 
 def _run(handed: IO[bytes], limits: Limits) -> subprocess.CompletedProcess[bytes]:
     alarm = str(int(limits.timeout_secs) + 5)
+    command = [sys.executable, "-I", "-B", "-c", _CHILD, _ROOT, json.dumps(_rlimits(limits)), alarm]
     try:
         return subprocess.run(
-            [sys.executable, "-I", "-B", "-c", _CHILD, _ROOT, json.dumps(_rlimits(limits)), alarm],
+            command,
             stdin=handed,
             capture_output=True,
             env=_ENVIRONMENT,
@@ -124,9 +132,8 @@ def _run(handed: IO[bytes], limits: Limits) -> subprocess.CompletedProcess[bytes
             timeout=limits.timeout_secs,
             check=False,
         )
-    except subprocess.TimeoutExpired:
-        message = f"the artifact must load and score in {limits.timeout_secs} s but did not"
-        raise refused("too_slow", message) from None
+    except subprocess.TimeoutExpired as late:
+        return subprocess.CompletedProcess(command, -signal.SIGALRM, late.stdout or b"", late.stderr or b"")
 
 
 def _rlimits(limits: Limits) -> dict[str, int]:
@@ -140,16 +147,36 @@ def _rlimits(limits: Limits) -> dict[str, int]:
 
 
 def _verdict(done: subprocess.CompletedProcess[bytes], limits: Limits) -> Inspection:
-    if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL, -signal.SIGALRM):
-        message = f"the artifact must load and score in {limits.cpu_secs} s of processor time but did not"
+    said = _said(done.stdout, b"inspection ")
+    if done.returncode in _TOO_SLOW and (said is None or "code" in said):
+        message = (
+            f"the artifact must load and score in {limits.cpu_secs} s of processor time and {limits.timeout_secs} s "
+            "in all but did not"
+        )
         raise refused("too_slow", message)
-    if done.returncode < 0:
+    if done.returncode < 0 and done.returncode not in _TOO_SLOW:
         name = signal.Signals(-done.returncode).name
         raise refused("crashed", f"loading and trying the artifact ended its process with {name}")
-    if done.returncode > 0:
+    if said is None or done.returncode > 0:
         raise Unavailable(f"the inspection could not run: {done.stderr.decode(errors='replace')[-500:]}")
-    said = json.loads(done.stdout.splitlines()[-1])
     if "code" in said:
         raise Invalid(said["detail"], code=said["code"], errors=[FieldError(*error) for error in said["errors"]])
     profile = said["reference"] and base64.b64decode(said["reference"])
-    return Inspection(**{**said, "signature": Signature.from_json(said["signature"]), "reference": profile})
+    told = _told(_said(done.stdout, b"told "))
+    return Inspection(**{**said, "signature": Signature.from_json(said["signature"]), "reference": profile}, told=told)
+
+
+def _said(output: bytes, what: bytes) -> dict[str, Any] | None:
+    """The last line of that kind, whole; whatever else the file's code printed is passed over."""
+    lines = [line for line in output.split(b"\n")[:-1] if line.startswith(what)]
+    found: dict[str, Any] | None = json.loads(lines[-1].removeprefix(what)) if lines else None
+    return found
+
+
+def _told(said: dict[str, Any] | None) -> Told | None:
+    if said is None:
+        return None
+    parts: dict[str, Any] = {
+        name: base64.b64decode(part) if name.endswith("_bytes") else part for name, part in said.items()
+    }
+    return Told(**parts)

@@ -25,25 +25,39 @@ GOLDEN_ROWS = 20
 
 
 def answer() -> None:
-    """The child's whole work: read the header and the file from stdin, write one line of JSON to stdout."""
-    said: dict[str, Any]
+    """The child's whole work: read the header and the file from stdin, write one line of JSON to stdout, and then,
+    where there are reference rows, another one of what the model looks at in them."""
     try:
         header = json.loads(sys.stdin.buffer.readline())
         given = header["signature"] and Signature.from_json(header["signature"])
-        said = inspect_here(sys.stdin.buffer.read(), given, header["trust"], reference=header["reference"])
+        data, rows = sys.stdin.buffer.read(), header["reference"]
+        said, scorer = _inspected(data, given, header["trust"], rows)
+        _say("inspection", said)
+        if rows:
+            _say("told", _told(scorer, rows))
     except Invalid as error:
-        said = {"code": error.code, "detail": error.detail, "errors": error.errors}
+        _say("inspection", {"code": error.code, "detail": error.detail, "errors": error.errors})
     except MemoryError:
         message = "the artifact needs more memory than an inspection may take"
         fault = FieldError("artifact", "too_large_unpacked", message)
-        said = {"code": fault.code, "detail": message, "errors": [fault]}
-    sys.stdout.write("\n" + json.dumps(said) + "\n")
+        _say("inspection", {"code": fault.code, "detail": message, "errors": [fault]})
+
+
+def _say(what: str, content: dict[str, Any]) -> None:
+    sys.stdout.write(f"\n{what} {json.dumps(content)}\n")
+    sys.stdout.flush()
 
 
 def inspect_here(
     data: bytes, given: Signature | None, trust: Collection[str], *, reference: Sequence[Mapping[str, Any]] = ()
 ) -> dict[str, Any]:
-    """What `inspection.Inspection` holds, as JSON."""
+    """What `inspection.Inspection` holds, as JSON, but for `told`."""
+    return _inspected(data, given, trust, reference)[0]
+
+
+def _inspected(
+    data: bytes, given: Signature | None, trust: Collection[str], reference: Sequence[Mapping[str, Any]]
+) -> tuple[dict[str, Any], Scorer]:
     form = sniff(data)
     if form == "onnx":
         graph = check_graph(data)
@@ -57,7 +71,7 @@ def inspect_here(
         scorer = _sklearn_scorer(model, signature, derived=given is None)
     _try(scorer)
     operators = added(trust) if form == "skops" else frozenset()
-    return {
+    said = {
         "format": form,
         "features": features,
         "classes": classes,
@@ -66,6 +80,14 @@ def inspect_here(
         "reference": _profile(scorer, reference) if reference else None,
         "operator_types": sorted(named_types(io.BytesIO(data)) & operators) if operators else [],
     }
+    return said, scorer
+
+
+def _told(scorer: Scorer, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    from registry.artifacts.summary import told_by
+
+    found = told_by(scorer, scorer.check_rows(list(rows), single=False).frame())._asdict()
+    return {name: base64.b64encode(part).decode() if isinstance(part, bytes) else part for name, part in found.items()}
 
 
 def _try(scorer: Scorer) -> None:

@@ -17,6 +17,14 @@ from registry.selectors.comparison import comparison
 from registry.selectors.conditions import condition_numbered, open_conditions, overdue_conditions
 from registry.selectors.consumers import consumers, interface_change, interface_warnings
 from registry.selectors.evidence import evidence_faults, evidence_of
+from registry.selectors.explanations import (
+    attributions,
+    dependence,
+    explainer_of,
+    explanation_summary,
+    global_explanation,
+    importances,
+)
 from registry.selectors.holdouts import drift_said, holdout_drift
 from registry.selectors.incidents import incident_numbered, incidents
 from registry.selectors.inventory import INVENTORY_HEAD, InventoryLine, inventory, inventory_lines, inventory_table
@@ -25,7 +33,15 @@ from registry.selectors.period import PERIOD_HEAD, Happening, Period, period_rep
 from registry.selectors.reviewers import Told, reviewers
 from registry.selectors.search import Facet, Paged, found_models, found_versions, model_facets, version_facets
 from registry.selectors.side_by_side import side_by_side, versions_named
-from registry.selectors.stages import history, in_production, intervals, rollback_target, rollback_targets, served_at
+from registry.selectors.stages import (
+    history,
+    in_production,
+    interval_at,
+    intervals,
+    rollback_target,
+    rollback_targets,
+    served_at,
+)
 from registry.selectors.trend import Trend, metric_trend
 from registry.selectors.trials import Trial, trial
 from registry.selectors.validation import report_numbered, reports, reports_digest
@@ -46,6 +62,7 @@ __all__ = [
     "Trend",
     "Trial",
     "aliases",
+    "attributions",
     "card",
     "card_json",
     "comparison",
@@ -54,21 +71,27 @@ __all__ = [
     "decidable",
     "delegation_numbered",
     "delegations",
+    "dependence",
     "diff",
     "drift_said",
     "evidence_faults",
     "evidence_of",
+    "explainer_of",
+    "explanation_summary",
     "feature_schema",
     "found_models",
     "found_versions",
+    "global_explanation",
     "handed_over",
     "history",
     "holdout_drift",
+    "importances",
     "in_production",
     "incident_numbered",
     "incidents",
     "interface_change",
     "interface_warnings",
+    "interval_at",
     "intervals",
     "inventory",
     "inventory_lines",

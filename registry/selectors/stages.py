@@ -28,6 +28,12 @@ def served_at(model: RegisteredModel, moment: datetime) -> Version | None:
     return None if found is None else found.version
 
 
+def interval_at(version: Version, moment: datetime) -> StageInterval | None:
+    """The stage that a version was in at a moment, with who brought it there and by which request or policy."""
+    rows = version.intervals.filter(started_at__lte=moment).select_related("by", "policy__set_by", "request__requester")
+    return rows.order_by("-started_at", "-pk").first()
+
+
 def intervals(version: Version) -> QuerySet[StageInterval]:
     """A version's stages, oldest first."""
     return version.intervals.select_related("by", "policy", "request").order_by("started_at", "pk")

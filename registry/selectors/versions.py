@@ -17,7 +17,7 @@ from registry.selectors.search import found_versions
 from registry.selectors.stages import in_production
 
 LATEST = "latest"
-_HEAVY = ("reference", "golden", "facts")
+_HEAVY = ("reference", "golden", "facts", "explanation")
 
 
 def versions(model: RegisteredModel) -> VersionQuerySet:
@@ -47,7 +47,7 @@ def version_numbered(model: RegisteredModel, number: str) -> Version:
     `@latest` always work), with its stage; NotFound if the model has none."""
     found = None
     if (wanted := _wanted(model, number)) is not None:
-        rows = complete(model.versions.all()).select_related("serving", "holdout")
+        rows = complete(model.versions.all()).select_related("serving", "holdout", "background")
         found = rows.filter(wanted).newest_first().first()
     if found is None:
         raise NotFound(f"{model.name} has no version {number[:80]!r}", code="unknown_version")

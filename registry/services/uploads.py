@@ -30,7 +30,8 @@ def upload_version(
     """The version of a .skops or .onnx file. Without a signature one is derived from the file, which no process of the
     site itself loads before it is asked for an answer.
 
-    `reference` are feature rows of the training data: their profile is kept, and the first are golden rows.
+    `reference` are feature rows of the training data: their profile is kept, the first are golden
+    rows, and explanations compare with up to 100 of them.
     """
     with events.atomic():  # nobody else's file is worth a process
         require(actor, Action.VERSION_REGISTER, model.team, subject=model.subject)
@@ -49,5 +50,6 @@ def upload_version(
         threshold=threshold,
         golden=found.golden,
         reference=found.reference,
+        **(found.told._asdict() if found.told else {}),
     )
     return register_version(model, actor=actor, candidate=candidate, number=number)

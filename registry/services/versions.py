@@ -38,6 +38,9 @@ class Candidate:
     signature: Mapping[str, Any]
     onnx_bytes: bytes | None = None  # the serving form, exact on the golden rows
     holdout_bytes: bytes | None = None  # Parquet of row_key, label, score or prediction
+    background_bytes: bytes | None = None  # Parquet of training rows: see artifacts.summary.told
+    attributions_bytes: bytes | None = None
+    explanation: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)  # name -> number or {"value", "ci95"}
     params: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] | None = None  # what makes a minor version; an upload's is its params
@@ -139,6 +142,7 @@ def _fields(model: RegisteredModel, candidate: Candidate) -> dict[str, Any]:
         "golden": candidate.golden,
         "reference": candidate.reference,
         "importance": plain_json("importance", candidate.importance),
+        "explanation": plain_json("explanation", candidate.explanation),
         "lineage": plain_json("lineage", candidate.lineage),
         "facts": _said("facts", candidate.facts),
         "mlflow": plain_json("mlflow", candidate.mlflow),
@@ -201,6 +205,8 @@ def _store(candidate: Candidate) -> dict[str, Artifact]:
         "artifact": (candidate.artifact_bytes, candidate.format),
         "serving": (candidate.onnx_bytes, ArtifactFormat.ONNX),
         "holdout": (candidate.holdout_bytes, ArtifactFormat.PARQUET),
+        "background": (candidate.background_bytes, ArtifactFormat.PARQUET),
+        "attributions": (candidate.attributions_bytes, ArtifactFormat.PARQUET),
     }
     limit = settings.ARTIFACT_MAX_MB << 20
     found = {}
@@ -219,8 +225,8 @@ def _rows(files: Mapping[str, Artifact]) -> dict[str, Artifact]:
 
 def _content_digest(fields: Mapping[str, Any], files: Mapping[str, Artifact], candidate: Candidate) -> str:
     """Of the artifact and what describes it. Left out: where it came from (the same content made twice is one
-    version) and the serving form, which follows from the artifact."""
-    left_out = {"lineage", "facts", "mlflow", "reference"}
+    version), the serving form and the explanation, which follow from the artifact and its rows."""
+    left_out = {"lineage", "facts", "mlflow", "reference", "explanation"}
     described = {name: value for name, value in fields.items() if name not in left_out}
     reference = None if candidate.reference is None else hashlib.sha256(candidate.reference).hexdigest()
     digests = {role: files[role].digest for role in ("artifact", "holdout") if role in files}

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from mlops_site.core.models import Delivery
 from mlops_site.core.permissions import Actor
+from monitoring.models import Prediction
 from registry import services as registry
 from tests import factories, query_counts
 from tests.factories import Scene
@@ -82,6 +83,7 @@ class Site:
             "validation-reports/<int:pk>": f"validation-reports/{scene.others['report'].pk}",
             "conditions": "conditions",
             "delegations": "delegations",
+            "models/<model:name>/<version:version>/explanations": f"{model}/{one}/explanations",
             "approvals": "approvals",
             "approvals/<int:pk>": f"approvals/{scene.request.pk}",
             "datasets": "datasets",
@@ -99,6 +101,7 @@ class Site:
     def pages(self) -> dict[str, str]:
         scene = self.scene
         model, run = f"/models/{scene.model.name}", scene.working.pk
+        asked = Prediction.objects.order_by("-predicted_at")[:1]
         return {
             "home": "/",
             "models": "/models",
@@ -120,6 +123,9 @@ class Site:
             "alerts": "/alerts",
             "monitoring": f"{model}/monitoring",
             "timeline": f"{model}/timeline",
+            "explanations": f"{model}/{scene.served.number}/explanations",
+            "predictions": f"/predictions?q={asked[0].request_id}",
+            "prediction": f"/predictions/{asked[0].pk}",
             "reports": "/reports",
             "report": f"/reports/{scene.alert.report_id}",
             "alert": f"/alerts/{scene.alert.pk}",
@@ -139,6 +145,9 @@ class Site:
         """Name -> what asks it once."""
         predict = f"/api/v1/models/{self.scene.model.name}/predict"
         rows = [{"features": {"age": 50, "visits": n}} for n in range(9)]
+        ids = ",".join(str(pk) for pk in Prediction.objects.order_by("predicted_at").values_list("pk", flat=True)[:9])
+        one = f"/api/v1/models/{self.scene.model.name}/{self.scene.served.number}"
+        nine = f"{one}/explanations?prediction_ids={ids}"
         ask = partial(self.machine.post, predict, content_type="application/json")
         return {
             "GET /audit": partial(self.auditor.get, "/api/v1/audit"),
@@ -147,6 +156,9 @@ class Site:
             "POST /models/<model:name>/predict of 9 rows": partial(ask, data={"rows": rows}),
             "page queue of an approver": partial(self.approvers_browser.get, "/approvals"),
             "page approval of an approver": partial(self.approvers_browser.get, self.approval()),
+            "POST /models/<model:name>/predict with reasons": partial(ask, data={**rows[0], "reasons": 2}),
+            "POST /models/<model:name>/predict of 9 rows with reasons": partial(ask, data={"rows": rows, "reasons": 2}),
+            "GET explanations of 9 predictions": partial(self.engineer.get, nine),
             **{f"GET /{name}": partial(self.engineer.get, f"/api/v1/{path}") for name, path in self.api().items()},
             **{f"page {name}": partial(self.browser.get, path) for name, path in self.pages().items()},
         }

@@ -19,6 +19,7 @@ THROUGH = {
     "prepare_dataset": "create_dataset_version",
     "answers_kept": "predict",
     "log_answers": "predict",
+    "explain_prediction": "explain_predictions",
     "keep_report": "request_report",
     "raise_alerts": "request_report",
     "resolve_revalidation": "close_condition",

@@ -13,6 +13,7 @@ from django_celery_beat.models import PeriodicTask
 
 from mlops_site.core.admin import TeamAdmin
 from mlops_site.core.permissions import Actor
+from monitoring.models import Prediction
 from monitoring.selectors.policies import RETRAINING
 from monitoring.services.ticks import interval_of
 from tests.factories import Scene
@@ -37,6 +38,10 @@ def pages(site: Scene) -> dict[str, str]:
         "approval": reverse("admin:registry_promotionrequest_change", args=[site.request.pk]),
         "monitoring": reverse("monitoring", args=[name]),
         "timeline": reverse("timeline", args=[name]),
+        "explanations": reverse("explanations", args=[name, number]),
+        "prediction": reverse(
+            "prediction", args=[Prediction.objects.filter(model=site.model).earliest("predicted_at").pk]
+        ),
         "report": reverse("report", args=[site.alert.report_id]),
         "alert": reverse("alert", args=[site.alert.pk]),
         "rollback": reverse("rollback", args=[name]),
@@ -55,6 +60,7 @@ LISTS = [
     "reports",
     "inventory",
     "period_report",
+    "predictions",
     "admin:registry_promotionrequest_changelist",
     "admin:monitoring_prediction_changelist",
     "admin:monitoring_alert_changelist",

@@ -12,6 +12,7 @@ import pandas as pd
 from mlops_site.stats.profile import profile, reference_bins
 from registry.artifacts import formats, graphs, scorer, signature
 from registry.artifacts.engines import open_scorer
+from registry.artifacts.summary import told
 from registry.services import Candidate
 from training.ml import evaluate, slices
 from training.models import Run
@@ -74,6 +75,7 @@ def candidate_of(run: Run, winner: Winner, rows: Rows, files: Files, mlflow: dic
         data_digest=run.dataset.digest,
         golden=_golden(winner, rows, files),
         reference=_reference(run, rows),
+        **told(files.skops, "skops", files.signature, rows.training.frame)._asdict(),
         importance=winner.report.importance,
         threshold=0.5 if winner.threshold is None else winner.threshold,
         lineage={

@@ -147,7 +147,7 @@ def test_the_child_inherits_nothing_and_has_limits(monkeypatch: pytest.MonkeyPat
         "names = ('RLIMIT_AS', 'RLIMIT_CPU', 'RLIMIT_FSIZE', 'RLIMIT_NOFILE', 'RLIMIT_CORE')\n"
         "limits = [resource.getrlimit(getattr(resource, name)) for name in names]\n"
         "seen = [dict(os.environ), wrote, os.getcwd(), limits, open_files]\n"
-        "print(json.dumps({'code': 'seen', 'detail': json.dumps(seen), 'errors': []}))"
+        "print('inspection', json.dumps({'code': 'seen', 'detail': json.dumps(seen), 'errors': []}))"
     )
     monkeypatch.setattr(inspection, "_CHILD", planted(work))
     with (tmp_path / "mine").open("w") as mine, pytest.raises(Invalid) as raised:
@@ -175,6 +175,22 @@ def test_a_child_that_crashes_or_never_ends_is_a_refusal(monkeypatch: pytest.Mon
     limits = Limits(cpu_secs=1, timeout_secs=1.5)
     monkeypatch.setattr(inspection, "_CHILD", planted(work))
     assert code_of(b"\x08\x09", limits=limits) == code
+
+
+LITTLE = Limits(cpu_secs=15, timeout_secs=40)
+
+
+@pytest.mark.parametrize("work", ["while True: pass", "import time; time.sleep(60)"])
+def test_a_model_without_the_time_to_be_explained_is_accepted_without(
+    fitted: Fitted, signatures: dict[str, Signature], monkeypatch: pytest.MonkeyPatch, work: str
+) -> None:
+    slow = f"import registry.artifacts.trial as trial\ndef tell(*_):\n    {work}\ntrial._told = tell\nanswer()"
+    program = inspection._CHILD.replace("answer()", slow)
+    monkeypatch.setattr(inspection, "_CHILD", program)
+    content, signature = dump_skops(fitted("logistic_regression", "binary")), signatures["binary"]
+    found = inspect_upload(content, signature=signature, reference=[sample_row(signature)], limits=LITTLE)
+    assert found.reference
+    assert found.told is None
 
 
 def test_a_tampered_tree_is_refused_in_the_child(fitted: Fitted, signatures: dict[str, Signature]) -> None:
