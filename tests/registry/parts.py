@@ -59,6 +59,7 @@ def claims(rows: int = 150, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame({"age": random.normal(50, 10, rows), "visits": random.poisson(3, rows).astype(float)})
 
 
+@functools.cache
 def explained(seed: int = 0) -> dict[str, Any]:
     """The parts of a candidate that explanations need."""
     return told(artifact(seed), "skops", Signature.from_json(SIGNATURE), claims())._asdict()

@@ -165,7 +165,9 @@ class TestOtherEstimators:
     def test_with_rare_levels_and_one_dropped(
         self, frame: pd.DataFrame, targets: dict[str, Any], signatures: dict[str, Signature]
     ) -> None:
-        rare = frame.assign(site=np.where(np.arange(300) % 90 == 0, "rare", frame["site"]))
+        at = np.arange(300)
+        sites = np.where(at % 90 == 0, "rare", np.where(at % 90 == 1, "rarer", frame["site"]))
+        rare = frame.assign(site=sites)
         encoder = OneHotEncoder(drop="first", min_frequency=10, handle_unknown="ignore")
         parts = [("levels", encoder, ["site", "plan"]), ("numbers", "passthrough", ["n0", "n1", "n2", "n4"])]
         prepare = ColumnTransformer(parts, sparse_threshold=0)
