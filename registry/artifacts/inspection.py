@@ -9,6 +9,7 @@ import base64
 import contextlib
 import io
 import json
+import logging
 import os
 import shutil
 import signal
@@ -29,6 +30,7 @@ from registry.artifacts.trust import trusted
 
 __all__ = ["Inspection", "Limits", "inspect_here", "inspect_upload"]
 
+log = logging.getLogger(__name__)
 _ROOT = str(Path(__file__).resolve().parents[2])
 
 # The limits are set before anything but the standard library is imported; a hard limit cannot be raised.
@@ -158,7 +160,8 @@ def _verdict(done: subprocess.CompletedProcess[bytes], limits: Limits) -> Inspec
         name = signal.Signals(-done.returncode).name
         raise refused("crashed", f"loading and trying the artifact ended its process with {name}")
     if said is None or done.returncode > 0:
-        raise Unavailable(f"the inspection could not run: {done.stderr.decode(errors='replace')[-500:]}")
+        log.error("an inspection could not run: %s", done.stderr.decode(errors="replace")[-4000:])
+        raise Unavailable("the inspection could not run; the log of the site says why", retry_after_secs=60)
     if "code" in said:
         raise Invalid(said["detail"], code=said["code"], errors=[FieldError(*error) for error in said["errors"]])
     profile = said["reference"] and base64.b64decode(said["reference"])

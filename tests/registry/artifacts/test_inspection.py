@@ -20,7 +20,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import Pipeline
 
-from mlops_site.core.errors import Invalid, TooManyRequests
+from mlops_site.core.errors import Invalid, TooManyRequests, Unavailable
 from mlops_site.stats.profile import Profile
 from registry.artifacts import inspection, scorer
 from registry.artifacts.engines import open_scorer
@@ -205,3 +205,13 @@ def test_a_tampered_tree_is_refused_in_the_child(fitted: Fitted, signatures: dic
 def planted(work: str) -> str:
     """The child's program with other work in the place of loading the file."""
     return inspection._CHILD.split("sys.path.insert")[0] + work
+
+
+def test_what_a_child_says_at_its_end_is_for_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(inspection, "_CHILD", planted("raise ZeroDivisionError('inside /srv/steward')"))
+    with pytest.raises(Unavailable) as raised:
+        inspect_upload(b"\x08\x09")
+    assert "/srv/steward" not in raised.value.detail
+    assert "inside /srv/steward" in caplog.text
