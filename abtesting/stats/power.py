@@ -8,7 +8,7 @@ All designs share one formula. An estimate of B's gain from N labelled claims ha
 where the variances are those of one claim's influence on the measure: p (1 - p) / base for a share p of a `base` share
 of all claims (recall: the positive ones). A difference that lies `distance` from what is to be excluded is found with
 the chance Phi(distance / sqrt(V / N) - z), so N = V ((z + z_power) / distance)^2. z is the normal quantile of a test at
-one time, or the boundary of `sequential`, tuned at N: it needs about 1.9 times the labels at most, and mostly stops
+one time, or the boundary of `sequential`, tuned at N: it needs about twice the labels at most, and mostly stops
 before. Source: Chow, Shao, Wang and Lokhnygina (2017), Sample Size Calculations in Clinical Research, chapters 3 and 4.
 """
 
