@@ -90,9 +90,7 @@ def scene(*, trials: bool = False) -> Scene:
     fold_all()
     (alert,) = raised(first, finding("drift", summary="2 of 2 features drifted; the overall score is 0.22."))
     incident = registry.open_incident(first, kind="rolled_back", what="It missed half of the claims.", actor=approver)
-    describe(first, author)
-    transfer = registry.offer_transfer(model, actor=people["admin"], to_team=OTHER_TEAM, reason="They own claims now.")
-    registry.decline_transfer(transfer, actor=actor("yan", "admin", team=OTHER_TEAM), comment="Not before next year.")
+    transfer = remarks(first, people)
     return Scene(
         **people,
         model=model,
@@ -109,12 +107,16 @@ def scene(*, trials: bool = False) -> Scene:
     )
 
 
-def describe(version: Version, author: Actor) -> None:
-    """Words, tags and an alias, for it and its model."""
-    registry.set_tag(version.model, actor=author, key="domain", value="inpatient")
+def remarks(version: Version, people: dict[str, Any]) -> Transfer:
+    """What people said of a version and its model, and the transfer that came to nothing."""
+    model, author = version.model, people["author"]
+    registry.set_tag(model, actor=author, key="domain", value="inpatient")
     registry.set_tag(version, actor=author, key="site", value="5")
-    registry.set_alias(version.model, actor=author, alias="champion", version=version)
+    registry.set_alias(model, actor=author, alias="champion", version=version)
     registry.describe_version(version, actor=author, description="Trained on the first five sites.")
+    transfer = registry.offer_transfer(model, actor=people["admin"], to_team=OTHER_TEAM, reason="They own claims now.")
+    others = actor("yan", "admin", team=OTHER_TEAM)
+    return registry.decline_transfer(transfer, actor=others, comment="Not before next year.")
 
 
 def version(model: RegisteredModel, author: Actor, run: Run | None, *, seed: int, auc: float = 0.75) -> Version:

@@ -48,12 +48,22 @@ def pages(site: Scene) -> dict[str, str]:
         "policy": reverse("policy", args=[name]),
         "move": reverse("version_move", args=[name, number]),
         "request": reverse("version_request", args=[name, number]),
+        "incident": reverse("incident", args=[site.incident.pk]),
+        "tag": reverse("model_tag", args=[name]),
+        "alias": reverse("alias", args=[name]),
+        "protection": reverse("alias_protection", args=[name]),
+        "archive": reverse("model_archive", args=[name]),
+        "handover": reverse("model_transfer", args=[name]),
+        "version_tag": reverse("version_tag", args=[name, number]),
+        "describe": reverse("version_describe", args=[name, number]),
+        "deprecate": reverse("version_deprecate", args=[name, number]),
     }
 
 
 LISTS = [
     "home",
     "models",
+    "versions",
     "runs",
     "datasets",
     "alerts",
@@ -66,6 +76,24 @@ LISTS = [
     "admin:monitoring_alert_changelist",
     "admin:core_delivery_changelist",
 ]
+
+
+# each form and who of the scene may send it
+FORMS = {
+    "rollback": {"approver"},
+    "policy": {"approver", "author"},
+    "edit": {"approver", "author"},
+    "move": {"author"},
+    "request": {"author", "scientist"},
+    "tag": {"author", "scientist", "approver"},
+    "alias": {"author", "scientist", "approver"},
+    "protection": {"approver"},
+    "archive": {"author", "approver"},
+    "handover": {"author", "admin"},
+    "version_tag": {"author", "scientist", "approver"},
+    "describe": {"author", "scientist", "approver"},
+    "deprecate": {"author", "approver"},
+}
 
 
 def test_nobody_sees_anything_before_logging_in(site: Scene, client: Client) -> None:
@@ -99,22 +127,12 @@ def test_lists_of_an_outsider_do_not_name_the_team_or_its_models(site: Scene, as
 
 def test_a_reader_opens_every_page_that_only_shows(site: Scene, as_: LogIn) -> None:
     auditor = as_(site.auditor)
-    forms = ("rollback", "policy", "edit", "move", "request")
-    shown = [path for name, path in pages(site).items() if name not in forms]
+    shown = [path for name, path in pages(site).items() if name not in FORMS]
     for path in [*shown, *map(reverse, LISTS), reverse("admin:core_auditrecord_changelist")]:
         assert auditor.get(path).status_code == 200, path
 
 
-@pytest.mark.parametrize(
-    ("page", "allowed"),
-    [
-        ("rollback", {"approver"}),
-        ("policy", {"approver", "author"}),
-        ("edit", {"approver", "author"}),
-        ("move", {"author"}),
-        ("request", {"author", "scientist"}),
-    ],
-)
+@pytest.mark.parametrize(("page", "allowed"), FORMS.items())
 def test_forms_are_for_those_who_may_send_them(site: Scene, as_: LogIn, page: str, allowed: set[str]) -> None:
     for role in ("author", "scientist", "approver", "auditor", "admin"):
         status = as_(getattr(site, role)).get(pages(site)[page]).status_code
