@@ -21,12 +21,11 @@ from mlops_site.core.prepared import Prepared
 from monitoring.models import Prediction
 from monitoring.services import Draft, answers_kept, log_answers
 from registry.artifacts.scorer import Scorer, cached
-from registry.choices import Stage
+from registry.choices import SERVED, Stage
 from registry.models import Artifact, RegisteredModel, StageInterval, Version
 from registry.models.version import parts_of
 
 ARM = "production"
-SERVED = (Stage.PRODUCTION, Stage.STAGING)
 
 
 class Question(NamedTuple):
@@ -38,13 +37,15 @@ class Question(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The answer to one row. `decision` is 1 from `threshold` on; both are None unless there are two classes."""
+    """The answer to one row. `decision` is 1 from `threshold` on; both are None unless there are two classes.
+    `probabilities` are those of each class, where there are more."""
 
     prediction_id: str | None  # None of a dry run
     request_id: str
     version: str
     prediction: Any
     score: float | None
+    probabilities: dict[str, float] | None
     decision: int | None
     threshold: float | None
     duplicate: bool
@@ -181,7 +182,10 @@ def _choose(model_name: str, actor: Actor, version: str | None, chosen: Chosen |
     if found is None or not actor.may(Action.PREDICT, found.team_id):
         raise _absence(model_name, actor, version)
     if found.stage not in SERVED:
-        message = f"version {version} of {model_name} must be in staging or production but is in {found.stage}"
+        message = (
+            f"version {version} of {model_name} must be in staging or production but is in {found.stage}; "
+            "leave version out to ask the one in production"
+        )
         raise Conflict.on("version", message, code="not_served")
     return found
 
@@ -236,9 +240,10 @@ def _score(drafts: Sequence[Draft], chosen: Chosen, positions: Sequence[int], *,
     except Invalid as error:
         raise _placed(error, positions) from None
     scores = scorer.score(columns)
-    is_binary = scorer.signature.is_binary
+    is_binary, probabilities = scorer.signature.is_binary, scores.by_class(scorer.signature)
     for i, (row, _) in enumerate(drafts):
         row.prediction = scores.prediction[i].item()
+        row.probabilities = None if probabilities is None else probabilities[i]
         row.score = None if scores.score is None else float(scores.score[i])
         if is_binary and row.score is not None:
             row.threshold, row.decision = chosen.threshold, int(row.score >= chosen.threshold)
@@ -268,6 +273,7 @@ def _answers(
                 version=chosen.number if is_first else row.version.number,
                 prediction=row.prediction,
                 score=row.score,
+                probabilities=row.probabilities,
                 decision=row.decision,
                 threshold=row.threshold,
                 duplicate=not is_first,

@@ -2,6 +2,7 @@
 
 from monitoring.services.alerts import acknowledge_alert, raise_alerts, resolve_alert, silence_alert
 from monitoring.services.answers import Draft, answers_kept, log_answers
+from monitoring.services.batches import cancel_scoring, opened_result, request_scoring
 from monitoring.services.compaction import compact
 from monitoring.services.folding import fold, fold_all
 from monitoring.services.ingest import log_prediction, log_predictions
@@ -17,6 +18,7 @@ __all__ = [
     "Ingested",
     "acknowledge_alert",
     "answers_kept",
+    "cancel_scoring",
     "compact",
     "fold",
     "fold_all",
@@ -25,8 +27,10 @@ __all__ = [
     "log_labels",
     "log_prediction",
     "log_predictions",
+    "opened_result",
     "raise_alerts",
     "request_report",
+    "request_scoring",
     "resolve_alert",
     "set_retrain_policy",
     "set_schedule",
