@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import numpy as np
 from django.utils import timezone
 
+from mlops_site.core import jobs
 from mlops_site.core.models import User
 from mlops_site.core.permissions import Actor
-from monitoring.models import Alert, Prediction
-from monitoring.services import fold_all
+from monitoring.models import Alert, BatchRun, Prediction
+from monitoring.pipeline import execute
+from monitoring.services import fold_all, request_scoring
 from registry import services as registry
 from registry.models import PromotionRequest, RegisteredModel, Version
 from tests import traffic
@@ -44,6 +47,7 @@ class Scene:
     run: Run  # succeeded
     working: Run
     alert: Alert  # open, of the served version
+    batch: BatchRun  # succeeded
     others: dict[str, Any] = field(default_factory=dict)
 
 
@@ -87,6 +91,7 @@ def scene(*, trials: bool = False) -> Scene:
     predictions(first, 30)
     fold_all()
     (alert,) = raised(first, finding("drift", summary="2 of 2 features drifted; the overall score is 0.22."))
+    batch = scored(first, author, "age,visits\n41,2\n66,nine\n")
     return Scene(
         **people,
         model=model,
@@ -97,6 +102,7 @@ def scene(*, trials: bool = False) -> Scene:
         run=run,
         working=working,
         alert=alert,
+        batch=batch,
     )
 
 
@@ -132,6 +138,18 @@ def into_production(version: Version, author: Actor, approver: Actor) -> None:
     registry.move_stage(version, actor=author, target_stage="staging", reason="Ready to be looked at.")
     request = registry.request_promotion(version, actor=author, reason="The first that beats the rule of thumb.")
     registry.review_request(request, actor=approver, decision="approve", comment="Checked against last year.")
+
+
+def scored(version: Version, author: Actor, rows: str) -> BatchRun:
+    """A csv scored with the version, to its end; not logged."""
+    file = io.BytesIO(rows.encode())
+    run = request_scoring(
+        actor=author, model=version.model, version=version, file=file, filename="claims.csv", log=False
+    )
+    claimed = jobs.claim(run, worker="test")
+    assert claimed is not None
+    execute(claimed)
+    return BatchRun.objects.get(pk=run.pk)
 
 
 def predictions(version: Version, count: int) -> None:

@@ -69,6 +69,9 @@ class Site:
             "monitoring/alerts": "monitoring/alerts",
             "monitoring/reports": "monitoring/reports",
             "monitoring/reports/<uuid:pk>": f"monitoring/reports/{scene.alert.report_id}",
+            "scoring": "scoring",
+            "scoring/<uuid:pk>": f"scoring/{scene.batch.pk}",
+            "scoring/<uuid:pk>/result": f"scoring/{scene.batch.pk}/result",
             "monitoring/dashboard/<model:model>": f"monitoring/dashboard/{scene.model.name}",
         }
 
@@ -91,6 +94,8 @@ class Site:
             "timeline": f"{model}/timeline",
             "reports": "/reports",
             "report": f"/reports/{scene.alert.report_id}",
+            "scoring": "/scoring",
+            "scoring run": f"/scoring/{scene.batch.pk}",
             "alert": f"/alerts/{scene.alert.pk}",
             "admin alerts": "/admin/monitoring/alert/",
             "admin schedules": "/admin/django_celery_beat/periodictask/",
@@ -110,7 +115,7 @@ class Site:
             "page admin audit": partial(self.auditors_browser.get, "/admin/core/auditrecord/"),
             "POST /models/<model:name>/predict": partial(ask, data=rows[0]),
             "POST /models/<model:name>/predict of 9 rows": partial(ask, data={"rows": rows}),
-            **{f"GET /{name}": partial(self.engineer.get, f"/api/v1/{path}") for name, path in self.api().items()},
+            **{f"GET /{name}": partial(taken, self.engineer, f"/api/v1/{path}") for name, path in self.api().items()},
             **{f"page {name}": partial(self.browser.get, path) for name, path in self.pages().items()},
         }
 
@@ -124,9 +129,18 @@ class Site:
             registry.create_model(actor=scene.author, name=f"another_{seed}", task_type="regression")
             dataset = runs.dataset_version(scene.scientist, name=f"another_{seed}", rows=60)
             runs.queued_run(scene.scientist, scene.model, dataset)
+            factories.scored(scene.served, scene.author, f"age,visits\n{seed},1\n")
         raised(scene.served, *(finding("quality", f"feature {n}") for n in range(3)))
         told = {"channel": "x", "subject": scene.alert.subject, "team": scene.model.team, "event": "x", "body": {}}
         Delivery.objects.bulk_create(Delivery(**told) for _ in range(3))
+
+
+def taken(client: Client, path: str) -> Any:
+    """The answer, a file to its end: else it would be held open."""
+    answer = client.get(path)
+    if answer.streaming:
+        assert b"".join(answer.streaming_content)  # type: ignore[attr-defined]
+    return answer
 
 
 def counted(ask: Callable[[], Any]) -> int:
