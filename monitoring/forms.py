@@ -101,4 +101,5 @@ class ScoreForm(forms.Form):
         """As the service takes it."""
         said = dict(self.cleaned_data)
         name, _, number = said.pop("version").partition("@")
-        return {"name": name, "version": number, **said}
+        filename = said["file"].name if said["file"] else ""
+        return {"model_name": name, "version": number, "filename": filename, **said}

@@ -15,7 +15,6 @@ urlpatterns = [
     path("scoring/new", batches.ScorePage.as_view(), name="batch_new"),
     path("scoring/<uuid:pk>", batches.BatchPage.as_view(), name="batch"),
     path("scoring/<uuid:pk>/progress", batches.BatchProgressPart.as_view(), name="batch_progress"),
-    path("scoring/<uuid:pk>/result", batches.BatchResultFile.as_view(), name="batch_result"),
     path("scoring/<uuid:pk>/cancel", batches.BatchCancelPage.as_view(), name="batch_cancel"),
     path("reports", ReportsPage.as_view(), name="reports"),
     path("reports/<uuid:pk>", ReportPage.as_view(), name="report"),

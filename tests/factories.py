@@ -144,7 +144,7 @@ def scored(version: Version, author: Actor, rows: str) -> BatchRun:
     """A csv scored with the version, to its end; not logged."""
     file = io.BytesIO(rows.encode())
     run = request_scoring(
-        actor=author, model=version.model, version=version, file=file, filename="claims.csv", log=False
+        actor=author, model_name=version.model.name, version=version.number, file=file, filename="claims.csv", log=False
     )
     claimed = jobs.claim(run, worker="test")
     assert claimed is not None

@@ -19,14 +19,12 @@ from mlops_site.core.api.pagination import Pages
 from mlops_site.core.api.parsers import StrictJSONParser
 from mlops_site.core.api.serializers import JobAnswer
 from mlops_site.core.api.views import ApiView
-from mlops_site.core.permissions import Action, Actor
+from mlops_site.core.permissions import Actor
 from mlops_site.core.tasks import ring
 from monitoring.api import batch_answers
 from monitoring.models import BatchRun
 from monitoring.selectors import batch_of, batches
 from monitoring.services import cancel_scoring, opened_result, request_scoring
-from registry.selectors import model_named, version_numbered
-from training.selectors import dataset_named
 
 PARQUET = "application/vnd.apache.parquet"
 
@@ -44,7 +42,9 @@ class Score(ApiView):
         is_form = (request.content_type or "").startswith("multipart/")
         asked = (batch_answers.ScoreFile if is_form else batch_answers.ScoreDataset)(data=request.data)
         asked.is_valid(raise_exception=True)
-        return accepted(requested(self.actor, name, **asked.validated_data))
+        said = dict(asked.validated_data)
+        file = said.get("file")
+        return accepted(request_scoring(actor=self.actor, model_name=name, filename=file.name if file else "", **said))
 
 
 class Batches(ApiView):
@@ -80,24 +80,6 @@ class BatchCancel(ApiView):
     def post(self, request: Request, pk: UUID) -> Response:
         """Ask a scoring run to stop. Asking again changes nothing."""
         return accepted(cancel_scoring(batch_of(self.actor, pk), actor=self.actor), is_new=False)
-
-
-def requested(
-    actor: Actor, name: str, *, version: str = "", dataset: str = "", file: Any = None, id_column: str = "", log: bool
-) -> BatchRun:
-    # Who may not ask it is told so, if it is theirs to see.
-    action = Action.PREDICT if actor.teams(Action.PREDICT) else Action.VIEW
-    model = model_named(actor, name, action=action)
-    return request_scoring(
-        actor=actor,
-        model=model,
-        version=version_numbered(model, version) if version else None,
-        file=file,
-        filename=file.name if file else "",
-        dataset=dataset_named(actor, dataset, team=model.team) if dataset else None,
-        id_column=id_column,
-        log=log,
-    )
 
 
 def download(run: BatchRun, actor: Actor) -> FileResponse:

@@ -1,23 +1,22 @@
-"""Scoring runs: the list, one run while it works and afterwards, a new one, stopping it, its result."""
+"""Scoring runs: the list, one run while it works and afterwards, a new one, stopping it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from mlops_site.core.choices import JobState
 from mlops_site.core.dashboards import FormPage, Page
-from mlops_site.core.errors import Conflict, Forbidden
+from mlops_site.core.errors import Forbidden
 from mlops_site.core.permissions import Action
 from mlops_site.core.tasks import ring
-from monitoring.api.batches import download, requested
 from monitoring.forms import ScoreForm
 from monitoring.models import BatchRun
 from monitoring.selectors import batch_of, batches
-from monitoring.services import cancel_scoring
+from monitoring.services import cancel_scoring, request_scoring
 from registry.choices import SERVED
 from registry.models import StageInterval
 from training.selectors import dataset_versions
@@ -69,17 +68,6 @@ class BatchProgressPart(Page):
         return response
 
 
-class BatchResultFile(Page):
-    """The scored file; a page of nothing but its bytes."""
-
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> FileResponse | HttpResponse:  # type: ignore[override]
-        run = batch_of(self.actor, self.kwargs["pk"])
-        try:
-            return download(run, self.actor)
-        except Conflict as error:
-            return HttpResponse(error.detail, status=error.status, content_type="text/plain")
-
-
 class ScorePage(FormPage):
     title = "Score a file"
     form_class = ScoreForm
@@ -106,7 +94,7 @@ class ScorePage(FormPage):
         }
 
     def save(self, form: ScoreForm) -> str:
-        run = requested(self.actor, **form.asked())
+        run = request_scoring(actor=self.actor, **form.asked())
         ring(run)
         return reverse("batch", args=[run.pk])
 

@@ -18,6 +18,7 @@ from registry.artifacts.signature import Signature
 from registry.choices import SERVED
 from registry.models import RegisteredModel, StageInterval, Version
 from training.models import DatasetVersion
+from training.selectors import dataset_named
 
 CHUNK_ROWS = 20_000
 LOGGED_CHUNK_ROWS = 5_000  # each of them is a row of its own, and nobody should wait long for the transaction
@@ -35,24 +36,28 @@ class Source(NamedTuple):
 def request_scoring(
     *,
     actor: Actor,
-    model: RegisteredModel,
-    version: Version | None = None,
+    model_name: str,
+    version: str = "",
     file: IO[bytes] | None = None,
     filename: str = "",
-    dataset: DatasetVersion | None = None,
+    dataset: str = "",
     id_column: str = "",
     log: bool = True,
 ) -> BatchRun:
-    """A queued job that scores a csv or parquet file, or a data set, with one version (the one in production if left
-    out); the caller rings the bell.
+    """A queued job that scores a csv or parquet file, or a data set ("name" or "name@version"), with one version (the
+    one in production if left out); the caller rings the bell.
 
-    Raises Forbidden, Conflict `no_production_version` or `not_served`, TooLarge, and Invalid for a file that is no
-    table or lacks inputs of the version.
+    Raises NotFound, Forbidden, Conflict `no_production_version` or `not_served`, TooLarge, and Invalid for a file that is
+    no table or lacks inputs of the version.
     """
+    # Who may not ask the model is told so, if it is theirs to see.
+    action = Action.PREDICT if actor.teams(Action.PREDICT) else Action.VIEW
+    model = registry.model_named(actor, model_name, action=action)
     with events.atomic():
         require(actor, Action.PREDICT, model.team, subject=model.subject)
-    chosen = _served(model, version)
-    source = _stored(file, filename, dataset)
+    chosen = _served(model, registry.version_numbered(model, version) if version else None)
+    rows_of = dataset_named(actor, dataset, team=model.team) if dataset else None
+    source = _stored(file, filename, rows_of)
     with store.open_verified(source.digest) as opened:
         rows = _checked(opened, source.name, Signature.from_json(chosen.signature), id_column)
     with events.atomic():
@@ -60,7 +65,7 @@ def request_scoring(
         run = BatchRun.objects.create(
             model=model,
             version=chosen,
-            dataset=dataset,
+            dataset=rows_of,
             source_name=source.name,
             source_digest=source.digest,
             id_column=id_column,
@@ -70,7 +75,7 @@ def request_scoring(
             requested_by=person(actor),
             step="waiting for a worker",
         )
-        data = {"version": chosen.number, "source": source.digest, "dataset": dataset and str(dataset), "log": log}
+        data = {"version": chosen.number, "source": source.digest, "dataset": rows_of and str(rows_of), "log": log}
         events.record("batch.requested", actor=actor, subject=run.subject, team=model.team.name, data=data)
     return run
 

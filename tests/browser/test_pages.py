@@ -28,7 +28,9 @@ def addresses(site: Scene, name: str) -> dict[str, str]:
     for left_out in {"ben": ("move", "request", "progress"), "ada": ("rollback", "progress")}[name]:
         found.pop(left_out)
     if name == "ada":
-        found |= {each: reverse(each) for each in ("run_new", "batch_new", "dataset_new", "model_new", "admin:core_token_add")}
+        found |= {
+            each: reverse(each) for each in ("run_new", "batch_new", "dataset_new", "model_new", "admin:core_token_add")
+        }
     return found
 
 

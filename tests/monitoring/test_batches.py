@@ -19,6 +19,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from mlops_site.core import holdings, jobs, store
+from mlops_site.core.errors import Invalid
 from mlops_site.core.models import AuditRecord
 from mlops_site.core.permissions import Actor
 from monitoring.models import BatchChunk, BatchRun, Bucket, Prediction
@@ -96,7 +97,8 @@ def result(run: BatchRun) -> pd.DataFrame:
 def test_each_row_gets_the_models_own_answer_in_its_place(author: Actor, served: Version, small_pieces: None) -> None:
     frame = claims(37)
     scorer = load(served.artifact.digest, served.artifact.format, served.signature)
-    expected = scorer.score(scorer.check_rows(frame[["age", "visits"]].to_dict("records")))
+    rows: Any = frame[["age", "visits"]].to_dict("records")
+    expected = scorer.score(scorer.check_rows(rows))
     for content, name in ((csv(frame), "claims.csv"), (parquet(frame), "claims.parquet")):
         run = executed(asked(author, content, name=name, id_column="claim"))
         assert (run.state, run.progress, run.rows_total, run.rejected) == ("succeeded", 1.0, 37, 0)
@@ -245,7 +247,7 @@ class TestRefusals:
         if status == 202:  # what only reading it shows, the run says
             run = jobs.claim(BatchRun.objects.get(), worker="test")
             assert run is not None
-            with pytest.raises(batches.Invalid) as caught:
+            with pytest.raises(Invalid) as caught:
                 execute(run)
             assert caught.value.code == code
         else:
