@@ -7,6 +7,7 @@ import re
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
@@ -20,7 +21,7 @@ from mlops_site.core.permissions import Action, Actor, require
 from mlops_site.core.prepared import Prepared
 from monitoring.models import Prediction
 from monitoring.services import Draft, answers_kept, log_answers
-from registry.artifacts.scorer import Scorer, cached
+from registry.artifacts.scorer import Scorer, using
 from registry.choices import SERVED, Stage
 from registry.models import Artifact, RegisteredModel, StageInterval, Version
 from registry.models.version import parts_of
@@ -91,13 +92,13 @@ class Chosen(NamedTuple):
     def number(self) -> str:
         return f"{self.major}.{self.minor}.{self.patch}"
 
-    def scorer(self) -> Scorer:
+    def scorer(self) -> AbstractContextManager[Scorer]:
         """From this process's memory by digest and version; the signature is read only when it is not there."""
         signature = SimpleLazyObject(
             lambda: Version.objects.values_list("signature", flat=True).get(pk=self.version_id)
         )
         digest = self.serving_digest or self.digest
-        return cached(digest, _format(digest), cast(Mapping[str, Any], signature), key=self.version_id)
+        return using(digest, _format(digest), cast(Mapping[str, Any], signature), key=self.version_id)
 
 
 @functools.lru_cache(maxsize=10_000)
@@ -234,12 +235,12 @@ def _draft(chosen: Chosen, question: Question, index: int, is_batch: bool, versi
 
 def _score(drafts: Sequence[Draft], chosen: Chosen, positions: Sequence[int], *, is_batch: bool) -> None:
     """Fill in what the version answers. Invalid names each field by its position in the whole request."""
-    scorer = chosen.scorer()
-    try:
-        columns = scorer.check_rows([draft.row.features for draft in drafts], single=not is_batch)
-    except Invalid as error:
-        raise _placed(error, positions) from None
-    scores = scorer.score(columns)
+    with chosen.scorer() as scorer:
+        try:
+            columns = scorer.check_rows([draft.row.features for draft in drafts], single=not is_batch)
+        except Invalid as error:
+            raise _placed(error, positions) from None
+        scores = scorer.score(columns)
     is_binary, probabilities = scorer.signature.is_binary, scores.by_class(scorer.signature)
     for i, (row, _) in enumerate(drafts):
         row.prediction = scores.prediction[i].item()

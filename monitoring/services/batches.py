@@ -47,8 +47,8 @@ def request_scoring(
     """A queued job that scores a csv or parquet file, or a data set ("name" or "name@version"), with one version (the
     one in production if left out); the caller rings the bell.
 
-    Raises NotFound, Forbidden, Conflict `no_production_version` or `not_served`, TooLarge, and Invalid for a file that is
-    no table or lacks inputs of the version.
+    Raises NotFound, Forbidden, Conflict `no_production_version` or `not_served`, TooLarge, and Invalid for a file
+    that is no table or lacks inputs of the version.
     """
     # Who may not ask the model is told so, if it is theirs to see.
     action = Action.PREDICT if actor.teams(Action.PREDICT) else Action.VIEW

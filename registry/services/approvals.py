@@ -12,7 +12,7 @@ from mlops_site.core.errors import Conflict, Forbidden
 from mlops_site.core.models import User
 from mlops_site.core.permissions import Action, Actor, person, refused, require
 from registry import selectors
-from registry.artifacts.scorer import preflight
+from registry.artifacts.scorer import keep_ready, preflight
 from registry.choices import Cause, Decision, RequestStatus, Stage
 from registry.models import PromotionRequest, Review, Version
 from registry.services.evidence import bound, gather, outdated
@@ -211,3 +211,4 @@ def check_preflight(version: Version) -> None:
     if failures := preflight(version):
         message = f"{version} did not pass its pre-flight: {'; '.join(failures)}"
         raise Conflict(message[:2000], code="preflight_failed")
+    keep_ready(version, key=version.pk)  # whoever asks this process next does not wait
