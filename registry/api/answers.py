@@ -59,6 +59,7 @@ class VersionLine(serializers.ModelSerializer[Version]):
     artifact = ArtifactAnswer()
     created_by = serializers.CharField(source="created_by.username")
     trained_by = serializers.CharField(source="trained_by.username")
+    mlflow = serializers.SerializerMethodField(help_text="run_id, url and the number there, once MLflow has it")
 
     class Meta:
         model = Version
@@ -66,6 +67,18 @@ class VersionLine(serializers.ModelSerializer[Version]):
             "name", "version", "stage", "artifact", "metrics", "params", "threshold", "tags", "lineage", "mlflow",
             "created_by", "trained_by", "created_at",
         )  # fmt: skip
+
+    def get_mlflow(self, version: Version) -> dict[str, Any]:
+        return selectors.in_mlflow(version)
+
+
+class MirrorAnswer(serializers.Serializer[Any]):
+    """How far MLflow is behind with what happened in your teams."""
+
+    waiting = serializers.IntegerField(help_text="changes that it has not been told of")
+    oldest_at = serializers.DateTimeField(allow_null=True)
+    lag_secs = serializers.FloatField(source="secs", help_text="how long the oldest of them waits")
+    error = serializers.CharField(help_text="what the last try said")
 
 
 class VersionAnswer(VersionLine):

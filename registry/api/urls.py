@@ -16,6 +16,7 @@ urlpatterns = [
     path("models/<model:name>/versions", versions.Versions.as_view(), name="versions"),
     path("models/<model:name>/<version:version>", versions.VersionDetail.as_view(), name="version"),
     path("models/<model:name>/<version:version>/promote", views.Promote.as_view(), name="promote"),
+    path("mlflow", views.Mirror.as_view(), name="mlflow"),
     path("approvals", approvals.Approvals.as_view(), name="approvals"),
     path("approvals/<int:pk>", approvals.Approval.as_view(), name="approval"),
     path("approvals/<int:pk>/approve", approvals.Review.as_view(decision=Decision.APPROVE), name="approve"),

@@ -2,6 +2,7 @@
 
 from registry.models.approval import PromotionRequest, Review
 from registry.models.laws import LAWS
+from registry.models.mirror import MirrorChange, MirroredVersion
 from registry.models.model import DeployPolicy, RegisteredModel
 from registry.models.stage import StageInterval
 from registry.models.version import Artifact, Version
@@ -10,6 +11,8 @@ __all__ = [
     "LAWS",
     "Artifact",
     "DeployPolicy",
+    "MirrorChange",
+    "MirroredVersion",
     "PromotionRequest",
     "RegisteredModel",
     "Review",

@@ -2,6 +2,7 @@
 
 from registry.selectors.approvals import QUORUM, Decidable, decidable, missing_roles, request_numbered, requests
 from registry.selectors.comparison import comparison
+from registry.selectors.mirror import Lag, in_mlflow, lag
 from registry.selectors.models import model_named, models, policy
 from registry.selectors.stages import history, in_production, intervals, rollback_target, served_at
 from registry.selectors.versions import feature_schema, version_numbered, versions
@@ -9,12 +10,15 @@ from registry.selectors.versions import feature_schema, version_numbered, versio
 __all__ = [
     "QUORUM",
     "Decidable",
+    "Lag",
     "comparison",
     "decidable",
     "feature_schema",
     "history",
+    "in_mlflow",
     "in_production",
     "intervals",
+    "lag",
     "missing_roles",
     "model_named",
     "models",

@@ -17,7 +17,9 @@ _HEAVY = ("reference", "golden")
 def versions(model: RegisteredModel) -> VersionQuerySet:
     """All versions, newest first, each with `stage`; one query."""
     rows: VersionQuerySet = model.versions.all()
-    chosen = rows.with_stage().newest_first().select_related("model", "artifact", "created_by", "trained_by")
+    chosen = (
+        rows.with_stage().newest_first().select_related("model", "artifact", "created_by", "trained_by", "mirrored")
+    )
     return chosen.defer(*_HEAVY)
 
 

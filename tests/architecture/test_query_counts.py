@@ -58,6 +58,7 @@ class Site:
             "models/<model:name>/compare/<version:v1>/<version:v2>": f"{model}/compare/{one}/{two}",
             "models/<model:name>/versions": f"{model}/versions",
             "models/<model:name>/<version:version>": f"{model}/{one}",
+            "mlflow": "mlflow",
             "approvals": "approvals",
             "approvals/<int:pk>": f"approvals/{scene.request.pk}",
             "datasets": "datasets",
