@@ -135,7 +135,7 @@ def mlflow(folder: Path, *, port: int | None = None) -> Iterator[str]:
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
     def start(port: int) -> Process:
-        command = [binary, "server", "--host", "127.0.0.1", "--port", str(port), *options, *places]
+        command: list[str | Path] = [binary, "server", "--host", "127.0.0.1", "--port", str(port), *options, *places]
         return start_process(command, log=folder / "log", env=quiet, ready=lambda: _answers_http(port), within_secs=180)
 
     process, at = (start(port), port) if port else _on_a_free_port(start)
