@@ -13,7 +13,6 @@ import argparse
 import io
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -26,7 +25,7 @@ import numpy as np
 from benchmarks import _results, _rows
 
 NUMBERS, CATEGORIES = 20, 10
-ROWS, LOGGED_ROWS, TRAINING_ROWS, PIECE = 1_000_000, 100_000, 20_000, 20_000
+ROWS, LOGGED_ROWS, TRAINING_ROWS, PIECE = 1_000_000, 100_000, 20_000, 50_000
 TYPES = ("hist_gradient_boosting", "random_forest", "logistic_regression")
 GOAL_MB, GOAL_SHARE = 1_000.0, 0.5
 
@@ -160,22 +159,35 @@ def job(version: Any, file: Path, *, log: bool) -> Taken:
 
 def child(command: list[str]) -> tuple[float, float, str]:
     """Wall-clock seconds, most memory in MB, and what it printed."""
-    began = time.perf_counter()
+    began, peak_mb = time.perf_counter(), 0.0
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    while process.poll() is None:
+        peak_mb = max(peak_mb, highest_mb(process.pid))
+        time.sleep(0.02)
+    secs = time.perf_counter() - began
     assert process.stdout is not None
     said = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    assert status == 0, said
-    return time.perf_counter() - began, usage.ru_maxrss / 1024, said
+    assert process.returncode == 0, said
+    return secs, peak_mb, said
+
+
+def highest_mb(pid: int) -> float:
+    """The most that a process has held since it began; `ru_maxrss` would count what its parent held."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:  # it has just ended
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
 
 
 def in_its_own_process(model: Path, file: Path) -> Taken:
     asked = json.dumps([str(model), str(file)])
-    _, _, said = child([sys.executable, "-m", "benchmarks.batch_scoring", "--bare", asked])
-    return Taken(*json.loads(said))
+    _, peak_mb, said = child([sys.executable, "-m", "benchmarks.batch_scoring", "--bare", asked])
+    rows, secs = json.loads(said)
+    return Taken(rows, secs, peak_mb)
 
 
-def bare(asked: str) -> Taken:
+def bare(asked: str) -> tuple[int, float]:
     """The estimator alone: `predict_proba` over canonical frames, a piece at a time."""
     import pyarrow.parquet as pq
     import skops.io
@@ -193,7 +205,7 @@ def bare(asked: str) -> Taken:
         fitted.predict_proba(frame)
         secs += time.perf_counter() - began
         rows += len(frame)
-    return Taken(rows, secs, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    return rows, secs
 
 
 def keep(found: dict[str, dict[str, Taken]]) -> int:

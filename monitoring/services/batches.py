@@ -20,7 +20,7 @@ from registry.models import RegisteredModel, StageInterval, Version
 from training.models import DatasetVersion
 from training.selectors import dataset_named
 
-CHUNK_ROWS = 20_000
+CHUNK_ROWS = 50_000
 LOGGED_CHUNK_ROWS = 5_000  # each of them is a row of its own, and nobody should wait long for the transaction
 MAX_RESULT_BYTES = 1 << 40
 MAX_ROWS = 20_000_000
