@@ -23,7 +23,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from mlops_site.core import mlflow, store
 from mlops_site.core.permissions import Actor
-from registry import pipeline, selectors, services
+from registry import pipeline, selectors, services, tasks
 from registry.artifacts.formats import dump_skops
 from registry.artifacts.scorer import load
 from registry.models import MirrorChange, MirroredVersion, RegisteredModel, Version
@@ -292,3 +292,15 @@ def test_neither_web_nor_worker_imports_mlflow(tmp_path: Path) -> None:
     env = {"DJANGO_SETTINGS_MODULE": "mlops_site.settings", "STEWARD_HOME": str(tmp_path)}
     answer = subprocess.run(run, cwd=settings.BASE_DIR, env=env, capture_output=True, text=True, check=False)
     assert answer.stdout.strip() == "False", answer.stderr[-500:]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_worker_tells_it_in_a_process_of_its_own(
+    client: MlflowClient, model: RegisteredModel, author: Actor, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = services.register_version(model, actor=author, candidate=candidate(15))
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "mlops_site.settings")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    tasks.mirror()
+    assert not MirrorChange.objects.exists()
+    assert tags(client, version)["steward.version"] == "1.0.0"
