@@ -7,6 +7,7 @@ import re
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
 
@@ -22,8 +23,8 @@ from monitoring.models import Prediction
 from monitoring.selectors.explanations import explained, told
 from monitoring.services import Draft, answers_kept, log_answers
 from monitoring.services.explanations import explanation_for
-from registry.artifacts.scorer import Scorer, cached
-from registry.choices import Stage
+from registry.artifacts.scorer import Scorer, using
+from registry.choices import SERVED, Stage
 from registry.models import Artifact, RegisteredModel, StageInterval, Version
 from registry.models.version import parts_of
 from registry.selectors import explainer_of
@@ -35,7 +36,6 @@ MAX_EXPLAINED = 20  # rows of one request
 EXPLAIN_CELLS = 40_000  # rows that it is asked about before the time is looked at
 EXPLAIN_SECS = 1.0  # that a version which is asked for its reasons, not read, may take in one request
 _WHOLE = ("method", "output_space", "explained", "base_value", "residual", "background")
-SERVED = (Stage.PRODUCTION, Stage.STAGING)
 
 
 class Question(NamedTuple):
@@ -55,14 +55,16 @@ class Reason(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The answer to one row. `decision` is 1 from `threshold` on; both are None unless there are two classes. Where
-    they were asked for, `reasons` are the largest contributions, and `explanation` is what they are parts of."""
+    """The answer to one row. `decision` is 1 from `threshold` on; both are None unless there are two classes.
+    `probabilities` are those of each class, where there are more. Where they were asked for, `reasons` are the largest
+    contributions, and `explanation` is what they are parts of."""
 
     prediction_id: str | None  # None of a dry run
     request_id: str
     version: str
     prediction: Any
     score: float | None
+    probabilities: dict[str, float] | None
     decision: int | None
     threshold: float | None
     duplicate: bool
@@ -123,13 +125,13 @@ class Chosen(NamedTuple):
     def number(self) -> str:
         return f"{self.major}.{self.minor}.{self.patch}"
 
-    def scorer(self) -> Scorer:
+    def scorer(self) -> AbstractContextManager[Scorer]:
         """From this process's memory by digest and version; the signature is read only when it is not there."""
         signature = SimpleLazyObject(
             lambda: Version.objects.values_list("signature", flat=True).get(pk=self.version_id)
         )
         digest = self.serving_digest or self.digest
-        return cached(digest, _format(digest), cast(Mapping[str, Any], signature), key=self.version_id)
+        return using(digest, _format(digest), cast(Mapping[str, Any], signature), key=self.version_id)
 
 
 @functools.lru_cache(maxsize=10_000)
@@ -259,7 +261,10 @@ def _choose(model_name: str, actor: Actor, version: str | None, chosen: Chosen |
     if found is None or not actor.may(Action.PREDICT, found.team_id):
         raise _absence(model_name, actor, version)
     if found.stage not in SERVED:
-        message = f"version {version} of {model_name} must be in staging or production but is in {found.stage}"
+        message = (
+            f"version {version} of {model_name} must be in staging or production but is in {found.stage}; "
+            "leave version out to ask the one in production"
+        )
         raise Conflict.on("version", message, code="not_served")
     return found
 
@@ -325,15 +330,16 @@ def _draft(chosen: Chosen, question: Question, index: int, is_batch: bool, asked
 
 def _score(drafts: Sequence[Draft], chosen: Chosen, positions: Sequence[int], *, is_batch: bool) -> None:
     """Fill in what the version answers. Invalid names each field by its position in the whole request."""
-    scorer = chosen.scorer()
-    try:
-        columns = scorer.check_rows([draft.row.features for draft in drafts], single=not is_batch)
-    except Invalid as error:
-        raise _placed(error, positions) from None
-    scores = scorer.score(columns)
-    is_binary = scorer.signature.is_binary
+    with chosen.scorer() as scorer:
+        try:
+            columns = scorer.check_rows([draft.row.features for draft in drafts], single=not is_batch)
+        except Invalid as error:
+            raise _placed(error, positions) from None
+        scores = scorer.score(columns)
+    is_binary, probabilities = scorer.signature.is_binary, scores.by_class(scorer.signature)
     for i, (row, _) in enumerate(drafts):
         row.prediction = scores.prediction[i].item()
+        row.probabilities = None if probabilities is None else probabilities[i]
         row.score = None if scores.score is None else float(scores.score[i])
         if is_binary and row.score is not None:
             row.threshold, row.decision = chosen.threshold, int(row.score >= chosen.threshold)
@@ -363,6 +369,7 @@ def _answers(
                 version=chosen.number if is_first else row.version.number,
                 prediction=row.prediction,
                 score=row.score,
+                probabilities=row.probabilities,
                 decision=row.decision,
                 threshold=row.threshold,
                 duplicate=not is_first,

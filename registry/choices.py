@@ -23,6 +23,10 @@ class Stage(models.TextChoices):
     ARCHIVED = "archived", "archived"
 
 
+SERVED = (Stage.PRODUCTION, Stage.STAGING)
+"""Where a version may be asked: one in development has passed no check, one that is archived was taken out of use."""
+
+
 class AutoDeploy(models.TextChoices):
     NONE = "none", "stays in development"
     STAGING = "staging", "to staging"

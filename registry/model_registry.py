@@ -25,10 +25,13 @@ face.ready()
 from django.conf import settings  # noqa: E402
 from django.utils.module_loading import import_string  # noqa: E402
 
-from mlops_site.core import events  # noqa: E402  (models can be imported once Django is set up)
-from mlops_site.core.errors import NotFound  # noqa: E402
+from mlops_site.core import events, store  # noqa: E402  (models can be imported once Django is set up)
+from mlops_site.core.errors import Conflict, NotFound  # noqa: E402
 from mlops_site.core.permissions import Actor  # noqa: E402
 from registry import selectors, services  # noqa: E402
+from registry.artifacts.formats import load_skops  # noqa: E402
+from registry.artifacts.scorer import load as load_scorer  # noqa: E402
+from registry.choices import ArtifactFormat  # noqa: E402
 from registry.models import PromotionRequest, RegisteredModel, StageInterval, Version  # noqa: E402
 from registry.selectors import InventoryLine, Period, Trend  # noqa: E402
 from registry.selectors.cards import Card  # noqa: E402
@@ -105,8 +108,8 @@ class ModelVersion:
     @classmethod
     def of(cls, row: Version) -> ModelVersion:
         file = {"digest": row.artifact.digest, "format": row.artifact.format, "size": row.artifact.size}
-        names = ("metrics", "params", "signature", "lineage", "mlflow", "created_at", "stage")
-        copied = {name: getattr(row, name) for name in names}
+        names = ("metrics", "params", "signature", "lineage", "created_at", "stage")
+        copied = {name: getattr(row, name) for name in names} | {"mlflow": selectors.in_mlflow(row)}
         stays = [Stay.of(interval) for interval in selectors.intervals(row)]
         by = row.created_by.username
         return cls(name=row.model.name, version=row.number, artifact=file, intervals=stays, created_by=by, **copied)
@@ -330,6 +333,24 @@ class ModelRegistry:
 
     def get_version(self, model_name: str, version: str) -> ModelVersion:
         return _as_me(lambda actor: ModelVersion.of(_version(actor, model_name, version)))
+
+    def load(self, model_name: str, version: str | None = None) -> Any:
+        """The model itself, checked against its digest: the fitted estimator of a .skops, a `Scorer` of an .onnx.
+
+        Without a number it is the one in production; Conflict `no_production_version` if there is none.
+        """
+
+        def load(actor: Actor) -> Any:
+            model = selectors.model_named(actor, model_name)
+            found = selectors.version_numbered(model, version) if version else selectors.in_production(model)
+            if found is None:
+                message = f"{model_name} has no version in production; name one"
+                raise Conflict(message, code="no_production_version")
+            if found.artifact.format == ArtifactFormat.SKOPS:
+                return load_skops(store.read(found.artifact_id))
+            return load_scorer(found.artifact_id, found.artifact.format, found.signature)
+
+        return _as_me(load)
 
     def compare(self, model_name: str, v1: str, v2: str, *, diff_only: bool = False) -> Comparison:
         """`v2` against `v1`, with paired 95 % intervals where both holdouts share rows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from datetime import timedelta
 from io import BytesIO
@@ -10,10 +11,12 @@ from typing import Any
 import numpy as np
 from django.utils import timezone
 
+from mlops_site.core import jobs
 from mlops_site.core.models import User
 from mlops_site.core.permissions import Actor
-from monitoring.models import Alert, Prediction
-from monitoring.services import fold_all
+from monitoring.models import Alert, BatchRun, Prediction
+from monitoring.pipeline import execute
+from monitoring.services import fold_all, request_scoring
 from registry import services as registry
 from registry.models import Incident, PromotionRequest, RegisteredModel, Transfer, Version
 from tests import traffic
@@ -48,6 +51,7 @@ class Scene:
     alert: Alert  # open, of the served version
     incident: Incident  # open, of the served version
     transfer: Transfer  # offered to the other team, and declined
+    batch: BatchRun  # succeeded
     others: dict[str, Any] = field(default_factory=dict)
 
 
@@ -91,6 +95,7 @@ def scene(*, trials: bool = False) -> Scene:
     (alert,) = raised(first, finding("drift", summary="2 of 2 features drifted; the overall score is 0.22."))
     incident = registry.open_incident(first, kind="rolled_back", what="It missed half of the claims.", actor=approver)
     transfer = remarks(first, people)
+    batch = scored(first, author, "age,visits\n41,2\n66,nine\n")
     return Scene(
         **people,
         model=model,
@@ -104,6 +109,7 @@ def scene(*, trials: bool = False) -> Scene:
         incident=incident,
         transfer=transfer,
         others={"report": report},
+        batch=batch,
     )
 
 
@@ -152,6 +158,18 @@ def into_production(version: Version, author: Actor, approver: Actor) -> None:
     registry.move_stage(version, actor=author, target_stage="staging", reason="Ready to be looked at.")
     request = registry.request_promotion(version, actor=author, reason="The first that beats the rule of thumb.")
     registry.review_request(request, actor=approver, decision="approve", comment="Checked against last year.")
+
+
+def scored(version: Version, author: Actor, rows: str) -> BatchRun:
+    """A csv scored with the version, to its end; not logged."""
+    file = io.BytesIO(rows.encode())
+    run = request_scoring(
+        actor=author, model_name=version.model.name, version=version.number, file=file, filename="claims.csv", log=False
+    )
+    claimed = jobs.claim(run, worker="test")
+    assert claimed is not None
+    execute(claimed)
+    return BatchRun.objects.get(pk=run.pk)
 
 
 def predictions(version: Version, count: int) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+from urllib.request import urlopen
 
 import psycopg2
 import redis as redis_client
@@ -152,6 +153,31 @@ def s3() -> Iterator[ObjectStore]:
         process, port = _on_a_free_port(start)
         with process:
             yield ObjectStore(f"http://127.0.0.1:{port}", process)
+
+
+@contextmanager
+def mlflow(folder: Path, *, port: int | None = None) -> Iterator[str]:
+    """A real MLflow server that keeps everything in the folder; yields `http://127.0.0.1:...`."""
+    binary = Path(sys.executable).parent / "mlflow"
+    options = ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder / 'mlflow.sqlite3'}"]
+    places = ["--artifacts-destination", str(folder / "artifacts"), "--allowed-hosts", "127.0.0.1:*"]
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+
+    def start(port: int) -> Process:
+        command: list[str | Path] = [binary, "server", "--host", "127.0.0.1", "--port", str(port), *options, *places]
+        return start_process(command, log=folder / "log", env=quiet, ready=lambda: _answers_http(port), within_secs=180)
+
+    process, at = (start(port), port) if port else _on_a_free_port(start)
+    with process:
+        yield f"http://127.0.0.1:{at}"
+
+
+def _answers_http(port: int) -> bool:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def _on_a_free_port(start: Callable[[int], Process]) -> tuple[Process, int]:

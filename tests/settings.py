@@ -56,6 +56,7 @@ def _prepare() -> None:
         os.environ["DATABASE_URL"] = _database_url(given)
     if given := os.environ.get("TEST_REDIS_URL"):
         os.environ["REDIS_URL"] = _redis_url(given)
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when MLflow is imported, which a test may do by itself
     for name in ("SECRET_KEY", "AUDIT_KEY"):
         os.environ[name] = f"a {name} that guards nothing but tests"
 

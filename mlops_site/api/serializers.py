@@ -155,7 +155,10 @@ class PredictionAnswer(serializers.Serializer[Any]):
     request_id = serializers.CharField()
     version = serializers.CharField()
     prediction = serializers.JSONField(help_text="the class or the value")
-    score = serializers.FloatField(allow_null=True, help_text="P(positive class) of two classes")
+    score = serializers.FloatField(allow_null=True, help_text="P(positive class); of many, of the class answered")
+    probabilities = serializers.DictField(
+        child=serializers.FloatField(), allow_null=True, help_text="of each class, where there are more than two"
+    )
     decision = serializers.IntegerField(allow_null=True, help_text="1 from the threshold on")
     threshold = serializers.FloatField(allow_null=True)
     duplicate = serializers.BooleanField(help_text="the first answer to this request id, given again")

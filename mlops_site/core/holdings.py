@@ -21,7 +21,7 @@ def named() -> dict[str, str]:
     for model in apps.get_models():
         for column in getattr(model, "STORED_UNDER", ()):
             rows = model._default_manager.order_by().values_list("pk", column)
-            found |= {digest: f"{model._meta.verbose_name} {pk}" for pk, digest in rows.iterator()}
+            found |= {digest: f"{model._meta.verbose_name} {pk}" for pk, digest in rows.iterator() if digest}
     return found
 
 

@@ -41,7 +41,8 @@ def _production(request: HttpRequest, actor: Actor) -> list[dict[str, Any]]:
         alerts |= {"badge": str(unseen), "badge_variant": "danger"}
     reports = _link(request, "Reports", "reports", "monitoring")
     predictions = _link(request, "Predictions", "admin:monitoring_prediction_changelist", "data_exploration")
-    items = [alerts, reports, predictions]
+    scoring = _link(request, "Batch scoring", "batches", "batch_prediction")
+    items = [alerts, reports, predictions, scoring]
     if actor.teams(Action.RETRAIN_SET):
         items.append(_link(request, "Schedules", "admin:django_celery_beat_periodictask_changelist", "schedule"))
     return items

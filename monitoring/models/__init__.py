@@ -1,6 +1,7 @@
 """Predictions and labels, what they add up to, reports, alerts, and the policy of training again."""
 
 from monitoring.models.alert import Alert
+from monitoring.models.batch import BatchChunk, BatchRun
 from monitoring.models.explanation import Explanation, ExplanationRun
 from monitoring.models.laws import LAWS
 from monitoring.models.policy import RetrainDecision, RetrainPolicy
@@ -11,6 +12,8 @@ from monitoring.models.report import MonitoringRun, Report
 __all__ = [
     "LAWS",
     "Alert",
+    "BatchChunk",
+    "BatchRun",
     "Bucket",
     "Explanation",
     "ExplanationRun",

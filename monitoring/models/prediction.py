@@ -29,6 +29,7 @@ class Prediction(models.Model):
     slices = models.JSONField(default=dict)  # name -> text, to look at parts of the traffic
     prediction = models.JSONField(null=True)  # null when the model failed
     score = models.FloatField(null=True)
+    probabilities = models.JSONField(null=True)  # class -> probability, of more than two classes
     decision = models.JSONField(null=True)
     threshold = models.FloatField(null=True)
     status = models.CharField(max_length=10, choices=PredictionStatus.choices, default=PredictionStatus.OK)

@@ -3,6 +3,7 @@
 from monitoring.selectors.alerts import ALL, alert_of, alerts, consequences, deliveries, is_silenced, open_count
 from monitoring.selectors.answers import first_answers
 from monitoring.selectors.bases import Basis, bases, basis_of
+from monitoring.selectors.batches import batch_of, batches
 from monitoring.selectors.inputs import production_inputs
 from monitoring.selectors.reports import findings_before, report_of, reports
 from monitoring.selectors.windows import Point, Summed, series, window_sum
@@ -16,6 +17,8 @@ __all__ = [
     "alerts",
     "bases",
     "basis_of",
+    "batch_of",
+    "batches",
     "consequences",
     "deliveries",
     "findings_before",

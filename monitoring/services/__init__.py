@@ -9,6 +9,7 @@ from monitoring.services.alerts import (
     silence_alert,
 )
 from monitoring.services.answers import Draft, answers_kept, log_answers
+from monitoring.services.batches import cancel_scoring, opened_result, request_scoring
 from monitoring.services.compaction import compact
 from monitoring.services.explanations import explain_prediction, explain_predictions, request_explanations
 from monitoring.services.folding import fold, fold_all
@@ -25,6 +26,7 @@ __all__ = [
     "Ingested",
     "acknowledge_alert",
     "answers_kept",
+    "cancel_scoring",
     "compact",
     "explain_prediction",
     "explain_predictions",
@@ -35,10 +37,12 @@ __all__ = [
     "log_labels",
     "log_prediction",
     "log_predictions",
+    "opened_result",
     "raise_alerts",
     "raise_revalidation",
     "request_explanations",
     "request_report",
+    "request_scoring",
     "resolve_alert",
     "resolve_revalidation",
     "set_retrain_policy",

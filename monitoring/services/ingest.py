@@ -134,16 +134,16 @@ def _keep(drafts: Iterable[_Draft]) -> dict[Name, tuple[uuid.UUID, str]]:
     for start in range(0, len(rows), CHUNK):
         chunk = rows[start : start + CHUNK]
         with transaction.atomic():
-            _insert([draft.values for draft in chunk])
+            insert_rows([draft.values for draft in chunk])
             among = {"model__in": {row.name[0] for row in chunk}, "request_id__in": [row.name[1] for row in chunk]}
             found = Prediction.objects.filter(**among).values_list("model_id", "request_id", "pk", "payload_digest")
             kept |= {(model, request): (pk, digest) for model, request, pk, digest in found}
     return kept
 
 
-def _insert(rows: Sequence[Mapping[str, Any]]) -> None:
-    """One statement that passes over names that are taken. By hand: of ten thousand rows the ORM's way through
-    instances and fields takes longer than the database."""
+def insert_rows(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Predictions by their columns, in one statement that passes over names that are taken. By hand: of ten thousand
+    rows the ORM's way through instances and fields takes longer than the database."""
     columns = tuple(rows[0])
     adapt = connection.ops.adapt_datetimefield_value
     native = connection.features.has_native_uuid_field

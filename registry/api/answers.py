@@ -72,6 +72,7 @@ class VersionLine(serializers.ModelSerializer[Version]):
     tags = serializers.SerializerMethodField(help_text="as they are now")
     aliases = serializers.SerializerMethodField()
     deprecated = serializers.SerializerMethodField(help_text="since when, by whom and why; null if it is not")
+    mlflow = serializers.SerializerMethodField(help_text="run_id, url and the number there, once MLflow has it")
 
     class Meta:
         model = Version
@@ -91,6 +92,18 @@ class VersionLine(serializers.ModelSerializer[Version]):
         if remark is None or remark.deprecated_at is None or remark.deprecated_by is None:
             return None
         return {"at": remark.deprecated_at, "by": remark.deprecated_by.username, "note": remark.deprecation}
+
+    def get_mlflow(self, version: Version) -> dict[str, Any]:
+        return selectors.in_mlflow(version)
+
+
+class MirrorAnswer(serializers.Serializer[Any]):
+    """How far MLflow is behind with what happened in your teams."""
+
+    waiting = serializers.IntegerField(help_text="changes that it has not been told of")
+    oldest_at = serializers.DateTimeField(allow_null=True)
+    lag_secs = serializers.FloatField(source="secs", help_text="how long the oldest of them waits")
+    error = serializers.CharField(help_text="what the last try said")
 
 
 class VersionAnswer(VersionLine):

@@ -29,10 +29,19 @@ _ONNX_NUMBERS = {"tensor(float)": np.float32, "tensor(double)": np.float64}
 
 
 class Scores(NamedTuple):
-    """Of n rows: the class or value of each; and P(positive class), of many classes the highest, or None."""
+    """Of n rows: the class or value of each; P(positive class), of many classes the highest, or None; of many classes
+    also the probability of each, (n, classes) in the signature's order."""
 
     prediction: NDArray[Any]
     score: Floats | None
+    probabilities: Floats | None = None
+
+    def by_class(self, signature: Signature) -> list[dict[str, float]] | None:
+        """Of each row {class: probability}, classes written as text; None unless there are more than two."""
+        if self.probabilities is None:
+            return None
+        names = [str(label) for label in signature.classes or ()]
+        return [dict(zip(names, row, strict=True)) for row in self.probabilities.tolist()]
 
 
 class Scorer(ABC):
@@ -51,8 +60,9 @@ class Scorer(ABC):
         if self._classes is None:
             return Scores(answer.reshape(-1), None)
         best = answer.argmax(axis=1)
-        score = answer.max(axis=1) if self._positive is None else answer[:, self._positive]
-        return Scores(self._classes[best], score)
+        if self._positive is None:
+            return Scores(self._classes[best], answer.max(axis=1), answer)
+        return Scores(self._classes[best], answer[:, self._positive])
 
     def outputs(self, columns: Columns) -> Floats:
         """The numbers behind the scores, as `_answer` gives them; Invalid `not_scorable` if one is not finite."""

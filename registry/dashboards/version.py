@@ -40,6 +40,8 @@ class VersionPage(Page):
             "may_deprecate": self.actor.may(Action.VERSION_DEPRECATE, team),
             "metrics": reads.metrics_of(version),
             "origins": reads.origins(version),
+            "mlflow": selectors.in_mlflow(version),
+            "lag": selectors.lag(version=version),
             "importance": sorted(version.importance.items(), key=lambda item: -item[1])[:15],
             "intervals": list(selectors.intervals(version))[::-1],
             "requests": requests,

@@ -5,6 +5,7 @@ from registry.models.approval import ConditionClosing, PromotionRequest, Review
 from registry.models.consumer import Consumer
 from registry.models.incident import Incident
 from registry.models.laws import LAWS
+from registry.models.mirror import MirrorChange, MirroredVersion
 from registry.models.model import DeployPolicy, RegisteredModel
 from registry.models.remark import Remark
 from registry.models.reviewing import Delegation, Notice, ValidationReport
@@ -23,6 +24,8 @@ __all__ = [
     "Delegation",
     "DeployPolicy",
     "Incident",
+    "MirrorChange",
+    "MirroredVersion",
     "ModelTag",
     "Notice",
     "PromotionRequest",

@@ -28,6 +28,7 @@ from registry.selectors.explanations import (
 from registry.selectors.holdouts import drift_said, holdout_drift
 from registry.selectors.incidents import incident_numbered, incidents
 from registry.selectors.inventory import INVENTORY_HEAD, InventoryLine, inventory, inventory_lines, inventory_table
+from registry.selectors.mirror import Lag, in_mlflow, lag
 from registry.selectors.models import model_named, models, policy, with_aliases
 from registry.selectors.period import PERIOD_HEAD, Happening, Period, period_report
 from registry.selectors.reviewers import Told, reviewers
@@ -56,6 +57,7 @@ __all__ = [
     "Facet",
     "Happening",
     "InventoryLine",
+    "Lag",
     "Paged",
     "Period",
     "Told",
@@ -86,6 +88,7 @@ __all__ = [
     "history",
     "holdout_drift",
     "importances",
+    "in_mlflow",
     "in_production",
     "incident_numbered",
     "incidents",
@@ -96,6 +99,7 @@ __all__ = [
     "inventory",
     "inventory_lines",
     "inventory_table",
+    "lag",
     "markdown",
     "metric_trend",
     "missing_roles",

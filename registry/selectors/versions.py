@@ -33,7 +33,7 @@ def versions_found(actor: Actor, **filters: Any) -> VersionQuerySet:
 
 def complete(rows: VersionQuerySet) -> VersionQuerySet:
     people = ("created_by", "trained_by", "remark__deprecated_by")
-    chosen = rows.with_stage().select_related("model", "artifact", "remark", *people)
+    chosen = rows.with_stage().select_related("model", "artifact", "remark", "mirrored", *people)
     return chosen.defer(*_HEAVY)
 
 

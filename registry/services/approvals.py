@@ -13,7 +13,7 @@ from mlops_site.core.errors import Conflict, Forbidden
 from mlops_site.core.models import User
 from mlops_site.core.permissions import Action, Actor, person, refused, require
 from registry import selectors
-from registry.artifacts.scorer import preflight
+from registry.artifacts.scorer import keep_ready, preflight
 from registry.choices import IN_FAVOUR, Cause, Decision, NoticeKind, RequestStatus, Stage
 from registry.models import PromotionRequest, Review, Version
 from registry.services.conditions import Terms, checked_terms
@@ -258,3 +258,4 @@ def check_preflight(version: Version) -> None:
     if failures := preflight(version):
         message = f"{version} did not pass its pre-flight: {'; '.join(failures)}"
         raise Conflict(message[:2000], code="preflight_failed")
+    keep_ready(version, key=version.pk)  # whoever asks this process next does not wait

@@ -65,6 +65,7 @@ def test_one_row(machine: Client) -> None:
                 "version": "1.0.0",
                 "prediction": row.prediction,
                 "score": row.score,
+                "probabilities": None,
                 "decision": row.decision,
                 "threshold": 0.5,
                 "duplicate": False,

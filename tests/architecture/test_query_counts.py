@@ -84,6 +84,7 @@ class Site:
             "conditions": "conditions",
             "delegations": "delegations",
             "models/<model:name>/<version:version>/explanations": f"{model}/{one}/explanations",
+            "mlflow": "mlflow",
             "approvals": "approvals",
             "approvals/<int:pk>": f"approvals/{scene.request.pk}",
             "datasets": "datasets",
@@ -95,6 +96,9 @@ class Site:
             "monitoring/alerts": "monitoring/alerts",
             "monitoring/reports": "monitoring/reports",
             "monitoring/reports/<uuid:pk>": f"monitoring/reports/{scene.alert.report_id}",
+            "scoring": "scoring",
+            "scoring/<uuid:pk>": f"scoring/{scene.batch.pk}",
+            "scoring/<uuid:pk>/result": f"scoring/{scene.batch.pk}/result",
             "monitoring/dashboard/<model:model>": f"monitoring/dashboard/{scene.model.name}",
         }
 
@@ -128,6 +132,8 @@ class Site:
             "prediction": f"/predictions/{asked[0].pk}",
             "reports": "/reports",
             "report": f"/reports/{scene.alert.report_id}",
+            "scoring": "/scoring",
+            "scoring run": f"/scoring/{scene.batch.pk}",
             "alert": f"/alerts/{scene.alert.pk}",
             "admin alerts": "/admin/monitoring/alert/",
             "admin schedules": "/admin/django_celery_beat/periodictask/",
@@ -159,7 +165,7 @@ class Site:
             "POST /models/<model:name>/predict with reasons": partial(ask, data={**rows[0], "reasons": 2}),
             "POST /models/<model:name>/predict of 9 rows with reasons": partial(ask, data={"rows": rows, "reasons": 2}),
             "GET explanations of 9 predictions": partial(self.engineer.get, nine),
-            **{f"GET /{name}": partial(self.engineer.get, f"/api/v1/{path}") for name, path in self.api().items()},
+            **{f"GET /{name}": partial(taken, self.engineer, f"/api/v1/{path}") for name, path in self.api().items()},
             **{f"page {name}": partial(self.browser.get, path) for name, path in self.pages().items()},
         }
 
@@ -178,6 +184,7 @@ class Site:
             registry.open_incident(version, kind="rolled_back", what="Another.", actor=scene.approver)
             dataset = runs.dataset_version(scene.scientist, name=f"another_{seed}", rows=60)
             runs.queued_run(scene.scientist, scene.model, dataset)
+            factories.scored(scene.served, scene.author, f"age,visits\n{seed},1\n")
         raised(scene.served, *(finding("quality", f"feature {n}") for n in range(3)))
         told = {"channel": "x", "subject": scene.alert.subject, "team": scene.model.team, "event": "x", "body": {}}
         Delivery.objects.bulk_create(Delivery(**told) for _ in range(3))
@@ -188,6 +195,14 @@ def answered(ask: Callable[[], Any]) -> Any:
     answer = ask()
     if answer.streaming:
         b"".join(answer)
+    return answer
+
+
+def taken(client: Client, path: str) -> Any:
+    """The answer, a file to its end: else it would be held open."""
+    answer = client.get(path)
+    if answer.streaming:
+        assert b"".join(answer.streaming_content)  # type: ignore[attr-defined]
     return answer
 
 

@@ -30,7 +30,9 @@ def addresses(site: Scene, name: str) -> dict[str, str]:
     ]:
         found.pop(left_out)
     if name == "ada":
-        found |= {each: reverse(each) for each in ("run_new", "dataset_new", "model_new", "admin:core_token_add")}
+        found |= {
+            each: reverse(each) for each in ("run_new", "batch_new", "dataset_new", "model_new", "admin:core_token_add")
+        }
     return found
 
 

@@ -43,6 +43,8 @@ def pages(site: Scene) -> dict[str, str]:
             "prediction", args=[Prediction.objects.filter(model=site.model).earliest("predicted_at").pk]
         ),
         "report": reverse("report", args=[site.alert.report_id]),
+        "batch": reverse("batch", args=[site.batch.pk]),
+        "batch_cancel": reverse("batch_cancel", args=[site.batch.pk]),
         "alert": reverse("alert", args=[site.alert.pk]),
         "rollback": reverse("rollback", args=[name]),
         "policy": reverse("policy", args=[name]),
@@ -71,6 +73,7 @@ LISTS = [
     "inventory",
     "period_report",
     "predictions",
+    "batches",
     "admin:registry_promotionrequest_changelist",
     "admin:monitoring_prediction_changelist",
     "admin:monitoring_alert_changelist",

@@ -255,3 +255,20 @@ def test_the_example_runs_in_a_fresh_process_without_set_up(place: str, tmp_path
         [sys.executable, "-c", SCRIPT, place], cwd=root, env=env, capture_output=True, text=True, check=False
     )
     assert done.stdout == "fraud_detection 1.0.0 pending_approval local\n", done.stderr
+
+
+def test_a_version_is_loaded_as_what_was_registered(act_as: Any, pipeline: Any, approver: Actor) -> None:
+    registry = ModelRegistry()
+    made = register(pipeline)
+    loaded = registry.load("fraud_detection", made.version)
+    frame = FRAME.fillna({"plan": ""})
+    np.testing.assert_array_equal(loaded.predict_proba(frame), pipeline.predict_proba(frame))
+    with pytest.raises(Conflict) as caught:
+        registry.load("fraud_detection")
+    assert caught.value.code == "no_production_version"
+    with pytest.raises(NotFound):
+        registry.load("fraud_detection", "9.9.9")
+    asked = registry.promote_model(model_name="fraud_detection", version=made.version, target_stage="production")
+    assert asked.request is not None
+    services.review_request(asked.request, actor=approver, decision="approve")
+    assert type(registry.load("fraud_detection")) is type(pipeline)
