@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from django.urls import reverse
 
 from mlops_site.core.errors import Forbidden, Invalid
 from mlops_site.core.models import AuditRecord
 from mlops_site.core.permissions import Actor
+from mlops_site.stats.profile import profile, reference_bins
 from registry import selectors, services
 from registry.models import RegisteredModel, Version
 from registry.selectors.cards import Card
@@ -17,6 +20,7 @@ from tests.registry.parts import candidate, into_production
 from tests.registry.test_comparison import STRONG, WEAK, scored
 from tests.registry.test_pages import client_of
 
+ROWS = pd.DataFrame({"age": np.linspace(20, 80, 200), "visits": np.arange(200) % 7})
 FACTS: dict[str, Any] = {
     "data": {
         "rows": 1000,
@@ -42,7 +46,7 @@ COMPLETE: dict[str, Any] = {
     "facts": FACTS,
     "lineage": LINEAGE,
     "data_digest": "d" * 64,
-    "reference": b"profile",
+    "reference": profile(ROWS, reference_bins(ROWS, {"age": "number", "visits": "number"}, salt="x")).to_bytes(),
     "params": {"model_type": "logistic_regression", "C": 1.0},
 }
 
