@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from mlops_site.core import store
@@ -31,6 +32,14 @@ def side_of(version: Version) -> Side | None:
 def rows_of(side: Side) -> pd.DataFrame:
     """Its rows: row_key, label, and score or prediction. NotFound or ArtifactDamaged as `store.read` says."""
     return pd.read_parquet(io.BytesIO(store.read(side.holdout)))
+
+
+def sampled(frame: pd.DataFrame, most: int) -> pd.DataFrame:
+    """At most so many rows of a frame indexed by row_key; the same ones of any holdout, as a key's hash chooses."""
+    if len(frame) <= most:
+        return frame
+    hashes = pd.util.hash_array(frame.index.to_numpy(dtype=object))
+    return frame.iloc[np.sort(np.argsort(hashes, kind="stable")[:most])]
 
 
 def scored(frame: pd.DataFrame, side: Side) -> ScoredRows:

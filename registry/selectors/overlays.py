@@ -13,7 +13,7 @@ from mlops_site.core.errors import StewardError
 from mlops_site.stats import curves
 from mlops_site.stats.scored import ScoredRows
 from registry.models import Version
-from registry.selectors.held_rows import Side, rows_of, scored, side_of
+from registry.selectors.held_rows import Side, rows_of, sampled, scored, side_of
 from registry.selectors.paired import MIN_SHARED_ROWS
 
 MAX_ROWS = 200_000  # of a holdout, the same ones of each
@@ -65,20 +65,12 @@ def _unreadable(side: Side) -> str:
 
 @lru_cache(maxsize=64)
 def _compute(sides: tuple[Side, ...]) -> tuple[list[Series], bool, str]:
-    frames = [_sample(rows_of(side)) for side in sides]
+    frames = [sampled(rows_of(side).set_index("row_key"), MAX_ROWS) for side in sides]
     shared, why = _shared(frames)
     if shared is not None:
         frames = [frame.loc[shared] for frame in frames]
     note = f"{why}; each line is of the version's own holdout" if why else ""
     return [_series(frame, side) for frame, side in zip(frames, sides, strict=True)], shared is not None, note
-
-
-def _sample(frame: pd.DataFrame) -> pd.DataFrame:
-    """At most MAX_ROWS rows by key; of several holdouts the same ones, because a key's hash chooses."""
-    if len(frame) > MAX_ROWS:
-        hashes = pd.Series(pd.util.hash_array(frame["row_key"].to_numpy(dtype=object)), index=frame.index)
-        frame = frame.loc[hashes.nsmallest(MAX_ROWS).index]
-    return frame.set_index("row_key")
 
 
 def _shared(frames: Sequence[pd.DataFrame]) -> tuple[pd.Index[Any] | None, str]:
