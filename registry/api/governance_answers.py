@@ -23,6 +23,7 @@ class CardAnswer(serializers.Serializer[Any]):
     signature = serializers.JSONField()
     threshold = serializers.FloatField()
     artifact = serializers.JSONField()
+    reports = serializers.JSONField()
     approvals = serializers.JSONField()
     served = serializers.JSONField()
     since = serializers.CharField(allow_null=True, help_text="the production version that changes are counted from")
@@ -56,6 +57,8 @@ class InventoryAnswer(serializers.Serializer[Any]):
     validated = ValidationAnswer(allow_null=True, help_text="the latest review of any of its versions")
     open_requests = serializers.IntegerField()
     open_incidents = serializers.IntegerField()
+    open_conditions = serializers.IntegerField()
+    revalidate_on = serializers.DateField(allow_null=True, help_text="the earliest day of the open conditions")
     created_at = serializers.DateTimeField()
 
 

@@ -12,7 +12,7 @@ from registry.selectors.approvals import (
     request_numbered,
     requests,
 )
-from registry.selectors.cards import card, card_json, markdown, production_before
+from registry.selectors.cards import card, card_json, markdown, production_before, settled
 from registry.selectors.comparison import comparison
 from registry.selectors.conditions import condition_numbered, open_conditions, overdue_conditions
 from registry.selectors.consumers import consumers, interface_change, interface_warnings
@@ -120,6 +120,7 @@ __all__ = [
     "rollback_target",
     "rollback_targets",
     "served_at",
+    "settled",
     "side_by_side",
     "standing_in",
     "transfer_numbered",

@@ -18,6 +18,7 @@ from registry.selectors.approvals import requests_of
 from registry.selectors.cards import card, card_json, markdown
 from registry.selectors.cards.parts import plain
 from registry.selectors.stages import intervals
+from registry.selectors.validation import reports
 
 README = """Evidence of one version of a model, as it was when this file was written.
 
@@ -30,6 +31,7 @@ version.json           what the version is
 signature.json, metrics.json, lineage.json, gate.json (where a gate judged it)
 stages.json            every stage that it was in
 approvals/             each request with its evidence, its digests and its reviews
+reports/               validation reports; card.json has their names
 incidents.json         what went wrong with it
 audit.jsonl            the audit records that concern it, each with its link in the chain
 artifact/              the model, its serving form, its holdout predictions, its golden rows, its training profile
@@ -78,6 +80,9 @@ def _files(version: Version) -> dict[str, bundle.Content]:
     found: dict[str, bundle.Content] = {
         f"artifact/{name}": Stored(row.digest, row.size) for name, row in rows.items() if row is not None
     }
+    for report in reports(version):  # under its number: somebody typed its name
+        end = "pdf" if report.media_type == "application/pdf" else "txt"
+        found[f"reports/report-{report.pk}.{end}"] = Stored(report.digest, report.size)
     if version.reference is not None:
         found["artifact/reference.profile"] = bytes(version.reference)
     return found
@@ -117,7 +122,17 @@ def _incident(row: Incident) -> dict[str, Any]:
 
 
 def _request(row: PromotionRequest) -> dict[str, Any]:
-    names = ("status", "reason", "evidence", "evidence_digest", "artifact_digest", "created_at", "closed_at")
+    names = (
+        "status",
+        "reason",
+        "why_material",
+        "expires_at",
+        "evidence",
+        "evidence_digest",
+        "artifact_digest",
+        "created_at",
+        "closed_at",
+    )
     people = {name: getattr(row, name).username for name in ("requester", "author", "trainer")}
     closed = None if row.closed_by is None else row.closed_by.username
     copied = {name: getattr(row, name) for name in names}
@@ -125,8 +140,11 @@ def _request(row: PromotionRequest) -> dict[str, Any]:
 
 
 def _review(row: Review) -> dict[str, Any]:
-    names = ("role", "decision", "comment", "risk_tier", "evidence_digest", "artifact_digest", "created_at")
-    return {"reviewer": row.reviewer.username, **{name: getattr(row, name) for name in names}}
+    names = ("role", "decision", "comment", "condition", "revalidate_on", "risk_tier", "evidence_digest",
+             "artifact_digest", "reports_seen", "reports_digest", "created_at", "voided_at", "void_reason")  # fmt: skip
+    closing = getattr(row, "closing", None)
+    closed = None if closing is None else {"by": closing.by.username, "note": closing.note, "at": closing.created_at}
+    return {"reviewer": row.reviewer.username, **{name: getattr(row, name) for name in names}, "closing": closed}
 
 
 def audit_of(version: Version, requests: list[PromotionRequest], incidents: list[Incident]) -> QuerySet[AuditRecord]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from django.db.models import Count, OuterRef, QuerySet, Subquery
@@ -41,6 +41,8 @@ class InventoryLine(NamedTuple):
     validated: Validation | None
     open_requests: int
     open_incidents: int
+    open_conditions: int
+    revalidate_on: date | None  # the earliest of them
     created_at: datetime
 
 
@@ -54,9 +56,14 @@ def inventory(
             message = f"risk_tier must be one of {', '.join(RiskTier.values)} but got {risk_tier[:80]!r}"
             raise Invalid.on("risk_tier", message, code="unknown_risk_tier")
         rows = rows.filter(risk_tier=risk_tier)
-    latest = Review.objects.filter(request__model=OuterRef("pk")).order_by("-created_at", "-pk")
+    latest = Review.objects.filter(request__model=OuterRef("pk"), voided_at=None).order_by("-created_at", "-pk")
     waiting = _counted(PromotionRequest.objects.filter(status=RequestStatus.PENDING))
     wrong = _counted(Incident.objects.filter(closed_at=None))
+    conditions = Review.objects.open_conditions().filter(request__model=OuterRef("pk"))
+    counted = conditions.order_by().values("request__model").annotate(n=Count("pk")).values("n")
+    rows = rows.annotate(
+        open_conditions=Coalesce(Subquery(counted), 0), revalidate_on=Subquery(conditions.values("revalidate_on")[:1])
+    )
     return rows.annotate(last_review=Subquery(latest.values("pk")[:1]), open_requests=waiting, open_incidents=wrong)
 
 
@@ -95,6 +102,8 @@ def _line(row: Any, now: StageInterval | None, review: Review | None) -> Invento
         validated=None if review is None else _validation(review),
         open_requests=row.open_requests,
         open_incidents=row.open_incidents,
+        open_conditions=row.open_conditions,
+        revalidate_on=row.revalidate_on,
         created_at=row.created_at,
     )
 
@@ -107,7 +116,7 @@ def _validation(review: Review) -> Validation:
 INVENTORY_HEAD = (
     "model", "team", "owner", "risk_tier", "task_type", "purpose", "production", "in_production_since", "versions",
     "last_validated_at", "last_validated_version", "last_validated_by", "last_validated_role", "last_validation",
-    "open_requests", "open_incidents", "created_at",
+    "open_requests", "open_incidents", "open_conditions", "revalidate_on", "created_at",
 )  # fmt: skip
 
 

@@ -56,6 +56,11 @@ def _against_production(version: Version) -> dict[str, Any]:
     }
 
 
+def _card(version: Version) -> dict[str, Any]:
+    found = selectors.version_numbered(version.model, version.number)  # with its stage, which a card shows
+    return {"card": selectors.settled(selectors.card(found, changes=False))}
+
+
 def _reports(version: Version) -> dict[str, Any]:
     rows = selectors.reports(version)
     return {"reports": [{"name": r.name, "digest": r.digest, "size": r.size, "by": r.by.username} for r in rows]}
@@ -68,6 +73,7 @@ SECTIONS: tuple[Callable[[Version], dict[str, Any]], ...] = (
     _origin,
     _against_production,
     _reports,
+    _card,
 )
 
 

@@ -2,6 +2,6 @@
 
 from registry.selectors.cards.build import card, production_before
 from registry.selectors.cards.markdown import markdown
-from registry.selectors.cards.parts import Card, card_json
+from registry.selectors.cards.parts import Card, card_json, settled
 
-__all__ = ["Card", "card", "card_json", "markdown", "production_before"]
+__all__ = ["Card", "card", "card_json", "markdown", "production_before", "settled"]

@@ -8,15 +8,16 @@ from typing import Any
 from registry.choices import Stage
 from registry.models import PromotionRequest, Review, StageInterval, Version
 from registry.selectors.approvals import requests_of
-from registry.selectors.cards.parts import About, Approval, Card, Data, Decision, Served, Training, missing
+from registry.selectors.cards.parts import About, Approval, Card, Data, Decision, Report, Served, Training, missing
 from registry.selectors.comparison import comparison
 from registry.selectors.stages import in_production
+from registry.selectors.validation import reports
 
 
-def card(version: Version) -> Card:
+def card(version: Version, *, changes: bool = True) -> Card:
     """The card of a version from `version_numbered`. Some seconds the first time, for the intervals of its changes."""
     requests = list(requests_of(version))
-    base = production_before(version)
+    base = production_before(version) if changes else None
     evidence = _latest(requests)
     found = Card(
         about=_about(version),
@@ -27,10 +28,11 @@ def card(version: Version) -> Card:
         calibration=version.facts.get("calibration", []),
         importance=version.importance,
         gate=evidence.get("gate"),
-        drift=evidence.get("drift"),
+        drift=(evidence.get("holdout") or {}).get("drift"),
         signature=version.signature,
         threshold=version.threshold,
         artifact=_artifact(version),
+        reports=[Report(row.name, row.digest, row.by.username, row.created_at) for row in reports(version)],
         approvals=[_approval(request) for request in requests],
         served=_served(version),
         since=None if base is None else base.number,
@@ -102,6 +104,7 @@ def _approval(request: PromotionRequest) -> Approval:
         status=request.status,
         requester=request.requester.username,
         reason=request.reason,
+        why_material=request.why_material,
         requested_at=request.created_at,
         closed_at=request.closed_at,
         evidence_digest=request.evidence_digest,
@@ -110,7 +113,19 @@ def _approval(request: PromotionRequest) -> Approval:
 
 
 def _decision(review: Review) -> Decision:
-    return Decision(review.reviewer.username, review.role, review.decision, review.comment, review.created_at)
+    closing = getattr(review, "closing", None)  # Django raises an AttributeError where a condition is open
+    return Decision(
+        reviewer=review.reviewer.username,
+        role=review.role,
+        decision=review.decision,
+        comment=review.comment,
+        at=review.created_at,
+        condition=review.condition,
+        revalidate_on=review.revalidate_on,
+        closed_by=None if closing is None else closing.by.username,
+        closing_note="" if closing is None else closing.note,
+        voided_at=review.voided_at,
+    )
 
 
 def _served(version: Version) -> list[Served]:

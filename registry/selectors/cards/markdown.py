@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from registry.selectors.cards.parts import Approval, Card, Data
+from registry.selectors.cards.parts import Approval, Card, Data, Decision
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>|#&~])")
 NOT_STORED = "not stored"
@@ -35,6 +35,7 @@ def markdown(found: Card) -> str:
         "## Signature",
         _answers(found),
         _table(("Input", "Kind", "Required", "May be missing"), _inputs(found.signature)),
+        *_reports(found),
         "## Approvals",
         *([_approval(row) for row in found.approvals] or ["None was asked for."]),
         *_served(found),
@@ -180,12 +181,26 @@ def _inputs(signature: Mapping[str, Any]) -> list[tuple[Any, ...]]:
 def _approval(row: Approval) -> str:
     asked = f"Asked by {escape(row.requester)}, {row.requested_at:%Y-%m-%d %H:%M} UTC."
     lines = [f"### Request {row.request}: {escape(row.status)}", f"{asked} Evidence {row.evidence_digest}."]
-    lines.append(_quoted(row.reason))
+    lines += [_quoted(row.reason), _quoted(row.why_material)]
     for said in row.reviews:
         comment = f": {escape(said.comment)}" if said.comment else ""
+        comment += _condition(said)
         who = f"{escape(said.reviewer)} ({escape(said.role)})"
         lines.append(f"- {who}, {said.at:%Y-%m-%d %H:%M} UTC, {escape(said.decision)}{comment}")
     return "\n\n".join(line for line in lines if line)
+
+
+def _condition(said: Decision) -> str:
+    end = "" if said.voided_at is None else f"; void since {said.voided_at:%Y-%m-%d}"
+    if not said.condition:
+        return end
+    how = "open" if said.closed_by is None else f"closed by {escape(said.closed_by)}: {escape(said.closing_note)}"
+    return f"; on condition: {escape(said.condition)}, by {said.revalidate_on}, {how}{end}"
+
+
+def _reports(found: Card) -> list[str]:
+    rows = [(row.name, row.digest, row.by, f"{row.at:%Y-%m-%d %H:%M}") for row in found.reports]
+    return ["## Validation reports", _table(("Report", "Digest", "By", "When (UTC)"), rows)] if rows else []
 
 
 def _served(found: Card) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 
@@ -53,13 +53,18 @@ class Training(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """One person's review."""
+    """One person's review, with its condition and how that was closed; `voided_at` once its ground was gone."""
 
     reviewer: str
     role: str
     decision: str
     comment: str
     at: datetime
+    condition: str
+    revalidate_on: date | None
+    closed_by: str | None
+    closing_note: str
+    voided_at: datetime | None
 
 
 class Approval(NamedTuple):
@@ -69,10 +74,20 @@ class Approval(NamedTuple):
     status: str
     requester: str
     reason: str
+    why_material: str
     requested_at: datetime
     closed_at: datetime | None
     evidence_digest: str
     reviews: list[Decision]
+
+
+class Report(NamedTuple):
+    """A validation report that is attached to the version."""
+
+    name: str
+    digest: str
+    by: str
+    at: datetime
 
 
 class Served(NamedTuple):
@@ -98,6 +113,7 @@ class Card(NamedTuple):
     signature: dict[str, Any]
     threshold: float
     artifact: dict[str, Any]
+    reports: list[Report]
     approvals: list[Approval]
     served: list[Served]
     since: str | None  # the production version that the changes are counted from
@@ -111,6 +127,16 @@ def card_json(found: Card) -> dict[str, Any]:
     return said
 
 
+_LATER = ("approvals", "served", "gate", "drift", "since", "changes", "missing")
+
+
+def settled(found: Card) -> dict[str, Any]:
+    """The card without what comes after a version is made, so that evidence can hold it."""
+    said = {name: value for name, value in card_json(found).items() if name not in _LATER}
+    del said["about"]["stage"]
+    return said
+
+
 def plain(value: Any) -> Any:
     """A value as JSON has it: tuples with names as objects, times in RFC 3339."""
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
@@ -119,7 +145,9 @@ def plain(value: Any) -> Any:
         return {str(name): plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [plain(inner) for inner in value]
-    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    return value.isoformat() if isinstance(value, date) else value
 
 
 _NEEDED = {
