@@ -19,6 +19,7 @@ from registry.forms import DecisionForm, TrialForm
 from registry.models import PromotionRequest, Version
 
 WITHDRAW, TRY = "withdraw", "try"
+SHOWN = 6  # inputs
 DONE = {
     Decision.APPROVE: "You approved {version}.",
     Decision.APPROVE_WITH_CONDITIONS: "You approved {version} with a condition.",
@@ -76,7 +77,8 @@ class ApprovalPage(FormPage):
             "replaces": now if is_pending else None,
             "gate": request.evidence.get("gate"),
             "comparison": _differences(request),
-            "importance": sorted(request.version.importance.items(), key=lambda item: -item[1])[:6],
+            "looks_at": _looks_at(request),
+            "purpose": _purpose(request),
             "drifts": _drifts(request),
             "steps": steps(request),
             "reports": list(request.version.reports.all()),
@@ -101,6 +103,25 @@ class ApprovalPage(FormPage):
             services.review_request(request, actor=self.actor, decision=decision, **said)
         messages.success(self.request, DONE[decision].format(version=request.version))
         return reverse("admin:registry_promotionrequest_change", args=[request.pk])
+
+
+def _looks_at(request: PromotionRequest) -> dict[str, Any]:
+    """What the evidence says of the inputs: their shares of a prediction in its own space, else their importance."""
+    if said := request.evidence.get("explanation"):
+        rows = [(row["feature"], row["mean_abs"], row["ci95"]) for row in said["features"][:SHOWN]]
+        largest = max((size for _, size, _ in rows), default=0.0)
+        parts = [(name, size / largest if largest else 0.0, size, ci95) for name, size, ci95 in rows]
+        return {"space": said["output_space"].replace("_", "-"), "rows": said["rows"], "parts": parts}
+    importance = request.evidence.get("importance", request.version.importance)
+    ordered = sorted(importance.items(), key=lambda item: -item[1])[:SHOWN]
+    return {"parts": [(name, share, share, None) for name, share in ordered]}
+
+
+def _purpose(request: PromotionRequest) -> list[tuple[str, str]]:
+    """What the card in the evidence says that the model is for; empty for requests from before cards."""
+    about = request.evidence.get("card", {}).get("about", {})
+    names = {"purpose": "Purpose", "intended_use": "Intended use", "limitations": "Limitations"}
+    return [(label, about[name]) for name, label in names.items() if name in about]
 
 
 def _request(http: HttpRequest, actor: Any, pk: str) -> PromotionRequest:

@@ -39,7 +39,9 @@ def explainer_of(version_id: int) -> Explainer:
 
 @functools.cache
 def _cache() -> BoundedCache[tuple[str, str | None], Explainer]:
-    return BoundedCache[tuple[str, str | None], Explainer](max_bytes=settings.MODEL_CACHE_MB << 19)  # half of what the scorers may take
+    return BoundedCache[tuple[str, str | None], Explainer](
+        max_bytes=settings.MODEL_CACHE_MB << 19
+    )  # half of what the scorers may take
 
 
 def _load(version_id: int) -> tuple[Explainer, int]:

@@ -146,10 +146,14 @@ def _models(scope: QuerySet[RegisteredModel], span: Span) -> Iterator[Happening]
 
 
 def _retired(scope: QuerySet[RegisteredModel], span: Span) -> Iterator[Happening]:
-    """Models whose last version that was not archived was archived in the period."""
+    """Models that were archived in the period, and those whose last version that was not archived was."""
+    for model in scope.filter(span.within("archived_at")).select_related("team"):
+        assert model.archived_at is not None
+        yield _happening(RETIRED, model.archived_at, model, what="the model was archived")
     alive = StageInterval.objects.open().filter(model=OuterRef("model")).exclude(stage=Stage.ARCHIVED)
     later = StageInterval.objects.open().filter(model=OuterRef("model"), pk__gt=OuterRef("pk"))
     last = StageInterval.objects.open().filter(span.within("started_at"), model__in=scope, stage=Stage.ARCHIVED)
+    last = last.filter(model__archived_at=None)
     for row in _light(last.filter(~Exists(alive), ~Exists(later)), "by"):
         yield _of_interval(RETIRED, row, "its last version was archived")
 

@@ -42,6 +42,11 @@ def _measured(version: Version) -> dict[str, Any]:
     }
 
 
+def _explained(version: Version) -> dict[str, Any]:
+    summary = selectors.explanation_summary(version.explanation)
+    return {} if summary is None else {"explanation": summary}
+
+
 def _origin(version: Version) -> dict[str, Any]:
     return {"lineage": version.lineage, "data_digest": version.data_digest}
 
@@ -70,6 +75,7 @@ def _reports(version: Version) -> dict[str, Any]:
 SECTIONS: tuple[Callable[[Version], dict[str, Any]], ...] = (
     _identity,
     _measured,
+    _explained,
     _origin,
     _against_production,
     _reports,

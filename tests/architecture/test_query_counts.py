@@ -55,7 +55,6 @@ class Site:
         one, two, run = scene.served.number, scene.staged.number, scene.run.pk
         model = f"models/{scene.model.name}"
         days = f"from={timezone.now():%Y-%m-%d}&to={timezone.now():%Y-%m-%d}"
-        dataset = f"datasets/{scene.dataset.dataset.name}/{scene.dataset.version}"
         return {
             "models": "models",
             "models/<model:name>": model,
@@ -88,7 +87,7 @@ class Site:
             "approvals": "approvals",
             "approvals/<int:pk>": f"approvals/{scene.request.pk}",
             "datasets": "datasets",
-            "datasets/<str:name>/<int:version>": dataset,
+            "datasets/<str:name>/<int:version>": f"datasets/{scene.dataset.dataset.name}/{scene.dataset.version}",
             "training/status/<uuid:job_id>": f"training/status/{run}",
             "training/runs": "training/runs",
             "models/<model:name>/retrain-policy": f"{model}/retrain-policy",
