@@ -26,7 +26,7 @@ def name_of(i: int) -> str:
 
 
 def site(models: int) -> Filled:
-    """The models and what is in production through the services; the other versions as the services would write them."""
+    """Models and what is in production through the services; the other versions as these would write them."""
     import django
 
     django.setup()
@@ -56,7 +56,8 @@ def site(models: int) -> Filled:
     _more_versions()
     file = Path(settings.STEWARD_HOME) / "upload.skops"
     file.write_bytes(artifact(1))
-    return Filled(*(tokens.create_token(person)[1] for person in people.values()), str(file))
+    engineer, decider = (tokens.create_token(person)[1] for person in people.values())
+    return Filled(engineer, decider, str(file))
 
 
 def _more_versions() -> None:
@@ -83,14 +84,16 @@ def _more_versions() -> None:
 
 def mlflow(models: int, store: str) -> None:
     """The same names and numbers, with tags where the site has parameters and metrics."""
-    from mlflow.entities.model_registry import ModelVersionTag
-    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
+    from mlflow.entities import model_registry
+    from mlflow.store.model_registry import sqlalchemy_store
 
-    registry: Any = SqlAlchemyStore(store)
+    tag: Any = model_registry.ModelVersionTag
+    opened: Any = sqlalchemy_store.SqlAlchemyStore
+    registry = opened(store)
     for i in range(models):
         registry.create_registered_model(name_of(i), description=f"Claims of kind {i}")
         for number in range(VERSIONS):
-            tags = [ModelVersionTag("C", str(number)), ModelVersionTag("roc_auc", "0.75")]
+            tags = [tag("C", str(number)), tag("roc_auc", "0.75")]
             registry.create_model_version(name_of(i), source="mlflow-artifacts:/models/m", tags=tags)
         registry.set_registered_model_alias(name_of(i), "production", "1")
 
