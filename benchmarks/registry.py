@@ -162,7 +162,7 @@ def mlflow(folder: Path, url: str, name: str, models: int) -> Iterator[Server]:
 def of_mlflow(name: str, i: int) -> Call:
     model = name_of(i)
     text = f"filter=name%20ILIKE%20%27%25{model}%25%27"
-    row = {"name": model, "source": "mlflow-artifacts:/m"}
+    row = {"name": model, "source": "s3://models/m"}
     alias = {"name": model, "alias": "production", "version": str(1 + i % 10)}
     calls = {
         "get model": Call("GET", f"{MLFLOW}/registered-models/get?name={model}"),

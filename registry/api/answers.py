@@ -78,7 +78,7 @@ class VersionAnswer(VersionLine):
         fields = (*VersionLine.Meta.fields, "signature", "data_digest", "importance", "serving", "intervals")
 
     def get_intervals(self, version: Version) -> list[dict[str, Any]]:
-        return [dict(row) for row in IntervalAnswer(selectors.intervals(version), many=True).data]
+        return [dict(row) for row in IntervalAnswer(selectors.life(version), many=True).data]
 
 
 class ReviewAnswer(serializers.Serializer[Any]):
@@ -179,7 +179,7 @@ class ModelDetailAnswer(ModelAnswer):
         return None if now is None else dict(VersionAnswer(selectors.version_numbered(model, now.number)).data)
 
     def get_open_requests(self, model: RegisteredModel) -> list[dict[str, Any]]:
-        rows = selectors.requests(self.context["actor"], status="pending", model=model)
+        rows = selectors.open_requests(model)
         return [dict(row) for row in RequestAnswer(rows, many=True, context=self.context).data]
 
     def get_auto_deploy(self, model: RegisteredModel) -> dict[str, Any] | None:

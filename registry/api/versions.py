@@ -26,12 +26,12 @@ class Versions(ApiView):
     def get(self, request: Request, name: str) -> Response:
         """The versions of a model, newest first, each with its stage."""
         valid(serializers.PageFilter(data=request.query_params.dict()))
-        return listed(self, selectors.versions(selectors.model_named(self.actor, name)), answers.VersionLine)
+        return listed(self, selectors.versions(selectors.model_located(self.actor, name)), answers.VersionLine)
 
     @extend_schema(request={"multipart/form-data": serializers.VersionUpload}, responses={201: answers.VersionAnswer})
     def post(self, request: Request, name: str) -> Response:
         """Upload a .skops or .onnx file as a version. The same content is the same version."""
-        model = selectors.model_named(self.actor, name)
+        model = selectors.model_located(self.actor, name)
         asked = valid(serializers.VersionUpload(data=request.data))
         if asked["artifact"].size > settings.MAX_UPLOAD_BYTES:
             raise _too_large()
@@ -45,7 +45,7 @@ class VersionDetail(ApiView):
     @extend_schema(operation_id="versions_retrieve", responses=answers.VersionAnswer)
     def get(self, request: Request, name: str, version: str) -> Response:
         """One version with its artifact, metrics, signature, lineage and the stages it has been in."""
-        model = selectors.model_named(self.actor, name)
+        model = selectors.model_located(self.actor, name)
         return Response(answers.VersionAnswer(selectors.version_numbered(model, version)).data)
 
 

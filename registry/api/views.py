@@ -41,7 +41,7 @@ class Schema(ApiView):
     def get(self, request: Request, name: str) -> Response:
         """What predict takes: of the production version, else of the newest; or of the one you name."""
         asked = valid(serializers.SchemaFilter(data=request.query_params.dict()))
-        model = selectors.model_named(self.actor, name, action=Action.SCHEMA_VIEW)
+        model = selectors.model_located(self.actor, name, action=Action.SCHEMA_VIEW)
         return Response(answers.SchemaAnswer(selectors.feature_schema(model, number=asked.get("version"))).data)
 
 
@@ -50,7 +50,7 @@ class Compare(ApiView):
     def get(self, request: Request, name: str, v1: str, v2: str) -> Response:
         """Two versions side by side; metrics with a paired 95 % interval where the holdouts share rows."""
         asked = valid(serializers.CompareFilter(data=request.query_params.dict()))
-        model = selectors.model_named(self.actor, name)
+        model = selectors.model_located(self.actor, name)
         first, second = (selectors.version_numbered(model, number) for number in (v1, v2))
         return Response(selectors.comparison(first, second, diff_only=asked["diff_only"]))
 
@@ -62,7 +62,7 @@ class Promote(ApiView):
     def post(self, request: Request, name: str, version: str) -> Response:
         """Move a version to another stage. For production a request is filed, which other people decide."""
         asked = valid(serializers.PromoteOrder(data=request.data))
-        found = selectors.version_numbered(selectors.model_named(self.actor, name), version)
+        found = selectors.version_numbered(selectors.model_located(self.actor, name), version)
         done = services.move_stage(found, actor=self.actor, **asked)
         code = status.HTTP_200_OK if done.request is None else status.HTTP_202_ACCEPTED
         return Response(answers.PromotionAnswer(done, context={"actor": self.actor}).data, status=code)
@@ -72,7 +72,7 @@ class Rollback(ApiView):
     @extend_schema(request=serializers.Reason, responses=answers.RollbackAnswer)
     def post(self, request: Request, name: str) -> Response:
         """Put the last good production version back."""
-        model, asked = selectors.model_named(self.actor, name), valid(serializers.Reason(data=request.data))
+        model, asked = selectors.model_located(self.actor, name), valid(serializers.Reason(data=request.data))
         return Response(answers.RollbackAnswer(services.rollback(model, actor=self.actor, **asked)).data)
 
 

@@ -7,6 +7,7 @@ from django.db.models.functions import Coalesce
 
 from mlops_site.core.errors import Invalid, NotFound
 from mlops_site.core.permissions import Action, Actor, visible
+from mlops_site.core.prepared import PreparedObjects
 from registry.choices import Stage
 from registry.models import DeployPolicy, RegisteredModel, StageInterval, Version
 
@@ -66,13 +67,36 @@ def stages_of(model: RegisteredModel) -> dict[str, str]:
 
 def model_named(actor: Actor, name: str, *, action: Action = Action.VIEW) -> RegisteredModel:
     """One model as in `models`; NotFound if it is absent or not the actor's to see."""
-    rows = visible(actor, RegisteredModel.objects.filter(name=name), action=action).select_related("team", "owner")
-    found = _with_counts(rows).prefetch_related(_stages()).first()
-    if found is None:
+    return _only(_named(name, actor.teams(action)), name)
+
+
+def model_located(actor: Actor, name: str, *, action: Action = Action.VIEW) -> RegisteredModel:
+    """The same for what only goes on from it to something else: without counts and stages."""
+    return _only(_located(name, actor.teams(action)), name)
+
+
+def _only(found: list[RegisteredModel], name: str) -> RegisteredModel:
+    if not found:
         raise NotFound(f"no model {name[:80]!r} here, or it belongs to another team", code="unknown_model")
-    return found
+    return found[0]
+
+
+@PreparedObjects
+def _named(name: str, teams: list[int]) -> QuerySet[RegisteredModel]:
+    rows = RegisteredModel.objects.filter(name=name).filter(team__in=teams).select_related("team", "owner")
+    return _with_counts(rows).prefetch_related(_stages())
+
+
+@PreparedObjects
+def _located(name: str, teams: list[int]) -> QuerySet[RegisteredModel]:
+    return RegisteredModel.objects.filter(name=name).filter(team__in=teams).select_related("team", "owner")
 
 
 def policy(model: RegisteredModel) -> DeployPolicy | None:
     """The deploy policy in force: the newest."""
-    return model.policies.order_by("-pk").select_related("set_by").first()
+    return next(iter(_policies(model.pk)), None)
+
+
+@PreparedObjects
+def _policies(model: int) -> QuerySet[DeployPolicy]:
+    return DeployPolicy.objects.filter(model=model).order_by("-pk").select_related("set_by")[:1]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
+
 from mlops_site.core.errors import NotFound
+from mlops_site.core.prepared import PreparedObjects
 from registry.artifacts.schema import json_schema, sample_row
 from registry.artifacts.signature import Signature
 from registry.models import RegisteredModel, Version
@@ -16,20 +19,27 @@ _HEAVY = ("reference", "golden")
 
 def versions(model: RegisteredModel) -> VersionQuerySet:
     """All versions, newest first, each with `stage`; one query."""
-    rows: VersionQuerySet = model.versions.all()
-    chosen = rows.with_stage().newest_first().select_related("model", "artifact", "created_by", "trained_by")
+    return _complete(Version.objects.filter(model=model)).newest_first()
+
+
+def _complete(rows: VersionQuerySet) -> VersionQuerySet:
+    chosen = rows.with_stage().select_related("model__team", "artifact", "created_by", "trained_by")
     return chosen.defer(*_HEAVY)
 
 
 def version_numbered(model: RegisteredModel, number: str) -> Version:
     """The version written as `1.2.0`, with its stage; NotFound if the model has none of that number."""
-    found = None
-    if parts := parts_of(number):
-        rows = versions(model).select_related("serving", "holdout")
-        found = rows.filter(**dict(zip(("major", "minor", "patch"), parts, strict=True))).first()
-    if found is None:
+    parts = parts_of(number)
+    found = _numbered(model.pk, *parts) if parts else []
+    if not found:
         raise NotFound(f"{model.name} has no version {number[:40]!r}", code="unknown_version")
-    return found
+    return found[0]
+
+
+@PreparedObjects
+def _numbered(model: int, major: int, minor: int, patch: int) -> QuerySet[Version]:
+    rows = Version.objects.filter(model=model).filter(major=major).filter(minor=minor).filter(patch=patch)
+    return _complete(rows).select_related("serving", "holdout")
 
 
 def feature_schema(model: RegisteredModel, *, number: str | None = None) -> dict[str, Any]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from mlops_site.core import events
 from mlops_site.core.errors import Conflict, Forbidden
 from mlops_site.core.models import User
 from mlops_site.core.permissions import Action, Actor, person, refused, require
+from mlops_site.core.prepared import PreparedObjects
 from registry import selectors
 from registry.artifacts.scorer import preflight
 from registry.choices import Cause, Decision, RequestStatus, Stage
@@ -100,8 +102,14 @@ def review_request(request: PromotionRequest, *, actor: Actor, decision: str, co
 
 def _row(request: PromotionRequest) -> PromotionRequest:
     """The request as it is now, locked after its model."""
-    rows = PromotionRequest.objects.select_for_update(no_key=True, of=("self",))
-    return rows.select_related("model__team", "version__model__team").get(pk=request.pk)
+    (row,) = _taken(request.pk)
+    return row
+
+
+@PreparedObjects
+def _taken(request: int) -> QuerySet[PromotionRequest]:
+    rows = PromotionRequest.objects.select_for_update(no_key=True, of=("self",)).filter(pk=request)
+    return rows.select_related("model__team", "version__model__team")
 
 
 def _guard(request: PromotionRequest, actor: Actor) -> None:
