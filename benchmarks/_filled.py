@@ -26,7 +26,7 @@ def name_of(i: int) -> str:
 
 
 def site(models: int) -> Filled:
-    """Models and what is in production through the services; the other versions as these would write them."""
+    """One model with what is in production through the services; the others as these would have written them."""
     import django
 
     django.setup()
@@ -45,57 +45,92 @@ def site(models: int) -> Filled:
     author, approver = (Actor.of(person) for person in people.values())
     signature = Signature.from_json(SIGNATURE)
     rows = golden(open_scorer(artifact(), "skops", signature), [sample_row(signature)])
-    for i in range(models):
-        model = services.create_model(
-            actor=author, name=name_of(i), task_type="classification", description=f"Claims of kind {i}"
-        )
-        first = services.register_version(model, actor=author, candidate=candidate(params={"C": -1.0}, golden=rows))
-        services.move_stage(first, actor=author, target_stage="staging", reason="ready")
-        request = services.request_promotion(first, actor=author, reason="the first")
-        services.review_request(request, actor=approver, decision="approve", comment="looked at")
-    _more_versions()
+    model = services.create_model(
+        actor=author, name=name_of(0), task_type="classification", description="Claims of kind 0"
+    )
+    for minor in range(VERSIONS):
+        made = candidate(params={"C": minor}, golden=rows)
+        first = services.register_version(model, actor=author, candidate=made)
+        if minor == 0:
+            services.move_stage(first, actor=author, target_stage="staging", reason="ready")
+            request = services.request_promotion(first, actor=author, reason="the first")
+            services.review_request(request, actor=approver, decision="approve", comment="looked at")
+    _copy(model, models)
     file = Path(settings.STEWARD_HOME) / "upload.skops"
     file.write_bytes(artifact(1))
     engineer, decider = (tokens.create_token(person)[1] for person in people.values())
     return Filled(engineer, decider, str(file))
 
 
-def _more_versions() -> None:
-    """1.1.0 to 1.9.0 of each model, in development."""
-    from django.utils import timezone
+def _copy(model: Any, models: int) -> None:
+    """The model and all that hangs on it again under other names, in the order in which the laws let it pass."""
+    from registry import models as tables
 
-    from registry.models import StageInterval, Version
-
-    for first in Version.objects.all().iterator():
-        made = []
-        for minor in range(1, VERSIONS):
-            fields: dict[str, Any] = {f.attname: getattr(first, f.attname) for f in Version._meta.concrete_fields}
-            fields |= {"id": None, "minor": minor, "params": {"C": minor}, "config_digest": f"{minor:064}"}
-            made.append(Version(**{**fields, "content_digest": f"{minor:064}"}))
-        Version.objects.bulk_create(made)
-        StageInterval.objects.bulk_create(
-            StageInterval(
-                version=version, model_id=version.model_id, stage="development", cause="registered",
-                started_at=timezone.now(), by_id=version.created_by_id,
+    news = tables.RegisteredModel.objects.bulk_create(
+        _again(model, name=name_of(i), description=f"Claims of kind {i}") for i in range(1, models)
+    )
+    for of in (tables.DeployPolicy, tables.Version):
+        rows = list(of.objects.filter(model=model))
+        of.objects.bulk_create((_again(row, model_id=new.pk) for new in news for row in rows), batch_size=CHUNK)
+    first = {v.model_id: v.pk for v in tables.Version.objects.filter(minor=0).only("model")}
+    served = model.versions.get(minor=0)
+    (request,) = served.requests.all()
+    (review,) = request.reviews.all()
+    asked = tables.PromotionRequest.objects.bulk_create(
+        _again(request, model_id=new.pk, version_id=first[new.pk], status="pending") for new in news
+    )
+    tables.Review.objects.bulk_create(_again(review, request_id=each.pk) for each in asked)
+    tables.PromotionRequest.objects.filter(status="pending").update(status="approved")
+    requests = {each.model_id: each.pk for each in asked}
+    life = list(served.intervals.order_by("pk"))
+    for stage in life:
+        tables.StageInterval.objects.bulk_create(
+            _again(
+                stage, model_id=new.pk, version_id=first[new.pk], ended_at=None,
+                request_id=requests[new.pk] if stage.request_id else None,
             )
-            for version in made
+            for new in news
         )  # fmt: skip
+        if stage.ended_at:
+            ended = tables.StageInterval.objects.filter(stage=stage.stage, version__minor=0, ended_at=None)
+            ended.update(ended_at=stage.ended_at)
+    others = tables.Version.objects.filter(minor__gt=0).exclude(model=model).only("model")
+    tables.StageInterval.objects.bulk_create(
+        (_again(life[0], model_id=v.model_id, version_id=v.pk, ended_at=None) for v in others), batch_size=CHUNK
+    )
+
+
+def _again(row: Any, **changes: Any) -> Any:
+    values = {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+    return type(row)(**{**values, "id": None, **changes})
 
 
 def mlflow(models: int, store: str) -> None:
-    """The same names and numbers, with tags where the site has parameters and metrics."""
+    """One model through MLflow's own store, with tags where the site has parameters and metrics; then its rows again
+    under the other names."""
+    import psycopg2
     from mlflow.entities import model_registry
     from mlflow.store.model_registry import sqlalchemy_store
 
     tag: Any = model_registry.ModelVersionTag
     opened: Any = sqlalchemy_store.SqlAlchemyStore
     registry = opened(store)
-    for i in range(models):
-        registry.create_registered_model(name_of(i), description=f"Claims of kind {i}")
-        for number in range(VERSIONS):
-            tags = [tag("C", str(number)), tag("roc_auc", "0.75")]
-            registry.create_model_version(name_of(i), source="mlflow-artifacts:/models/m", tags=tags)
-        registry.set_registered_model_alias(name_of(i), "production", "1")
+    registry.create_registered_model(name_of(0), description="Claims of a kind")
+    for number in range(VERSIONS):
+        tags = [tag("C", str(number)), tag("roc_auc", "0.75")]
+        registry.create_model_version(name_of(0), source="s3://models/m", tags=tags)
+    registry.set_registered_model_alias(name_of(0), "production", "1")
+    connection = psycopg2.connect(store.replace("+psycopg2", ""))
+    with connection, connection.cursor() as cursor:
+        for table in ("registered_models", "model_versions", "model_version_tags", "registered_model_aliases"):
+            cursor.execute("SELECT column_name FROM information_schema.columns WHERE table_name = %s", [table])
+            columns = [name for (name,) in cursor.fetchall()]
+            taken = ["'claim_model_' || lpad(i::text, 5, '0')" if name == "name" else name for name in columns]
+            cursor.execute(
+                f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(taken)} FROM {table},"
+                f" generate_series(1, {models - 1}) i"
+            )
+    connection.close()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from mlops_site.core.api.serializers import QuickAnswer
 from mlops_site.core.permissions import Actor
 from registry import selectors
 from registry.choices import Stage
@@ -13,7 +14,7 @@ from registry.models import PromotionRequest, RegisteredModel, Version
 from registry.selectors.models import stages_of
 
 
-class ModelAnswer(serializers.ModelSerializer[RegisteredModel]):
+class ModelAnswer(QuickAnswer, serializers.ModelSerializer[RegisteredModel]):
     team = serializers.CharField(source="team.name")
     owner = serializers.CharField(source="owner.username")
     stages = serializers.SerializerMethodField(help_text="stage -> its newest version")
@@ -30,13 +31,13 @@ class ModelAnswer(serializers.ModelSerializer[RegisteredModel]):
         return stages_of(model)
 
 
-class ArtifactAnswer(serializers.Serializer[Any]):
+class ArtifactAnswer(QuickAnswer):
     digest = serializers.CharField()
     format = serializers.CharField()
     size = serializers.IntegerField(help_text="bytes")
 
 
-class IntervalAnswer(serializers.Serializer[Any]):
+class IntervalAnswer(QuickAnswer):
     """One stage of a version's life; `to` is null while it lasts."""
 
     stage = serializers.CharField()
@@ -50,7 +51,7 @@ class IntervalAnswer(serializers.Serializer[Any]):
         return {**super().get_fields(), "from": serializers.DateTimeField(source="started_at")}
 
 
-class VersionLine(serializers.ModelSerializer[Version]):
+class VersionLine(QuickAnswer, serializers.ModelSerializer[Version]):
     """A version in a list."""
 
     name = serializers.CharField(source="model.name")
@@ -89,7 +90,7 @@ class ReviewAnswer(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
 
 
-class RequestAnswer(serializers.ModelSerializer[PromotionRequest]):
+class RequestAnswer(QuickAnswer, serializers.ModelSerializer[PromotionRequest]):
     """A promotion request; `may_decide` is about the one who asks, and needs the actor in the context."""
 
     model = serializers.CharField(source="model.name")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from mlops_site.core.errors import Invalid, NotFound
@@ -47,8 +47,8 @@ def _stages() -> Prefetch[str]:
     rows = (
         StageInterval.objects.open()
         .filter(pk=Subquery(newest))
-        .select_related("version")
-        .only("model", "stage", "version__major", "version__minor", "version__patch", "version__model")
+        .annotate(**{part: F(f"version__{part}") for part in ("major", "minor", "patch")})
+        .only("model", "stage")
     )
     return Prefetch("intervals", queryset=rows, to_attr="open_intervals")
 
@@ -61,7 +61,7 @@ def _check(field: str, value: str, known: tuple[str, ...]) -> None:
 
 def stages_of(model: RegisteredModel) -> dict[str, str]:
     """Stage -> number of its newest version, of a model from `models`; in the order of a version's life."""
-    found = {interval.stage: interval.version.number for interval in getattr(model, "open_intervals")}  # noqa: B009
+    found = {i.stage: f"{i.major}.{i.minor}.{i.patch}" for i in getattr(model, "open_intervals")}  # noqa: B009
     return {stage: found[stage] for stage in Stage.values if stage in found}
 
 

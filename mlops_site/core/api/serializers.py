@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from django.utils import timezone
+from django.utils.functional import cached_property
 from rest_framework import serializers
+from rest_framework.fields import SkipField
 
 MAX_TEXT = 2000
 
@@ -76,3 +82,57 @@ class JobAnswer(serializers.Serializer[Any]):
 
     job_id = serializers.UUIDField()
     status_url = serializers.CharField()
+
+
+class QuickAnswer(serializers.Serializer[Any]):
+    """Answers what DRF would, reading plain columns straight from the object: in a list of a hundred, what DRF asks
+    of each field of each row takes as long as the database does."""
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, read in self._reads:
+            with suppress(SkipField):
+                found[name] = read(instance)
+        return found
+
+    @cached_property
+    def _reads(self) -> list[tuple[str, Callable[[Any], Any]]]:
+        return [(str(field.field_name), _reader(self, field)) for field in self._readable_fields]
+
+
+def _reader(owner: Any, field: Any) -> Callable[[Any], Any]:
+    """What reads one field of an object."""
+    if type(field) is serializers.SerializerMethodField:
+        method: Callable[[Any], Any] = getattr(owner, str(field.method_name))
+        return method
+    if type(field) not in _AS_THEY_ARE:
+        return partial(_as_drf_does, field)
+    get = attrgetter(".".join(field.source_attrs))
+    wanted = _AS_THEY_ARE[type(field)]
+
+    def read(instance: Any) -> Any:
+        try:
+            value = get(instance)
+        except AttributeError:
+            return _as_drf_does(field, instance)
+        if type(value) is datetime and value.tzinfo is UTC:
+            return value.isoformat()[:-6] + "Z"
+        return value if value is None or type(value) in wanted else _as_drf_does(field, instance)
+
+    return read
+
+
+def _as_drf_does(field: Any, instance: Any) -> Any:
+    value = field.get_attribute(instance)
+    return None if value is None else field.to_representation(value)
+
+
+# by the very class: another that inherits from it may answer something else
+_AS_THEY_ARE: dict[type, tuple[type, ...]] = {
+    serializers.CharField: (str,),
+    serializers.ChoiceField: (str,),
+    serializers.IntegerField: (int,),
+    serializers.FloatField: (float,),
+    serializers.JSONField: (dict, list, str, int, float, bool),
+    serializers.DateTimeField: (),
+}
