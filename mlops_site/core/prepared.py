@@ -87,8 +87,12 @@ class _Objects:
         self.sql, params = self.compiler.as_sql()
         flat = _flat(marks)
         self.places = [(flat.index(param), None) if param in flat else (None, param) for param in params]
-        if sorted(place for place, _ in self.places if place is not None) != list(range(len(flat))):
-            raise RuntimeError(f"the parameters of {build.__name__} must be used once each but are {params}")
+        used = sorted(place for place, _ in self.places if place is not None)
+        changed = any(isinstance(mark, str) and mark in str(constant) for mark in flat for _, constant in self.places)
+        if used != list(range(len(flat))) or changed:  # `startswith` would keep the first value and a % for ever
+            raise RuntimeError(
+                f"the parameters of {build.__name__} must be used once each, as they are, but are {params}"
+            )
         self.iterable = queryset._iterable_class
 
     def read(self, values: Sequence[Any]) -> list[Any]:

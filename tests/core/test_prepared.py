@@ -12,8 +12,9 @@ from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from mlops_site.core.models import Team
-from mlops_site.core.prepared import Prepared, insert
+from mlops_site.core.models import Membership, Team
+from mlops_site.core.prepared import Prepared, PreparedObjects, insert
+from tests.people import person
 
 pytestmark = pytest.mark.django_db
 
@@ -106,3 +107,45 @@ def planned() -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT name FROM pg_prepared_statements WHERE statement LIKE '%core_team%'")
         return [name for (name,) in cursor.fetchall()]
+
+
+def members(name: str, teams: list[int]) -> QuerySet[Membership]:
+    rows = Membership.objects.filter(user__username=name).filter(team__in=teams).exclude(role="admin")
+    return rows.select_related("team", "user").defer("user__password").order_by("pk")
+
+
+def test_whole_objects_are_those_of_the_query() -> None:
+    """With what is joined to them, whatever the values and however long a list of them; built once a length."""
+    people = [person(name, "viewer", team=team) for name, team in (("ada", "one"), ("ben", "two"))]
+    teams = list(Team.objects.order_by("pk").values_list("pk", flat=True))
+    prepared = PreparedObjects(members)
+    for user in people:
+        for asked in (teams, teams[:1], teams[1:], [], [*teams, 10**6]):
+            with CaptureQueriesContext(connection) as queries:
+                found = [(row.pk, row.role, row.team.name, row.user.username) for row in prepared(user.username, asked)]
+            assert len(queries) == bool(asked)
+            wanted = members(user.username, asked)
+            assert found == [(row.pk, row.role, row.team.name, row.user.username) for row in wanted]
+
+
+def test_a_number_that_no_column_holds_finds_nothing() -> None:
+    assert PreparedObjects(lambda pk: Team.objects.filter(pk=pk))(10**20) == []
+
+
+def test_prefetches_are_made_for_what_was_found() -> None:
+    user = person("ada", "viewer")
+    prepared = PreparedObjects(lambda name: Team.objects.filter(name=name).prefetch_related("memberships"))
+    (team,) = prepared("claims")
+    with CaptureQueriesContext(connection) as queries:
+        assert [membership.user_id for membership in team.memberships.all()] == [user.pk]
+    assert len(queries) == 0
+    assert prepared("elsewhere") == []
+
+
+@pytest.mark.parametrize("lookup", ["name", "name__startswith"])
+def test_a_value_used_twice_or_changed_is_found_at_the_first_use(lookup: str) -> None:
+    def twice(name: str) -> QuerySet[Team]:
+        return Team.objects.filter(name=name).exclude(**{lookup: name})
+
+    with pytest.raises(RuntimeError, match="the parameters of twice must be used once each"):
+        PreparedObjects(twice)("a")
