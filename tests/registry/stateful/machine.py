@@ -209,3 +209,11 @@ class Registry(RuleBasedStateMachine):
 def _head() -> tuple[int, str]:
     head = ChainHead.objects.filter(pk=1).first()
     return (0, "") if head is None else (head.seq, head.digest)
+
+
+class Besieged(Registry):
+    """The same under many more writes past the services, for a database that has lost a law."""
+
+    @rule(attack=st.lists(writes.WRITES, min_size=6, max_size=12))
+    def write_much(self, attack: list[tuple[str, dict[str, Any]]]) -> None:
+        self._attack(attack)

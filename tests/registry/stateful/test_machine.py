@@ -16,7 +16,7 @@ from mlops_site.core.models import User
 from registry.models import LAWS
 from tests.people import person
 from tests.registry.stateful.deeds import PEOPLE
-from tests.registry.stateful.machine import Registry
+from tests.registry.stateful.machine import Besieged, Registry
 from tests.registry.test_laws import drop, execute, undone
 
 pytestmark = pytest.mark.django_db
@@ -39,11 +39,13 @@ def people(db: None) -> dict[str, User]:
     return {name: person(name, role, team=team) for name, (role, team) in roles.items()}
 
 
-def run(people: dict[str, User], *, examples: int, steps: int, shrink: bool = True) -> Counter[tuple[str, str]]:
+def run(
+    people: dict[str, User], *, examples: int, steps: int, kind: type[Registry] = Registry
+) -> Counter[tuple[str, str]]:
     """How often each deed came to what; raises what the first violation raised. The same in every run."""
     tally: Counter[tuple[str, str]] = Counter()
-    machine = type("Machine", (Registry,), {"people": people, "tally": tally})
-    phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
+    machine = type("Machine", (kind,), {"people": people, "tally": tally})
+    phases = [Phase.generate, Phase.shrink] if kind is Registry else [Phase.generate]
     chosen = settings(
         max_examples=examples, stateful_step_count=steps, derandomize=True, database=None, deadline=None, phases=phases,
         suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
@@ -96,7 +98,7 @@ def test_without_a_law_it_finds_the_way(name: str, people: dict[str, User]) -> N
     with undone():
         drop(law)
         with pytest.raises(AssertionError, match=FOUND):
-            run(people, examples=300, steps=40, shrink=False)
+            run(people, examples=300, steps=40, kind=Besieged)
 
 
 @pytest.mark.slow
@@ -106,4 +108,4 @@ def test_without_its_index_it_finds_two_versions_in_production(people: dict[str,
         drop(next(law for law in LAWS if law.name == "interval_follows_history"))
         execute("DROP INDEX one_production_per_model")
         with pytest.raises(AssertionError, match=r"two versions are in production|overlaps"):
-            run(people, examples=300, steps=40, shrink=False)
+            run(people, examples=300, steps=40, kind=Besieged)
