@@ -20,9 +20,11 @@ app.conf.beat_schedule = {
         "options": {"expire_seconds": max(1, round(settings.JOB_SWEEP_SECS))},
     },
     "system: send deliveries": {"task": "core.send_deliveries", "schedule": 10.0, "options": {"expire_seconds": 10}},
+    "system: mirror in MLflow": {"task": "registry.mirror", "schedule": 10.0, "options": {"expire_seconds": 10}},
     "system: fold": {"task": "monitoring.fold", "schedule": 5.0, "options": {"expire_seconds": 5}},
     "system: compact buckets": {"task": "monitoring.compact", "schedule": 300.0, "options": {"expire_seconds": 300}},
     "system: evaluate retrain policies": {"task": "monitoring.evaluate_policies", "schedule": 3600.0},
+    "system: sweep approvals": {"task": "registry.sweep_approvals", "schedule": 900.0},
     "system: write audit checkpoint": {"task": "core.write_checkpoint", "schedule": 3600.0},
     "system: delete old answers": {"task": "core.delete_old_answers", "schedule": 3600.0},
 }

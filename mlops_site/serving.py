@@ -7,7 +7,8 @@ import re
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
 
 from django.db.models import Q, QuerySet
@@ -19,14 +20,22 @@ from mlops_site.core.errors import Conflict, FieldError, Invalid, NotFound, Stew
 from mlops_site.core.permissions import Action, Actor, require
 from mlops_site.core.prepared import Prepared
 from monitoring.models import Prediction
+from monitoring.selectors.explanations import explained, told
 from monitoring.services import Draft, answers_kept, log_answers
-from registry.artifacts.scorer import Scorer, cached
-from registry.choices import Stage
+from monitoring.services.explanations import explanation_for
+from registry.artifacts.scorer import Scorer, using
+from registry.choices import SERVED, Stage
 from registry.models import Artifact, RegisteredModel, StageInterval, Version
 from registry.models.version import parts_of
+from registry.selectors import explainer_of
+from registry.services import note_use
 
 ARM = "production"
-SERVED = (Stage.PRODUCTION, Stage.STAGING)
+MAX_REASONS = 50
+MAX_EXPLAINED = 20  # rows of one request
+EXPLAIN_CELLS = 40_000  # rows that it is asked about before the time is looked at
+EXPLAIN_SECS = 1.0  # that a version which is asked for its reasons, not read, may take in one request
+_WHOLE = ("method", "output_space", "explained", "base_value", "residual", "background")
 
 
 class Question(NamedTuple):
@@ -37,17 +46,37 @@ class Question(NamedTuple):
     unit_id: str = ""
 
 
+class Reason(NamedTuple):
+    """What one input contributed to an answer, towards it or, below nought, away from it."""
+
+    feature: str
+    value: Any
+    contribution: float
+
+
 class Answer(NamedTuple):
-    """The answer to one row. `decision` is 1 from `threshold` on; both are None unless there are two classes."""
+    """The answer to one row. `decision` is 1 from `threshold` on; both are None unless there are two classes.
+    `probabilities` are those of each class, where there are more. Where they were asked for, `reasons` are the largest
+    contributions, and `explanation` is what they are parts of."""
 
     prediction_id: str | None  # None of a dry run
     request_id: str
     version: str
     prediction: Any
     score: float | None
+    probabilities: dict[str, float] | None
     decision: int | None
     threshold: float | None
     duplicate: bool
+    reasons: list[Reason] | None = None
+    explanation: dict[str, Any] | None = None
+
+
+class Deprecation(NamedTuple):
+    """That the version which was named should not be used any more, since when and why."""
+
+    at: datetime
+    note: str
 
 
 class Answers(NamedTuple):
@@ -55,6 +84,7 @@ class Answers(NamedTuple):
     version: str
     arm: str
     predictions: list[Answer]
+    deprecated: Deprecation | None = None  # of a version that was named
 
 
 _TOKENS = "model__team__tokens__"  # from an interval to the tokens of the team that its model belongs to
@@ -72,6 +102,9 @@ _COLUMNS = (  # of Chosen
 )
 
 
+_PINNED = (*_COLUMNS, "version__remark__deprecated_at", "version__remark__deprecation")  # for who names a version
+
+
 class Chosen(NamedTuple):
     """The version that answers; columns of one query."""
 
@@ -85,18 +118,20 @@ class Chosen(NamedTuple):
     threshold: float
     digest: str
     serving_digest: str | None
+    deprecated_at: datetime | None = None  # read of a version that is named
+    deprecation: str | None = None
 
     @property
     def number(self) -> str:
         return f"{self.major}.{self.minor}.{self.patch}"
 
-    def scorer(self) -> Scorer:
+    def scorer(self) -> AbstractContextManager[Scorer]:
         """From this process's memory by digest and version; the signature is read only when it is not there."""
         signature = SimpleLazyObject(
             lambda: Version.objects.values_list("signature", flat=True).get(pk=self.version_id)
         )
         digest = self.serving_digest or self.digest
-        return cached(digest, _format(digest), cast(Mapping[str, Any], signature), key=self.version_id)
+        return using(digest, _format(digest), cast(Mapping[str, Any], signature), key=self.version_id)
 
 
 @functools.lru_cache(maxsize=10_000)
@@ -113,31 +148,76 @@ def predict(
     version: str | None = None,
     dry_run: bool = False,
     is_batch: bool = False,
+    reasons: int = 0,
     chosen: Chosen | None = None,
     now: datetime | None = None,
 ) -> Answers:
     """Score the rows with the production version (or a pinned one in staging or production) and log the answers in
     one transaction. A repeated request id gets its first answer; a dry run is neither logged nor compared. `chosen`
-    is the production version, where `arrival` has just read it.
+    is the production version, where `arrival` has just read it. With `reasons`, each answer has so many.
 
     Raises NotFound, Forbidden, Conflict `no_production_version`, `not_served` or `request_id_conflict`, and Invalid
     with every feature at fault.
     """
     started = time.perf_counter()
     _check_ids(questions)
+    _check_reasons(reasons, len(questions))
     chosen = _choose(model_name, actor, version, chosen)
-    drafts = [_draft(chosen, q, i, is_batch, version, now or timezone.now()) for i, q in enumerate(questions)]
+    asked: list[Any] = [version] if not reasons else [version, reasons]
+    drafts = [_draft(chosen, q, i, is_batch, asked, now or timezone.now()) for i, q in enumerate(questions)]
     can_repeat = not dry_run and any(question.request_id for question in questions)
     kept = answers_kept(drafts) if can_repeat else {}
     fresh = [i for i, draft in enumerate(drafts) if draft.row.request_id not in kept]
     if fresh:
         _score([drafts[i] for i in fresh], chosen, fresh, is_batch=is_batch)
+        if reasons:
+            _explain([drafts[i].row for i in fresh], chosen)
         for i in fresh:
             drafts[i].row.latency_ms = (time.perf_counter() - started) * 1000
         if not dry_run:
             logged = log_answers([drafts[i] for i in fresh])
             kept |= {row.request_id: row for row in logged}
-    return _answers(model_name, chosen, drafts, kept, dry_run=dry_run)
+    note_use(actor, (chosen.model_id,))
+    answers = _answers(model_name, chosen, drafts, kept, dry_run=dry_run)
+    return _with_reasons(answers, drafts, kept, reasons) if reasons else answers
+
+
+def _check_reasons(reasons: int, rows: int) -> None:
+    if not 0 <= reasons <= MAX_REASONS:
+        message = f"reasons must be a whole number from 1 to {MAX_REASONS} but got {reasons}"
+        raise Invalid.on("reasons", message, code="out_of_range")
+    if reasons and rows > MAX_EXPLAINED:
+        message = f"reasons are given for up to {MAX_EXPLAINED} rows at a time but there are {rows}; send them in parts"
+        raise Invalid.on("reasons", message, code="too_many_rows")
+
+
+def _explain(rows: Sequence[Prediction], chosen: Chosen) -> None:
+    """Give each row its explanation, which is kept with it."""
+    try:
+        explainer = explainer_of(chosen.version_id)
+    except Conflict as error:
+        raise Conflict.on("reasons", error.detail, code=error.code) from error
+    for row in rows:
+        explanation_for(explainer, row, secs=EXPLAIN_SECS / len(rows), cells=EXPLAIN_CELLS // len(rows))
+
+
+def _with_reasons(answers: Answers, drafts: Sequence[Draft], kept: Mapping[str, Prediction], count: int) -> Answers:
+    """The answers with the `count` largest contributions of each; a repeated request was asked for as many before."""
+    rows = [kept.get(draft.row.request_id, draft.row) for draft in drafts]
+    contents = told([row.pk for row in rows if not Prediction.explanation.is_cached(row)])
+    contents |= {row.pk: row.explanation.content for row in rows if Prediction.explanation.is_cached(row)}
+    return answers._replace(
+        predictions=[
+            answer._replace(**_reasons(row.pk, draft.row.features, contents[row.pk], count))
+            for answer, draft, row in zip(answers.predictions, drafts, rows, strict=True)
+        ]
+    )
+
+
+def _reasons(prediction_id: uuid.UUID, features: Mapping[str, Any], content: Mapping[str, Any], count: int) -> Any:
+    largest = explained(prediction_id, features, content).contributions[:count]
+    parts = [Reason(each.feature, each.value, each.contribution) for each in largest]
+    return {"reasons": parts, "explanation": {name: content[name] for name in _WHOLE}}
 
 
 def _check_ids(questions: Sequence[Question]) -> None:
@@ -181,14 +261,22 @@ def _choose(model_name: str, actor: Actor, version: str | None, chosen: Chosen |
     if found is None or not actor.may(Action.PREDICT, found.team_id):
         raise _absence(model_name, actor, version)
     if found.stage not in SERVED:
-        message = f"version {version} of {model_name} must be in staging or production but is in {found.stage}"
+        message = (
+            f"version {version} of {model_name} must be in staging or production but is in {found.stage}; "
+            "leave version out to ask the one in production"
+        )
         raise Conflict.on("version", message, code="not_served")
     return found
 
 
 def _pinned(model_name: str, version: str) -> list[tuple[Any, ...]]:
-    parts = parts_of(version)
-    return _numbered(model_name, *parts) if parts else []
+    """By number, or as @alias; @production and @staging are what is there now, of several the newest."""
+    if parts := parts_of(version):
+        return _numbered(model_name, *parts)
+    if not version.startswith("@"):
+        return []
+    name = version[1:]
+    return _newest_in(model_name, name) if name in SERVED else _aliased(model_name, name)
 
 
 @Prepared
@@ -199,7 +287,19 @@ def _in_stage(model_name: str, stage: str) -> QuerySet[StageInterval, tuple[Any,
 @Prepared
 def _numbered(model_name: str, major: int, minor: int, patch: int) -> QuerySet[StageInterval, tuple[Any, ...]]:
     rows = StageInterval.objects.open().filter(model__name=model_name).filter(version__major=major)
-    return rows.filter(version__minor=minor).filter(version__patch=patch).values_list(*_COLUMNS)
+    return rows.filter(version__minor=minor).filter(version__patch=patch).values_list(*_PINNED)
+
+
+@Prepared
+def _aliased(model_name: str, alias: str) -> QuerySet[StageInterval, tuple[Any, ...]]:
+    rows = StageInterval.objects.open().filter(model__name=model_name).filter(version__aliases__name=alias)
+    return rows.values_list(*_PINNED)
+
+
+@Prepared
+def _newest_in(model_name: str, stage: str) -> QuerySet[StageInterval, tuple[Any, ...]]:
+    rows = StageInterval.objects.open().filter(model__name=model_name).filter(stage=stage)
+    return rows.order_by("-version__major", "-version__minor", "-version__patch").values_list(*_PINNED)
 
 
 def _absence(model_name: str, actor: Actor, version: str | None) -> StewardError:
@@ -214,12 +314,12 @@ def _absence(model_name: str, actor: Actor, version: str | None) -> StewardError
     return Conflict(f"{model_name} has no version in production; promote one first", code="no_production_version")
 
 
-def _draft(chosen: Chosen, question: Question, index: int, is_batch: bool, version: str | None, now: datetime) -> Draft:
+def _draft(chosen: Chosen, question: Question, index: int, is_batch: bool, asked: list[Any], now: datetime) -> Draft:
     row = Prediction(
         model_id=chosen.model_id,
         version_id=chosen.version_id,
         request_id=question.request_id or str(uuid.uuid4()),
-        payload_digest=events.digest_of([question.features, question.unit_id, version]),
+        payload_digest=events.digest_of([question.features, question.unit_id, *asked]),
         unit_id=question.unit_id,
         arm=ARM,
         features=question.features,
@@ -230,15 +330,16 @@ def _draft(chosen: Chosen, question: Question, index: int, is_batch: bool, versi
 
 def _score(drafts: Sequence[Draft], chosen: Chosen, positions: Sequence[int], *, is_batch: bool) -> None:
     """Fill in what the version answers. Invalid names each field by its position in the whole request."""
-    scorer = chosen.scorer()
-    try:
-        columns = scorer.check_rows([draft.row.features for draft in drafts], single=not is_batch)
-    except Invalid as error:
-        raise _placed(error, positions) from None
-    scores = scorer.score(columns)
-    is_binary = scorer.signature.is_binary
+    with chosen.scorer() as scorer:
+        try:
+            columns = scorer.check_rows([draft.row.features for draft in drafts], single=not is_batch)
+        except Invalid as error:
+            raise _placed(error, positions) from None
+        scores = scorer.score(columns)
+    is_binary, probabilities = scorer.signature.is_binary, scores.by_class(scorer.signature)
     for i, (row, _) in enumerate(drafts):
         row.prediction = scores.prediction[i].item()
+        row.probabilities = None if probabilities is None else probabilities[i]
         row.score = None if scores.score is None else float(scores.score[i])
         if is_binary and row.score is not None:
             row.threshold, row.decision = chosen.threshold, int(row.score >= chosen.threshold)
@@ -268,10 +369,19 @@ def _answers(
                 version=chosen.number if is_first else row.version.number,
                 prediction=row.prediction,
                 score=row.score,
+                probabilities=row.probabilities,
                 decision=row.decision,
                 threshold=row.threshold,
                 duplicate=not is_first,
             )
         )
     numbers = {answer.version for answer in answers}
-    return Answers(model_name, numbers.pop() if len(numbers) == 1 else chosen.number, ARM, answers)
+    number = numbers.pop() if len(numbers) == 1 else chosen.number
+    deprecated = Deprecation(_moment(chosen.deprecated_at), chosen.deprecation or "") if chosen.deprecated_at else None
+    return Answers(model_name, number, ARM, answers, deprecated)
+
+
+def _moment(at: datetime | str) -> datetime:
+    """SQLite's driver gives times as text."""
+    found = at if isinstance(at, datetime) else datetime.fromisoformat(at)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

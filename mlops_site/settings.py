@@ -9,7 +9,7 @@ from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
-from mlops_site.core import env
+from mlops_site.core import env, typenames
 
 BASE_DIR = env.BASE_DIR
 STEWARD_HOME = env.home()
@@ -107,10 +107,7 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
-    "artifacts": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": str(STEWARD_HOME / "artifacts"), "file_permissions_mode": 0o600},
-    },
+    "artifacts": env.artifacts(STEWARD_HOME / "artifacts"),
 }
 WHITENOISE_MAX_AGE = 3600
 
@@ -143,6 +140,7 @@ MAX_UPLOAD_BYTES = env.integer("MAX_UPLOAD_MB", 100, low=1, high=10_000) * 2**20
 
 REDIS_URL = env.redis_url("REDIS_URL")
 TASK_APP = "mlops_site.celery.app"
+EXPLAINING = "monitoring.services.explain_predictions"  # what the notebook face of the registry calls
 RETRAINING = "monitoring.services.trigger_retraining"  # what the notebook face of training calls
 CELERY_BROKER_URL = REDIS_URL or f"sqla+sqlite:///{STEWARD_HOME / 'broker.sqlite3'}"
 CELERY_TASK_IGNORE_RESULT = True
@@ -163,7 +161,11 @@ JOB_SWEEP_SECS = env.number("JOB_SWEEP_SECS", 10.0, low=0.5, high=600)
 BEAT_LEASE_SECS = env.number("BEAT_LEASE_SECS", 30.0, low=1, high=600)
 JOB_MEMORY_LIMIT_MB = env.integer("JOB_MEMORY_LIMIT_MB", 8192, low=256, high=10_000_000)
 JOB_TIME_LIMIT_SECS = env.integer("JOB_TIME_LIMIT_SECS", 6 * 3600, low=1, high=30 * 86400)
+APPROVAL_DAYS = env.integer("APPROVAL_DAYS", 14, low=1, high=90)  # then a request that nobody decided expires
+APPROVAL_WEBHOOK_URL = env.address("APPROVAL_WEBHOOK_URL", schemes=("http://", "https://"))  # the operator's own
+REPORT_MAX_BYTES = env.integer("REPORT_MAX_MB", 20, low=1, high=100) * 2**20  # of a validation report
 MODEL_CACHE_MB = env.integer("MODEL_CACHE_MB", 512, low=16, high=1_000_000)
+TRUSTED_TYPES = typenames.operator_types("TRUSTED_TYPES")  # in .skops files, beside the reviewed list
 ARTIFACT_MAX_MB = env.integer("ARTIFACT_MAX_MB", 512, low=1, high=10_000)
 
 _DATABASES = ("sqlite:///", "postgresql://", "postgres://", "postgresql+psycopg2://")
@@ -221,6 +223,8 @@ LOGGING = {
         "handlers": ["stderr"],
         "level": env.choice("LOG_LEVEL", "WARNING", ("DEBUG", "INFO", "WARNING", "ERROR")),
     },
+    # Their details hold the signed headers of requests to the store of artifacts.
+    "loggers": {name: {"level": "WARNING"} for name in ("boto3", "botocore", "s3transfer", "urllib3")},
 }
 
 UNFOLD = {

@@ -6,3 +6,7 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mlops_site.settings")
 application = get_wsgi_application()
+
+from mlops_site.api import warm  # noqa: E402  (models can be imported now)
+
+warm.start()

@@ -11,6 +11,10 @@ class MonitoringConfig(AppConfig):
         from django.db.models.signals import post_migrate
 
         from monitoring import receivers, signals
+        from registry.signals import condition_closed, evidence_wanted, revalidation_due
 
+        revalidation_due.connect(receivers.raise_revalidation, dispatch_uid="monitoring.raise_revalidation")
+        condition_closed.connect(receivers.resolve_revalidation, dispatch_uid="monitoring.resolve_revalidation")
+        evidence_wanted.connect(receivers.add_evidence, dispatch_uid="monitoring.add_evidence")
         signals.alert_raised.connect(receivers.ring_policy, dispatch_uid="monitoring.ring_policy")
         post_migrate.connect(receivers.install_schedules, sender=self, dispatch_uid="monitoring.install_schedules")

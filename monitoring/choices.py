@@ -44,6 +44,7 @@ class Rule(models.TextChoices):
     DRIFT = "drift", "data drift"
     QUALITY = "quality", "data quality"
     VOLUME = "volume", "prediction volume"
+    REVALIDATION = "revalidation", "revalidation due"
 
 
 SEVERITY_OF = {
@@ -51,6 +52,7 @@ SEVERITY_OF = {
     Rule.DRIFT: Severity.HIGH,
     Rule.QUALITY: Severity.MEDIUM,
     Rule.VOLUME: Severity.LOW,
+    Rule.REVALIDATION: Severity.HIGH,
 }
 
 

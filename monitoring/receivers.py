@@ -7,15 +7,32 @@ from typing import Any
 from django.apps import AppConfig
 from django.db import connections, transaction
 
-from monitoring import tasks
+from mlops_site.core.permissions import Actor
+from monitoring import selectors, services, tasks
 from monitoring.models import Alert
 from monitoring.services.ticks import make_schedules
+from registry.models import Review, Version
 
 
 def ring_policy(*, alert: Alert, **_: Any) -> None:
     """An alert was raised, or again: see what the retrain policy makes of it. A broker that is down delays it until
     the hourly evaluation."""
     transaction.on_commit(lambda: tasks.evaluate_alert.delay(str(alert.pk)), robust=True)
+
+
+def raise_revalidation(*, review: Review, **_: Any) -> None:
+    """The day of a condition has passed."""
+    services.raise_revalidation(review)
+
+
+def resolve_revalidation(*, review: Review, actor: Actor, note: str, **_: Any) -> None:
+    """The condition was closed."""
+    services.resolve_revalidation(review, actor=actor, comment=note)
+
+
+def add_evidence(*, version: Version, **_: Any) -> dict[str, Any]:
+    """What production says of the data that a candidate was trained on."""
+    return {"production_inputs": selectors.production_inputs(version)}
 
 
 def install_schedules(sender: AppConfig, using: str = "default", **_: Any) -> None:

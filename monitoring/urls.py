@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from monitoring.dashboards import batches
 from monitoring.dashboards.alerts import AlertPage, AlertsPage
 from monitoring.dashboards.model import MonitoringPage
 from monitoring.dashboards.policy import RetrainPolicyPage
@@ -10,6 +11,11 @@ from monitoring.dashboards.reports import ReportPage, ReportsPage
 urlpatterns = [
     path("alerts", AlertsPage.as_view(), name="alerts"),
     path("alerts/<uuid:pk>", AlertPage.as_view(), name="alert"),
+    path("scoring", batches.BatchesPage.as_view(), name="batches"),
+    path("scoring/new", batches.ScorePage.as_view(), name="batch_new"),
+    path("scoring/<uuid:pk>", batches.BatchPage.as_view(), name="batch"),
+    path("scoring/<uuid:pk>/progress", batches.BatchProgressPart.as_view(), name="batch_progress"),
+    path("scoring/<uuid:pk>/cancel", batches.BatchCancelPage.as_view(), name="batch_cancel"),
     path("reports", ReportsPage.as_view(), name="reports"),
     path("reports/<uuid:pk>", ReportPage.as_view(), name="report"),
     path("models/<str:model>/retraining", RetrainPolicyPage.as_view(), name="retrain_policy"),

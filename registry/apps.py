@@ -6,3 +6,15 @@ from django.apps import AppConfig
 class RegistryConfig(AppConfig):
     name = "registry"
     verbose_name = "Models"
+
+    def ready(self) -> None:
+        from django.core.checks import Tags, register
+
+        from mlops_site.core.signals import role_ended
+        from registry import receivers, signals
+        from registry.artifacts.risks import check_operator_types
+
+        register(check_operator_types, Tags.security, deploy=True)
+        role_ended.connect(receivers.close_open_business, dispatch_uid="registry.close_open_business")
+        signals.version_registered.connect(receivers.note_version, dispatch_uid="registry.note_version")
+        signals.stage_changed.connect(receivers.note_stage, dispatch_uid="registry.note_stage")

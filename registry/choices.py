@@ -23,6 +23,10 @@ class Stage(models.TextChoices):
     ARCHIVED = "archived", "archived"
 
 
+SERVED = (Stage.PRODUCTION, Stage.STAGING)
+"""Where a version may be asked: one in development has passed no check, one that is archived was taken out of use."""
+
+
 class AutoDeploy(models.TextChoices):
     NONE = "none", "stays in development"
     STAGING = "staging", "to staging"
@@ -39,6 +43,21 @@ class Cause(models.TextChoices):
     REPLACED = "replaced", "replaced by a promotion"
     ROLLED_BACK = "rolled_back", "brought back by a rollback"
     WITHDRAWN = "withdrawn", "taken out by a rollback"
+    RETIRED = "retired", "taken out with its model"
+
+
+class TransferStatus(models.TextChoices):
+    PENDING = "pending", "pending"
+    ACCEPTED = "accepted", "accepted"
+    DECLINED = "declined", "declined"
+    WITHDRAWN = "withdrawn", "withdrawn"
+
+
+class IncidentKind(models.TextChoices):
+    """What went wrong with a version."""
+
+    ROLLED_BACK = "rolled_back", "taken out by a rollback"
+    DAMAGED_ARTIFACT = "damaged_artifact", "artifact damaged"
 
 
 class ArtifactFormat(models.TextChoices):
@@ -54,12 +73,27 @@ class RequestStatus(models.TextChoices):
     REJECTED = "rejected", "rejected"
     WITHDRAWN = "withdrawn", "withdrawn"
     VOID = "void", "void"
+    EXPIRED = "expired", "expired"
 
 
 class Decision(models.TextChoices):
     APPROVE = "approve", "approve"
+    APPROVE_WITH_CONDITIONS = "approve_with_conditions", "approve with conditions"
     REQUEST_CHANGES = "request_changes", "request changes"
     REJECT = "reject", "reject"
+
+
+LONGEST_DAYS = 90  # a request waits at most, whatever the operator sets
+IN_FAVOUR = (Decision.APPROVE, Decision.APPROVE_WITH_CONDITIONS)
+
+
+class NoticeKind(models.TextChoices):
+    """Why somebody was told of a request."""
+
+    OPENED = "opened", "was asked to decide"
+    DAY_3 = "day_3", "was reminded after 3 days"
+    DAY_7 = "day_7", "was reminded after 7 days"
+    EXPIRING = "expiring", "was told that it expires"
 
 
 # from -> to, the moves that a person may ask for; a promotion's replacement is archived, a rollback's goes to staging

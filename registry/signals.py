@@ -3,6 +3,11 @@
 from django.dispatch import Signal
 
 version_registered = Signal()  # sender=Version, version
-stage_changed = Signal()  # sender=Version, version, stage, before, cause
+stage_changed = Signal()  # sender=Version, version, stage, before, cause, interval
+model_transferred = Signal()  # sender=RegisteredModel, model, before: the team that had it
+incident_opened = Signal()  # sender=Incident, incident
 request_filed = Signal()  # sender=PromotionRequest, request
-request_decided = Signal()  # sender=PromotionRequest, request: by people, withdrawn or void
+request_decided = Signal()  # sender=PromotionRequest, request: by people, withdrawn, expired or void
+revalidation_due = Signal()  # sender=Review, review: its condition is open and its date has passed; said at each sweep
+condition_closed = Signal()  # sender=Review, review, actor, note
+evidence_wanted = Signal()  # sender=Version, version: a receiver answers sections of evidence by name

@@ -13,10 +13,13 @@ from django.db import connection
 from django.db.backends.base.operations import BaseDatabaseOperations
 from hypothesis import settings as hypothesis_settings
 
+from mlops_site.core import env
 from tests import programs
+from tests.buckets import Bucket
 from tests.network import Loopback
 from tests.processes import Process, start_process
 from tests.selection import uses_database
+from tests.servers import ObjectStore, s3
 
 FLUSH = BaseDatabaseOperations.execute_sql_flush
 
@@ -109,6 +112,24 @@ def processes(tmp_path: Path) -> Iterator[Callable[..., Process]]:
     yield start
     for process in reversed(started):
         process.stop()
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    """One S3-speaking server for all tests of this process; each takes a bucket of its own."""
+    with s3() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(object_store: ObjectStore, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """The artifacts in a fresh bucket, for this process and for those that a test starts."""
+    found = Bucket(object_store)
+    for name, value in found.environment.items():
+        monkeypatch.setenv(name, value)
+    settings.STORAGES = {**settings.STORAGES, "artifacts": env.artifacts(Path("/nonexistent"))}
+    yield found
+    object_store.wake()
 
 
 @pytest.fixture(scope="session")

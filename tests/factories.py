@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 from django.utils import timezone
 
+from mlops_site.core import jobs
 from mlops_site.core.models import User
 from mlops_site.core.permissions import Actor
-from monitoring.models import Alert, Prediction
-from monitoring.services import fold_all
+from monitoring.models import Alert, BatchRun, Prediction
+from monitoring.pipeline import execute
+from monitoring.services import fold_all, request_scoring
 from registry import services as registry
-from registry.models import PromotionRequest, RegisteredModel, Version
+from registry.models import Incident, PromotionRequest, RegisteredModel, Transfer, Version
 from tests import traffic
 from tests.monitoring.parts import finding, raised
 from tests.people import actor
-from tests.registry.parts import candidate, holdout
+from tests.registry.parts import candidate, explained, holdout
 from tests.training.runs import GATE, dataset_version, succeeded_run, working_run
 from training.models import DatasetVersion, Run
 
+REPORT = b"# Validation\n\nChecked on the claims of last year, by site and by age.\n"
 PASSWORD = "a password of the tests"
 TEAM, OTHER_TEAM = "claims", "others"
 
@@ -44,6 +49,9 @@ class Scene:
     run: Run  # succeeded
     working: Run
     alert: Alert  # open, of the served version
+    incident: Incident  # open, of the served version
+    transfer: Transfer  # offered to the other team, and declined
+    batch: BatchRun  # succeeded
     others: dict[str, Any] = field(default_factory=dict)
 
 
@@ -64,12 +72,8 @@ def scene(*, trials: bool = False) -> Scene:
         "outsider": actor("zoe", "approver", team=OTHER_TEAM),
     }
     author, approver = people["author"], people["approver"]
-    model = registry.create_model(
-        actor=author,
-        name="high_cost_claim",
-        task_type="classification",
-        description="Will a claim be among the top tenth?",
-    )
+    words = "Will a claim be among the top tenth?"
+    model = registry.create_model(actor=author, name="high_cost_claim", task_type="classification", description=words)
     dataset = dataset_version(people["scientist"])
     run = succeeded_run(people["scientist"], model, dataset, trials=trials)
     working = working_run(people["scientist"], model, dataset, trials=trials)
@@ -77,16 +81,21 @@ def scene(*, trials: bool = False) -> Scene:
     into_production(first, author, approver)
     second = version(model, author, run, seed=2, auc=0.749)
     registry.move_stage(second, actor=author, target_stage="staging", reason="Better on the same holdout.")
+    report = registry.attach_report(second, actor=approver, name="validation.md", content=BytesIO(REPORT))
     request = registry.request_promotion(
         second,
         actor=author,
         reason="It finds more high-cost claims at the same number of reviews.",
+        why_material="Each reviewer sees fifty claims a day; of those more than before are worth it.",
         evidence={"gate": GATE},
     )
     Run.objects.filter(pk=run.pk).update(version=second)
     predictions(first, 30)
     fold_all()
     (alert,) = raised(first, finding("drift", summary="2 of 2 features drifted; the overall score is 0.22."))
+    incident = registry.open_incident(first, kind="rolled_back", what="It missed half of the claims.", actor=approver)
+    transfer = remarks(first, people)
+    batch = scored(first, author, "age,visits\n41,2\n66,nine\n")
     return Scene(
         **people,
         model=model,
@@ -97,7 +106,23 @@ def scene(*, trials: bool = False) -> Scene:
         run=run,
         working=working,
         alert=alert,
+        incident=incident,
+        transfer=transfer,
+        others={"report": report},
+        batch=batch,
     )
+
+
+def remarks(version: Version, people: dict[str, Any]) -> Transfer:
+    """What people said of a version and its model, and the transfer that came to nothing."""
+    model, author = version.model, people["author"]
+    registry.set_tag(model, actor=author, key="domain", value="inpatient")
+    registry.set_tag(version, actor=author, key="site", value="5")
+    registry.set_alias(model, actor=author, alias="champion", version=version)
+    registry.describe_version(version, actor=author, description="Trained on the first five sites.")
+    transfer = registry.offer_transfer(model, actor=people["admin"], to_team=OTHER_TEAM, reason="They own claims now.")
+    others = actor("yan", "admin", team=OTHER_TEAM)
+    return registry.decline_transfer(transfer, actor=others, comment="Not before next year.")
 
 
 def version(model: RegisteredModel, author: Actor, run: Run | None, *, seed: int, auc: float = 0.75) -> Version:
@@ -123,6 +148,7 @@ def version(model: RegisteredModel, author: Actor, run: Run | None, *, seed: int
             lineage=lineage,
             data_digest=run.dataset.digest if run else "",
             reference=traffic.reference(),
+            **explained(seed),
         ),
     )
 
@@ -132,6 +158,18 @@ def into_production(version: Version, author: Actor, approver: Actor) -> None:
     registry.move_stage(version, actor=author, target_stage="staging", reason="Ready to be looked at.")
     request = registry.request_promotion(version, actor=author, reason="The first that beats the rule of thumb.")
     registry.review_request(request, actor=approver, decision="approve", comment="Checked against last year.")
+
+
+def scored(version: Version, author: Actor, rows: str) -> BatchRun:
+    """A csv scored with the version, to its end; not logged."""
+    file = io.BytesIO(rows.encode())
+    run = request_scoring(
+        actor=author, model_name=version.model.name, version=version.number, file=file, filename="claims.csv", log=False
+    )
+    claimed = jobs.claim(run, worker="test")
+    assert claimed is not None
+    execute(claimed)
+    return BatchRun.objects.get(pk=run.pk)
 
 
 def predictions(version: Version, count: int) -> None:

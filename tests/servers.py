@@ -1,4 +1,4 @@
-"""Private PostgreSQL and Redis servers for one test run.
+"""Private PostgreSQL, Redis and S3 servers for one test run.
 
 Nothing is shared with servers that may already run here: each has a port, a folder and a password of its own.
 """
@@ -11,15 +11,18 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
+from urllib.request import urlopen
 
 import psycopg2
 import redis as redis_client
 
-from tests.processes import Process, free_port, start_process
+from tests.processes import Process, free_port, listens, start_process
 from tests.programs import program
 
 PORT_TRIES = 5
@@ -122,6 +125,59 @@ def _answers_ping(client: redis_client.Redis) -> bool:
         return False
     finally:
         client.close()
+
+
+class ObjectStore(NamedTuple):
+    """An S3-speaking server in a process of its own; what it holds is gone when it ends."""
+
+    url: str
+    process: Process
+
+    def hang(self) -> None:
+        """Answer nothing more, and forget nothing."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def wake(self) -> None:
+        os.killpg(self.process.pid, signal.SIGCONT)
+
+
+@contextmanager
+def s3() -> Iterator[ObjectStore]:
+    """A fresh, empty server that takes any key."""
+    with _folder("steward-s3-", None) as folder:
+
+        def start(port: int) -> Process:
+            command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+            return start_process(command, log=folder / "log", cwd=folder, ready=lambda: listens(port))
+
+        process, port = _on_a_free_port(start)
+        with process:
+            yield ObjectStore(f"http://127.0.0.1:{port}", process)
+
+
+@contextmanager
+def mlflow(folder: Path, *, port: int | None = None) -> Iterator[str]:
+    """A real MLflow server that keeps everything in the folder; yields `http://127.0.0.1:...`."""
+    binary = Path(sys.executable).parent / "mlflow"
+    options = ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder / 'mlflow.sqlite3'}"]
+    places = ["--artifacts-destination", str(folder / "artifacts"), "--allowed-hosts", "127.0.0.1:*"]
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+
+    def start(port: int) -> Process:
+        command: list[str | Path] = [binary, "server", "--host", "127.0.0.1", "--port", str(port), *options, *places]
+        return start_process(command, log=folder / "log", env=quiet, ready=lambda: _answers_http(port), within_secs=180)
+
+    process, at = (start(port), port) if port else _on_a_free_port(start)
+    with process:
+        yield f"http://127.0.0.1:{at}"
+
+
+def _answers_http(port: int) -> bool:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def _on_a_free_port(start: Callable[[int], Process]) -> tuple[Process, int]:

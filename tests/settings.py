@@ -44,13 +44,19 @@ def _prepare() -> None:
         "MLFLOW_ARTIFACTS",
         "OPTUNA_STORAGE",
         "HTTPS",
+        "TRUSTED_TYPES",
     ):
         os.environ.pop(name, None)
+    for name in [name for name in os.environ if name.startswith("S3_")]:
+        del os.environ[name]
+    for name in [name for name in os.environ if name.startswith("TEST_S3_")]:  # of a test's own server
+        os.environ[name.removeprefix("TEST_")] = os.environ[name]
     os.environ["STEWARD_HOME"] = str(_folder() / WORKER)
     if given := os.environ.get("TEST_DATABASE_URL"):
         os.environ["DATABASE_URL"] = _database_url(given)
     if given := os.environ.get("TEST_REDIS_URL"):
         os.environ["REDIS_URL"] = _redis_url(given)
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # read when MLflow is imported, which a test may do by itself
     for name in ("SECRET_KEY", "AUDIT_KEY"):
         os.environ[name] = f"a {name} that guards nothing but tests"
 

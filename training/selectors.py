@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from mlops_site.core.errors import FieldError, Malformed, NotFound
 from mlops_site.core.models import Team
 from mlops_site.core.permissions import Actor, visible
+from registry.models import Version
 from training.models import DatasetVersion, Run
 from training.models.dataset import DATASET_NAME
 
@@ -137,6 +138,15 @@ def dataset_named(actor: Actor, reference: object, *, team: Team | None = None) 
             NotFound, "unknown_dataset", f"there is no data set {match[0]}; upload it first (POST /datasets)"
         )
     return found
+
+
+def personal_columns(version: Version) -> frozenset[str]:
+    """The columns with personal data, as the data set that a version was trained on declares them."""
+    found = _REFERENCE.fullmatch(str(version.lineage.get("dataset", "")))
+    if found is None or not found[2]:
+        return frozenset()
+    rows = DatasetVersion.objects.filter(dataset__name=found[1], version=found[2], dataset__team=version.model.team_id)
+    return frozenset(name for declared in rows.values_list("pii", flat=True) for name in declared)
 
 
 def _refused(kind: type[Malformed] | type[NotFound], code: str, message: str) -> Malformed | NotFound:

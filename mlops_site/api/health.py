@@ -1,4 +1,5 @@
-"""/livez says that the process answers, /readyz whether each thing it depends on does. MLflow is none of them."""
+"""/livez says that the process answers, /readyz whether each thing it depends on does. MLflow is none of them:
+how far it is behind is said beside them."""
 
 from __future__ import annotations
 
@@ -12,13 +13,14 @@ import redis
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, storages
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
 from mlops_site.core import laws
+from registry.selectors import lag
 
 log = logging.getLogger(__name__)
 PATIENCE_SECS = 1.0
@@ -35,7 +37,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     """200, or 503 when a dependency is down; public, so it names states and no addresses or errors (the log does)."""
     states = {name: _state(name, look) for name, look in DEPENDENCIES.items()}
     is_ready = all(state == OK for state in states.values())
-    body = {"status": "ready" if is_ready else "not ready", "dependencies": states}
+    body = {"status": "ready" if is_ready else "not ready", "dependencies": states, "behind": _behind()}
     return JsonResponse(body, status=200 if is_ready else 503)
 
 
@@ -45,6 +47,14 @@ def _state(name: str, look: Callable[[], str]) -> str:
     except Exception:
         log.exception("%s is down", name)
         return "down"
+
+
+def _behind() -> dict[str, int]:
+    """Seconds that the oldest change waits for a mirror. A mirror that is down stops nothing, so it is not asked."""
+    try:
+        return {"mlflow": round(lag().secs)}
+    except DatabaseError:  # the state of the database says so
+        return {}
 
 
 def database() -> str:

@@ -14,12 +14,12 @@ from mlops_site.core.api.auth import actor_of_plain, bearer_of
 from mlops_site.core.api.parsers import load_json
 from mlops_site.core.errors import Invalid, TooLarge
 from mlops_site.core.permissions import Actor
-from mlops_site.serving import Chosen, Question
+from mlops_site.serving import Answer, Chosen, Question
 
 MAX_ROWS = 1_000
 MAX_ID = 128
 _ROW = {"features", "request_id", "unit_id"}
-_SHARED = {"dry_run", "version"}
+_SHARED = {"dry_run", "version", "reasons"}
 
 
 class Asked(NamedTuple):
@@ -29,13 +29,15 @@ class Asked(NamedTuple):
     is_batch: bool
     version: str | None
     dry_run: bool
+    reasons: int
 
 
 @csrf_exempt  # a token needs no CSRF check; a session gets it in actor_of_plain
 def predict(request: HttpRequest, name: str) -> JsonResponse:
     """Score one row or up to 1,000 and log the answers before giving them."""
     try:
-        return JsonResponse(_answer(request, name))
+        answer = _answer(request, name)
+        return JsonResponse(answer, headers=_deprecation(answer.get("deprecated")))
     except Exception as exc:
         error = problem.translate(exc)
         if error is None:
@@ -57,9 +59,29 @@ def _answer(request: HttpRequest, name: str) -> dict[str, Any]:
         version=asked.version,
         dry_run=asked.dry_run,
         is_batch=asked.is_batch,
+        reasons=asked.reasons,
         chosen=chosen,
     )
-    return {**answers._asdict(), "predictions": [answer._asdict() for answer in answers.predictions]}
+    said = {**answers._asdict(), "predictions": [_said(answer) for answer in answers.predictions]}
+    deprecated = said.pop("deprecated")
+    return said if deprecated is None else {**said, "deprecated": deprecated._asdict()}
+
+
+def _deprecation(deprecated: dict[str, Any] | None) -> dict[str, str]:
+    """Of a version that was named and should not be: RFC 9745, and a Warning that proxies and clients log."""
+    if deprecated is None:
+        return {}
+    note = "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else " " for c in deprecated["note"])
+    return {"Deprecation": f"@{int(deprecated['at'].timestamp())}", "Warning": f'299 - "{note[:500]}"'}
+
+
+def _said(answer: Answer) -> dict[str, Any]:
+    """An answer; its reasons only where they were asked for."""
+    said = answer._asdict()
+    reasons, explanation = said.pop("reasons"), said.pop("explanation")
+    if reasons is not None:
+        said |= {"reasons": [reason._asdict() for reason in reasons], "explanation": explanation}
+    return said
 
 
 def _arrival(request: HttpRequest, name: str) -> tuple[Actor, Chosen | None]:
@@ -79,7 +101,10 @@ def read(body: Any) -> Asked:
         raise _wrong("dry_run", "true or false", dry_run)
     if version is not None and not isinstance(version, str):
         raise _wrong("version", "a text such as 1.2.0", version)
-    return Asked(questions, is_batch, version, dry_run)
+    reasons = body.get("reasons")
+    if reasons is not None and (type(reasons) is not int or reasons < 1):
+        raise _wrong("reasons", f"a whole number from 1 to {serving.MAX_REASONS}", reasons)
+    return Asked(questions, is_batch, version, dry_run, reasons or 0)
 
 
 def _rows(rows: Any) -> list[Question]:

@@ -61,14 +61,93 @@ class PredictRow(StrictSerializer):
 
 
 class PredictOne(PredictRow):
-    version = TextField(max_length=40, required=False, allow_null=True, help_text="one in staging or production")
+    version = TextField(
+        max_length=40, required=False, allow_null=True, help_text="one in staging or production, or @alias"
+    )
     dry_run = serializers.BooleanField(required=False, help_text="answer without logging")
+    reasons = serializers.IntegerField(
+        required=False, allow_null=True, min_value=1, max_value=50, help_text="so many contributions, the largest first"
+    )
 
 
 class PredictMany(StrictSerializer):
     rows = serializers.ListField(child=PredictRow(), min_length=1, max_length=1_000)
     version = TextField(max_length=40, required=False, allow_null=True)
     dry_run = serializers.BooleanField(required=False)
+    reasons = serializers.IntegerField(
+        required=False, allow_null=True, min_value=1, max_value=50, help_text="for up to 20 rows"
+    )
+
+
+class ReasonAnswer(serializers.Serializer[Any]):
+    feature = serializers.CharField()
+    value = serializers.JSONField(allow_null=True)
+    contribution = serializers.FloatField(help_text="in the output space; below nought it speaks against the answer")
+
+
+class BackgroundAnswer(serializers.Serializer[Any]):
+    digest = serializers.CharField(help_text="sha256 of the training rows compared with")
+    rows = serializers.IntegerField()
+
+
+class ExplainedAnswer(serializers.Serializer[Any]):
+    """What the contributions are parts of."""
+
+    method = serializers.CharField(help_text="trees, linear, enumeration (exact) or sampling")
+    output_space = serializers.CharField(help_text="probability, log_odds, raw or value")
+    explained = serializers.JSONField(allow_null=True, help_text="the class whose output it is")
+    base_value = serializers.FloatField(help_text="the mean output of the background")
+    residual = serializers.FloatField(help_text="answered output - base value - contributions")
+    background = BackgroundAnswer()
+
+
+class ContributionAnswer(ReasonAnswer):
+    standard_error = serializers.FloatField(allow_null=True, help_text="null where nothing was sampled")
+    masked = serializers.BooleanField(help_text="the value is personal data and is not shown")
+
+
+class PredictionExplanationAnswer(ExplainedAnswer):
+    prediction_id = serializers.UUIDField()
+    output = serializers.FloatField(help_text="what was answered, in the output space")
+    contributions = ContributionAnswer(many=True, help_text="the largest first")
+    samples = serializers.IntegerField(help_text="pairs of orders that were drawn; 0 of an exact one")
+
+
+class ImportantFeature(serializers.Serializer[Any]):
+    feature = serializers.CharField()
+    mean_abs = serializers.FloatField(help_text="mean absolute contribution over the rows")
+    ci95 = serializers.ListField(child=serializers.FloatField())
+    permutation_share = serializers.FloatField(
+        allow_null=True, help_text="share of the holdout loss added by permuting it; null if it was not measured"
+    )
+
+
+class GlobalExplanationAnswer(serializers.Serializer[Any]):
+    """What a version looks at in general: computed when it was registered."""
+
+    method = serializers.CharField()
+    output_space = serializers.CharField()
+    explained = serializers.JSONField(allow_null=True)
+    base_value = serializers.FloatField(
+        allow_null=True, help_text="null where rows of different classes were explained"
+    )
+    background = BackgroundAnswer()
+    rows = serializers.IntegerField(help_text="of the background, that were explained")
+    largest_residual = serializers.FloatField()
+    digest = serializers.CharField()
+    features = ImportantFeature(many=True, help_text="the most important first")
+
+
+class ExplanationFilter(StrictSerializer):
+    """The query of GET .../explanations."""
+
+    prediction_ids = TextField(max_length=4_000, required=False, help_text="up to 50, with commas between them")
+
+
+class ExplanationOrder(StrictSerializer):
+    """The body of POST .../explanations."""
+
+    prediction_ids = serializers.ListField(child=TextField(max_length=64), min_length=1, max_length=1_000)
 
 
 class PredictionAnswer(serializers.Serializer[Any]):
@@ -76,10 +155,20 @@ class PredictionAnswer(serializers.Serializer[Any]):
     request_id = serializers.CharField()
     version = serializers.CharField()
     prediction = serializers.JSONField(help_text="the class or the value")
-    score = serializers.FloatField(allow_null=True, help_text="P(positive class) of two classes")
+    score = serializers.FloatField(allow_null=True, help_text="P(positive class); of many, of the class answered")
+    probabilities = serializers.DictField(
+        child=serializers.FloatField(), allow_null=True, help_text="of each class, where there are more than two"
+    )
     decision = serializers.IntegerField(allow_null=True, help_text="1 from the threshold on")
     threshold = serializers.FloatField(allow_null=True)
     duplicate = serializers.BooleanField(help_text="the first answer to this request id, given again")
+    reasons = ReasonAnswer(many=True, required=False, help_text="only where they were asked for")
+    explanation = ExplainedAnswer(required=False, help_text="only with reasons")
+
+
+class DeprecatedAnswer(serializers.Serializer[Any]):
+    at = serializers.DateTimeField()
+    note = serializers.CharField()
 
 
 class PredictAnswer(serializers.Serializer[Any]):
@@ -87,3 +176,4 @@ class PredictAnswer(serializers.Serializer[Any]):
     version = serializers.CharField()
     arm = serializers.CharField()
     predictions = PredictionAnswer(many=True)
+    deprecated = DeprecatedAnswer(required=False, help_text="of a version that was named; headers say it as well")

@@ -90,7 +90,7 @@ class MembershipAdmin(TeamAdmin):
     list_filter = ("role",)
     search_fields = ("user__username",)
     ordering = ("user__username",)
-    actions = ("remove",)
+    actions = ("remove", "deactivate")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return self.has_module_permission(request)
@@ -110,6 +110,11 @@ class MembershipAdmin(TeamAdmin):
     def remove(self, request: HttpRequest, rows: QuerySet[Membership]) -> None:
         for row in rows:
             _say(request, f"{row.user} is no longer in {row.team}", teams.remove_member, row.user, team=row.team)
+
+    @admin.action(description="Deactivate: no log-in and no token any more")
+    def deactivate(self, request: HttpRequest, rows: QuerySet[Membership]) -> None:
+        for row in rows:
+            _say(request, f"{row.user} is deactivated", teams.deactivate_user, row.user)
 
 
 @admin.register(Token)

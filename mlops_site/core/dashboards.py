@@ -64,6 +64,10 @@ class FormPage(Page):
         """Arguments of the form beyond what was sent."""
         return {}
 
+    def form_sent(self) -> type[forms.Form]:
+        """Which form was sent, of a page that has several."""
+        return self.form_class
+
     @abstractmethod
     def save(self, form: Any) -> str | HttpResponse:
         """Call one service; answer where to go next, or the page that shows what came of it."""
@@ -73,7 +77,7 @@ class FormPage(Page):
         return {"button": self.button, "form": form, **super().get_context_data()}
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        form = self.form_class(data=request.POST, files=request.FILES, **self.form_options())
+        form = self.form_sent()(data=request.POST, files=request.FILES, **self.form_options())
         if not form.is_valid():
             return self._again(form, status=422)
         try:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -181,3 +183,38 @@ def database(sqlite: Path) -> dict[str, Any]:
     if not parsed.get("NAME"):
         raise ImproperlyConfigured("DATABASE_URL must name a database after the last / but names none")
     return parsed
+
+
+def artifacts(folder: Path) -> dict[str, Any]:
+    """Where artifacts are kept, as Django's STORAGES wants it: the folder, or with S3_BUCKET an S3-compatible store."""
+    bucket = text("S3_BUCKET")
+    if not bucket:
+        if alone := sorted(name for name in os.environ if name.startswith("S3_") and os.environ[name].strip()):
+            raise ImproperlyConfigured(f"S3_BUCKET must be set where {alone[0]} is")
+        options = {"location": str(folder), "file_permissions_mode": 0o600}
+        return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket):
+        raise ImproperlyConfigured(f"S3_BUCKET must be the name of a bucket but got {bucket!r:.80}")
+    if find_spec("storages") is None or find_spec("boto3") is None:
+        raise ImproperlyConfigured("S3_BUCKET needs django-storages[s3]: install this package with its extra s3")
+    return {"BACKEND": "mlops_site.core.objects.ObjectStorage", "OPTIONS": {"bucket_name": bucket, **_object_store()}}
+
+
+def _object_store() -> dict[str, Any]:
+    endpoint = address("S3_ENDPOINT", schemes=("https://", "http://"))
+    if "@" in endpoint:
+        raise ImproperlyConfigured("S3_ENDPOINT must hold no password; S3_SECRET_ACCESS_KEY does")
+    key, hidden = text("S3_ACCESS_KEY_ID"), text("S3_SECRET_ACCESS_KEY")
+    if bool(key) != bool(hidden):
+        raise ImproperlyConfigured("S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY must both be set, or neither")
+    prefix = text("S3_PREFIX")
+    if not re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*)?", prefix) or len(prefix) > 200:
+        raise ImproperlyConfigured(f"S3_PREFIX must be names joined by / but got {prefix!r:.80}")
+    return {
+        "endpoint_url": endpoint or None,
+        "region_name": text("S3_REGION") or None,
+        "access_key": key or None,  # without one boto3 asks the machine for its role
+        "secret_key": hidden or None,
+        "location": prefix,
+        "timeout_secs": number("S3_TIMEOUT_SECS", 10.0, low=0.1, high=300),
+    }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.apps import apps
 from django.utils import timezone
 
 from mlops_site.core import store
-from mlops_site.core.errors import Conflict, StewardError
+from mlops_site.core.errors import Conflict, StewardError, Unavailable
 
 GRACE = timedelta(days=1)
 """A file younger than this may wait for its row: it is stored before the transaction that names it."""
@@ -21,16 +21,20 @@ def named() -> dict[str, str]:
     for model in apps.get_models():
         for column in getattr(model, "STORED_UNDER", ()):
             rows = model._default_manager.order_by().values_list("pk", column)
-            found |= {digest: f"{model._meta.verbose_name} {pk}" for pk, digest in rows.iterator()}
+            found |= {digest: f"{model._meta.verbose_name} {pk}" for pk, digest in rows.iterator() if digest}
     return found
 
 
 def faults() -> Iterator[str]:
-    """A sentence for each file that a row names and that is missing or damaged; every byte is read."""
+    """A sentence for each file that a row names and that is missing or damaged; every byte is read. Unavailable if the
+    store is: that says nothing of a file.
+    """
     for digest, row in sorted(named().items()):
         try:
             with store.open_verified(digest):
                 pass
+        except Unavailable:
+            raise
         except StewardError as error:
             yield f"{row}: {error.detail}"
 
@@ -38,22 +42,30 @@ def faults() -> Iterator[str]:
 def orphans() -> list[str]:
     """Digests of files that no row names and that are older than a day."""
     before = timezone.now() - GRACE
-    old = [digest for digest in store.digests() if store.stored_at(digest) < before]
+    old = [digest for digest in store.digests() if _is_older(digest, before)]
     known = named() if old else {}  # read after the files: a row that came meanwhile keeps its file
     return [digest for digest in old if digest not in known]
 
 
 def sweep() -> list[str]:
-    """Delete the orphans that nobody has stored again since they were found; the digests of those. Conflict
-    `age_unknown` on a store that does not say so: an upload under way might lose its file.
+    """Delete the orphans that nobody has stored again since they were found, and what was never finished; the digests
+    of the orphans. Conflict `age_unknown` on a store that does not say so: an upload under way might lose its file.
     """
     if not store.knows_age():
-        message = "files are swept in a folder only; on this storage delete what verify_artifacts counts by hand"
+        message = "this storage does not say how old a file is; delete what verify_artifacts counts by hand"
         raise Conflict(message, code="age_unknown")
     before = timezone.now() - GRACE
+    store.delete_unfinished(before=before)
     swept = []
     for digest in orphans():
-        if store.stored_at(digest) < before:
+        if _is_older(digest, before):
             store.delete(digest)
             swept.append(digest)
     return swept
+
+
+def _is_older(digest: str, moment: datetime) -> bool:
+    try:
+        return store.stored_at(digest) < moment
+    except FileNotFoundError:  # swept by somebody else
+        return False

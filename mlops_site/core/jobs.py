@@ -18,7 +18,7 @@ from django.utils.module_loading import import_string
 
 from mlops_site.core import events
 from mlops_site.core.choices import JobState
-from mlops_site.core.errors import Conflict, StewardError
+from mlops_site.core.errors import Conflict, StewardError, Unavailable
 from mlops_site.core.models import Job
 from mlops_site.core.permissions import Actor
 
@@ -135,14 +135,16 @@ def release(job: Job, *, error: str) -> None:
 
 
 def run_here(job: Job) -> None:
-    """Do a claimed light job in this process, to its end. A refusal ends it; any other error, and no end at all, puts
-    it back for the next claim, as a child that died would be."""
+    """Do a claimed light job in this process, to its end. A refusal ends it; an outage, any other error, and no end at
+    all, puts it back for the next claim, as a child that died would be."""
     error = f"attempt {job.attempt} ended without a result"
     try:
         import_string(job.executor)(job)
     except LeaseLost:
         _end(_mine(job).filter(cancel_requested_at__isnull=False), job, JobState.CANCELLED, "cancelled")
         return
+    except Unavailable as outage:
+        error = outage.detail
     except StewardError as refusal:
         finish(job, JobState.FAILED, error=refusal.detail)
         return

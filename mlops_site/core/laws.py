@@ -5,6 +5,8 @@ They are not migrations, because SQLite drops a table's triggers whenever a late
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from django.apps import AppConfig, apps
@@ -44,6 +46,16 @@ def append_only(table: str) -> list[Law]:
     ]
 
 
+def in_days(days: int) -> str:
+    """The time that many days from now in a condition. The engines have no spelling of it in common."""
+    return f"{{{days} days from now}}"
+
+
+def _spelt(condition: str, vendor: str) -> str:
+    later = r"datetime('now', '+\1 days')" if vendor == "sqlite" else r"CURRENT_TIMESTAMP + INTERVAL '\1 days'"
+    return re.sub(r"\{(\d+) days from now\}", later, condition)
+
+
 def declared(app: AppConfig) -> list[Law | Deed]:
     """The laws an app declares as `LAWS` in its models."""
     return list(getattr(app.models_module, "LAWS", []))
@@ -64,8 +76,9 @@ def _trigger(law: Law | Deed, vendor: str) -> str:
         head = f"CREATE TRIGGER {law.name} AFTER {law.event} ON {law.table} FOR EACH ROW"
         return f"{head} BEGIN {law.statement}; END" if vendor == "sqlite" else f"{head} EXECUTE FUNCTION {law.name}()"
     if vendor == "sqlite":
+        condition = _spelt(law.condition, vendor)
         return (
-            f"CREATE TRIGGER {law.name} BEFORE {law.event} ON {law.table} FOR EACH ROW WHEN ({law.condition}) "
+            f"CREATE TRIGGER {law.name} BEFORE {law.event} ON {law.table} FOR EACH ROW WHEN ({condition}) "
             f"BEGIN SELECT RAISE(ABORT, '{law.message}'); END"
         )
     level = "STATEMENT" if law.event == "TRUNCATE" else "ROW"
@@ -76,10 +89,24 @@ def _function(law: Law | Deed) -> str:
     if isinstance(law, Deed):
         return f" BEGIN {law.statement}; RETURN NULL; END "
     result = {"TRUNCATE": "NULL", "DELETE": "OLD"}.get(law.event, "NEW")
+    condition = _spelt(law.condition, "postgresql")
     return (
-        f" BEGIN IF ({law.condition}) THEN RAISE EXCEPTION '{law.message}' USING ERRCODE = 'check_violation'; END IF; "
+        f" BEGIN IF ({condition}) THEN RAISE EXCEPTION '{law.message}' USING ERRCODE = 'check_violation'; END IF; "
         f"RETURN {result}; END "
     )
+
+
+def lift(sender: AppConfig, using: str = "default", plan: Sequence[Any] = (), **kwargs: Any) -> None:
+    """Before a `migrate` that has something to do, on SQLite: it rebuilds a table by dropping it, and refuses to put
+    the new one in its place while a trigger of another table names it. `install` puts all of them back; should the
+    migration fail, `missing` says so until one succeeds."""
+    connection = connections[using]
+    if connection.vendor != "sqlite" or not plan:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        for (name,) in cursor.fetchall():
+            cursor.execute(f"DROP TRIGGER {connection.ops.quote_name(name)}")
 
 
 def install(sender: AppConfig, using: str = "default", **kwargs: Any) -> None:

@@ -18,15 +18,24 @@ class Action(StrEnum):
     SCHEMA_VIEW = "schema.view"
     MODEL_CREATE = "model.create"
     MODEL_EDIT = "model.edit"
+    MODEL_ARCHIVE = "model.archive"  # and bring back; what serves is taken out by who may roll back
+    MODEL_TRANSFER = "model.transfer"  # offer to another team, and accept from one
     POLICY_SET = "policy.set"  # let candidates go to production without a person
     VERSION_REGISTER = "version.register"
+    ANNOTATE = "annotate"  # tags, and what a version is described as
+    ALIAS_SET = "alias.set"  # a protected alias asks for its roles too
+    VERSION_DEPRECATE = "version.deprecate"
     STAGE_MOVE = "stage.move"  # the moves that need no approval
     PROMOTION_REQUEST = "promotion.request"
     PROMOTION_REVIEW = "promotion.review"
     PROMOTION_DECIDE = "promotion.decide"
+    REPORT_ATTACH = "report.attach"  # a validation report, to a version
     ROLLBACK = "rollback"
+    EVIDENCE_EXPORT = "evidence.export"  # a version's files, approvals and audit records, as one file
+    INCIDENT_CLOSE = "incident.close"
     DATASET_CREATE = "dataset.create"
     RUN_REQUEST = "run.request"
+    INPUT_VIEW = "input.view"  # what a claim's prediction was made of
     PREDICT = "predict"
     PREDICTION_LOG = "prediction.log"
     LABEL_LOG = "label.log"
@@ -40,22 +49,41 @@ class Action(StrEnum):
 A = Action
 _READ = frozenset({A.VIEW, A.SCHEMA_VIEW})
 _SCIENCE = _READ | {
+    A.INPUT_VIEW,
     A.VERSION_REGISTER,
     A.DATASET_CREATE,
     A.RUN_REQUEST,
     A.PROMOTION_REQUEST,
+    A.REPORT_ATTACH,
     A.MONITORING_RUN,
     A.ALERT_HANDLE,
+    A.ANNOTATE,
+    A.ALIAS_SET,
 }
 _SERVING = frozenset({A.PREDICT, A.PREDICTION_LOG, A.LABEL_LOG})
 ROLE_ACTIONS: dict[str, frozenset[Action]] = {
     Role.VIEWER: _READ,
     Role.DATA_SCIENTIST: _SCIENCE,
-    Role.ML_ENGINEER: _SCIENCE | _SERVING | {A.MODEL_CREATE, A.MODEL_EDIT, A.STAGE_MOVE, A.RETRAIN_SET},
-    Role.VALIDATOR: _READ | {A.PROMOTION_REVIEW, A.MONITORING_RUN},
-    Role.APPROVER: _READ | {A.PROMOTION_REVIEW, A.PROMOTION_DECIDE, A.ROLLBACK, A.POLICY_SET, A.ALERT_HANDLE},
-    Role.AUDITOR: _READ | {A.AUDIT_VIEW},
-    Role.ADMIN: _READ | {A.PEOPLE_MANAGE},
+    Role.ML_ENGINEER: _SCIENCE
+    | _SERVING
+    | {
+        A.MODEL_CREATE,
+        A.MODEL_EDIT,
+        A.MODEL_ARCHIVE,
+        A.STAGE_MOVE,
+        A.VERSION_DEPRECATE,
+        A.RETRAIN_SET,
+        A.INCIDENT_CLOSE,
+        A.EVIDENCE_EXPORT,
+    },
+    Role.VALIDATOR: _READ
+    | {A.PROMOTION_REVIEW, A.REPORT_ATTACH, A.MONITORING_RUN, A.INCIDENT_CLOSE, A.ANNOTATE, A.EVIDENCE_EXPORT}
+    | {A.INPUT_VIEW},
+    Role.APPROVER: _READ
+    | {A.PROMOTION_REVIEW, A.PROMOTION_DECIDE, A.ROLLBACK, A.INCIDENT_CLOSE, A.POLICY_SET, A.ALERT_HANDLE}
+    | {A.ANNOTATE, A.ALIAS_SET, A.VERSION_DEPRECATE, A.MODEL_ARCHIVE, A.EVIDENCE_EXPORT, A.REPORT_ATTACH, A.INPUT_VIEW},
+    Role.AUDITOR: _READ | {A.AUDIT_VIEW, A.EVIDENCE_EXPORT, A.INPUT_VIEW},
+    Role.ADMIN: _READ | {A.PEOPLE_MANAGE, A.MODEL_TRANSFER},
     Role.SERVICE: _SERVING | {A.SCHEMA_VIEW},
 }
 
@@ -71,6 +99,7 @@ class Actor:
     user: User | None = None
     roles: dict[int, str] = field(default_factory=dict)
     scopes: frozenset[str] | None = None  # None: all that the role allows
+    token_id: int | None = None  # of the token borne, if one is
 
     @classmethod
     def of(cls, user: User) -> Actor:

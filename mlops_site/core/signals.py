@@ -2,4 +2,5 @@
 
 from django.dispatch import Signal
 
+role_ended = Signal()  # sender=Membership, user, team, role (the new one, or None), actor: in the same transaction
 delivery_enqueued = Signal()  # sender=Delivery, delivery

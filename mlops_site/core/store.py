@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import IO, ClassVar, NamedTuple
+from typing import IO, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
@@ -25,6 +25,14 @@ from mlops_site.core.errors import FieldError, Invalid, NotFound, StewardError, 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK_BYTES = 1 << 20
 _IN_MEMORY_BYTES = 8 << 20
+_UNFINISHED = ".part-"
+
+
+@runtime_checkable
+class Renewing(Protocol):
+    """An object store that writes over an object in one step, and can make one younger; see core.objects."""
+
+    def renew(self, name: str) -> None: ...
 
 
 class ArtifactDamaged(StewardError):
@@ -43,12 +51,14 @@ class Stored(NamedTuple):
 
 
 def put(content: IO[bytes] | bytes, *, max_bytes: int) -> Stored:
-    """Store the bytes and return their digest. Storing the same bytes again changes nothing but their age.
+    """Store the bytes, of a file from its start, and return their digest. Storing the same bytes again changes
+    nothing but their age.
 
     The file appears under its digest only when it is complete. More than `max_bytes` -> TooLarge, and nothing
     is kept.
     """
     stream = io.BytesIO(content) if isinstance(content, bytes) else content
+    stream.seek(0)
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as spool:
         stored = _spool(stream, spool, max_bytes=max_bytes)
         # A damaged file under this digest is replaced: whoever puts the right bytes again repairs the store.
@@ -159,26 +169,42 @@ def _renew(digest: str) -> None:
     if isinstance(storage, FileSystemStorage):
         with contextlib.suppress(FileNotFoundError):
             os.utime(storage.path(_name(digest)))
+    elif isinstance(storage, Renewing):
+        storage.renew(_name(digest))
 
 
 def knows_age() -> bool:
-    """Whether what is stored again gets younger; an object store would have to be written anew for that."""
-    return isinstance(_storage(), FileSystemStorage)
+    """Whether what is stored again gets younger."""
+    return isinstance(_storage(), FileSystemStorage | Renewing)
+
+
+def delete_unfinished(*, before: datetime) -> int:
+    """Forget what writers that were killed left half-written before then, and count it. An object store has no such."""
+    storage, count = _storage(), 0
+    if isinstance(storage, FileSystemStorage):
+        for path in Path(storage.location).glob(f"*/{_UNFINISHED}*"):
+            with contextlib.suppress(FileNotFoundError):  # finished meanwhile
+                if path.stat().st_mtime < before.timestamp():
+                    path.unlink()
+                    count += 1
+    return count
 
 
 def _publish(content: IO[bytes], digest: str) -> None:
     storage, name = _storage(), _name(digest)
     if isinstance(storage, FileSystemStorage):
         _publish_file(content, Path(storage.path(name)), mode=storage.file_permissions_mode or 0o600)
-    else:
-        # An object store shows an object only when it is whole, but Django would rename the second of two.
+        return
+    if not isinstance(storage, Renewing):  # it would give the second of two another name
         storage.delete(name)
-        storage.save(name, File(content))
+    storage.save(name, File(content))
 
 
 def _publish_file(content: IO[bytes], path: Path, *, mode: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".part-", dir=path.parent)
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sync_directory(path.parent.parent)
+    handle, temporary = tempfile.mkstemp(prefix=_UNFINISHED, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             while chunk := content.read(_CHUNK_BYTES):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import secrets
 
-from mlops_site.core import events
+from mlops_site.core import events, signals
 from mlops_site.core.choices import Role
-from mlops_site.core.errors import FieldError, Invalid
+from mlops_site.core.errors import Conflict, FieldError, Invalid, NotFound
 from mlops_site.core.models import Membership, Team, User
 from mlops_site.core.models.people import TEAM_NAME
 from mlops_site.core.permissions import Action, Actor, refused, require
@@ -28,8 +28,11 @@ def create_user(name: str, *, role: str, team: str, actor: Actor | None = None) 
         if is_new:
             user.set_password(password or None)
             user.save(update_fields=["password"])
+        before = Membership.objects.filter(user=user, team=found).values_list("role", flat=True).first()
         Membership.objects.update_or_create(user=user, team=found, defaults={"role": role})
         by = actor or Actor.system("operator")
+        if before not in (None, role):
+            signals.role_ended.send(sender=Membership, user=user, team=found, role=role, actor=by)
         if is_new_team:
             events.record("team.created", actor=by, subject=f"team:{team}", team=team)
         events.record("member.set", actor=by, subject=f"user:{name}", team=team, data={"role": role, "new": is_new})
@@ -42,6 +45,26 @@ def remove_member(user: User, *, team: Team, actor: Actor) -> None:
         require(actor, Action.PEOPLE_MANAGE, team, subject=f"user:{user.username}")
         if Membership.objects.filter(user=user, team=team).delete()[0]:
             events.record("member.removed", actor=actor, subject=f"user:{user.username}", team=team.name)
+            signals.role_ended.send(sender=Membership, user=user, team=team, role=None, actor=actor)
+
+
+def deactivate_user(user: User, *, actor: Actor | None = None) -> None:
+    """Let a person in no more, by password or token; what they did stays theirs. Without an actor it is the operator
+    at the command line; with one, an admin of every team that the person is in."""
+    with events.atomic():
+        held = list(Membership.objects.filter(user=user).select_related("team").order_by("team"))
+        for membership in held:
+            if actor is not None:
+                _require_other(actor, membership.team, user.username)
+        if actor is not None and not held:
+            raise NotFound(f"{user.username} is in no team of yours")
+        if not User.objects.filter(pk=user.pk, is_active=True).update(is_active=False):
+            raise Conflict(f"{user.username} is deactivated already", code="wrong_state")
+        by = actor or Actor.system("operator")
+        for membership in held:
+            team = membership.team
+            events.record("user.deactivated", actor=by, subject=f"user:{user.username}", team=team.name)
+            signals.role_ended.send(sender=Membership, user=user, team=team, role=None, actor=by)
 
 
 def _require_other(actor: Actor, team: Team, name: str) -> None:

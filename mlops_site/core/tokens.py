@@ -140,7 +140,7 @@ def bearer(text: str, found: tuple[Any, ...] | None) -> Actor:
     if not noted:  # at most once an hour, so that a hot path does not write
         Token.objects.filter(pk=pk).update(last_used_at=timezone.now())
     user = User.from_db(User.objects.db, ["id", "username", "is_active"], [user_id, username, True])
-    return Actor(name=username, user=user, roles={team_id: role}, scopes=frozenset(json.loads(scopes)))
+    return Actor(name=username, user=user, roles={team_id: role}, scopes=frozenset(json.loads(scopes)), token_id=pk)
 
 
 def _parts(text: str) -> re.Match[str]:

@@ -21,7 +21,12 @@ _ALERT_TONES = {Severity.CRITICAL: "bad", Severity.HIGH: "bad", Severity.MEDIUM:
 _RUN_TONES = {JobState.SUCCEEDED: "ok", JobState.FAILED: "bad"}
 _TOLD_BY_ITS_PAIR = (Cause.REGISTERED, Cause.REPLACED, Cause.WITHDRAWN)
 _HEAVY = ("version__reference", "version__golden")
-_REVIEWED = {Decision.APPROVE: "approved", Decision.REJECT: "rejected", Decision.REQUEST_CHANGES: "sent back"}
+_REVIEWED = {
+    Decision.APPROVE: "approved",
+    Decision.APPROVE_WITH_CONDITIONS: "approved, with a condition",
+    Decision.REJECT: "rejected",
+    Decision.REQUEST_CHANGES: "sent back",
+}
 
 
 class Happening(NamedTuple):
@@ -84,7 +89,7 @@ def _approvals(model: RegisteredModel) -> list[Source]:
         .select_related("version", "requester", "closed_by")
         .defer("evidence", *_HEAVY)
     )
-    given_up = asked.filter(status__in=(RequestStatus.WITHDRAWN, RequestStatus.VOID))
+    given_up = asked.filter(status__in=(RequestStatus.WITHDRAWN, RequestStatus.VOID, RequestStatus.EXPIRED))
     reviews = Review.objects.filter(request__model=model).select_related("request__version", "reviewer")
     reviews = reviews.defer(*(f"request__{name}" for name in _HEAVY))
     return [

@@ -41,7 +41,8 @@ def _production(request: HttpRequest, actor: Actor) -> list[dict[str, Any]]:
         alerts |= {"badge": str(unseen), "badge_variant": "danger"}
     reports = _link(request, "Reports", "reports", "monitoring")
     predictions = _link(request, "Predictions", "admin:monitoring_prediction_changelist", "data_exploration")
-    items = [alerts, reports, predictions]
+    scoring = _link(request, "Batch scoring", "batches", "batch_prediction")
+    items = [alerts, reports, predictions, scoring]
     if actor.teams(Action.RETRAIN_SET):
         items.append(_link(request, "Schedules", "admin:django_celery_beat_periodictask_changelist", "schedule"))
     return items
@@ -49,14 +50,18 @@ def _production(request: HttpRequest, actor: Actor) -> list[dict[str, Any]]:
 
 def _governance(request: HttpRequest, actor: Actor) -> list[dict[str, Any]]:
     approvals = _link(request, "Approvals", "admin:registry_promotionrequest_changelist", "approval")
+    queue = _link(request, "Waiting for me", "queue", "pending_actions")
     if waiting := selectors.requests(actor, waiting_for_me=True).count():
-        approvals |= {"badge": str(waiting), "badge_variant": "danger"}
+        queue |= {"badge": str(waiting), "badge_variant": "danger"}
+    inventory = _link(request, "Inventory", "inventory", "inventory_2")
+    period = _link(request, "Period report", "period_report", "date_range")
     audit = (
         [_link(request, "Audit", "admin:core_auditrecord_changelist", "history")]
         if actor.teams(Action.AUDIT_VIEW)
         else []
     )
-    return [approvals, *audit]
+    mine = [queue] if actor.teams(Action.PROMOTION_REVIEW) else []
+    return [*mine, approvals, inventory, period, *audit]
 
 
 def _admin(request: HttpRequest, actor: Actor) -> list[dict[str, Any]]:

@@ -3,8 +3,10 @@
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
+from mlops_site.pages.explanations import ExplanationsPage
 from mlops_site.pages.home import HomePage
 from mlops_site.pages.model import ModelPage
+from mlops_site.pages.prediction import FindPage, PredictionPage
 from mlops_site.pages.timeline import TimelinePage
 
 urlpatterns = [
@@ -15,6 +17,9 @@ urlpatterns = [
     ),
     path("models/<str:model>", ModelPage.as_view(), name="model"),
     path("models/<str:model>/timeline", TimelinePage.as_view(), name="timeline"),
+    path("models/<str:model>/<str:number>/explanations", ExplanationsPage.as_view(), name="explanations"),
+    path("predictions", FindPage.as_view(), name="predictions"),
+    path("predictions/<uuid:pk>", PredictionPage.as_view(), name="prediction"),
     path("", include("monitoring.urls")),
     path("", include("registry.urls")),
     path("", include("training.urls")),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import Http404, HttpRequest, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -18,7 +21,7 @@ from monitoring.models import Alert, Prediction
 
 @admin.register(Prediction)
 class PredictionAdmin(TeamAdmin):
-    """Newest first; found by the caller's request id or unit id, exactly."""
+    """Newest first; found by the caller's request id or unit id, exactly. One of them has a page of its own."""
 
     team_path = "model__team"
     list_display = ("request_id", "model", "number", "answer", "score_said", "state", "took", "at")
@@ -26,21 +29,6 @@ class PredictionAdmin(TeamAdmin):
     list_filter = ("status",)
     search_fields = ("=request_id", "=unit_id", "=model__name")
     ordering = ("-predicted_at",)
-    fields = (
-        "request_id",
-        "model",
-        "number",
-        "unit_id",
-        "at",
-        "state",
-        "answer",
-        "score_said",
-        "decision",
-        "threshold",
-        "took",
-        "asked",
-    )
-    readonly_fields = ("number", "at", "state", "answer", "score_said", "took", "asked")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Prediction]:
         return super().get_queryset(request).defer("version__golden", "version__reference", "version__signature")
@@ -69,9 +57,12 @@ class PredictionAdmin(TeamAdmin):
     def at(self, row: Prediction) -> SafeString:
         return moment(row.predicted_at)
 
-    @admin.display(description="features")
-    def asked(self, row: Prediction) -> SafeString:
-        return format_html('<pre class="log">{}</pre>', pretty(row.features))
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """What was asked is shown on one page only, to those who may see it."""
+        try:
+            return HttpResponseRedirect(reverse("prediction", args=[object_id]))
+        except NoReverseMatch:
+            raise Http404(object_id[:80]) from None
 
 
 @admin.register(Alert)

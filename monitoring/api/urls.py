@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from django.urls import path
 
-from monitoring.api import alerts, dashboard, ingest, policies, reports
+from monitoring.api import alerts, batches, dashboard, ingest, policies, reports
 
 app_name = "monitoring"
 urlpatterns = [
     path("models/<model:name>/retrain-policy", policies.Policy.as_view(), name="retrain-policy"),
+    path("models/<model:name>/score", batches.Score.as_view(), name="score"),
+    path("scoring", batches.Batches.as_view(), name="batches"),
+    path("scoring/<uuid:pk>", batches.BatchDetail.as_view(), name="batch"),
+    path("scoring/<uuid:pk>/result", batches.BatchResult.as_view(), name="batch-result"),
+    path("scoring/<uuid:pk>/cancel", batches.BatchCancel.as_view(), name="batch-cancel"),
     path("monitoring/log-prediction", ingest.PredictionLog.as_view(), name="log-prediction"),
     path("monitoring/log-predictions", ingest.PredictionLogs.as_view(), name="log-predictions"),
     path("monitoring/ground-truth", ingest.GroundTruth.as_view(), name="ground-truth"),

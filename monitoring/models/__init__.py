@@ -1,6 +1,8 @@
 """Predictions and labels, what they add up to, reports, alerts, and the policy of training again."""
 
 from monitoring.models.alert import Alert
+from monitoring.models.batch import BatchChunk, BatchRun
+from monitoring.models.explanation import Explanation, ExplanationRun
 from monitoring.models.laws import LAWS
 from monitoring.models.policy import RetrainDecision, RetrainPolicy
 from monitoring.models.prediction import Label, Prediction
@@ -10,7 +12,11 @@ from monitoring.models.report import MonitoringRun, Report
 __all__ = [
     "LAWS",
     "Alert",
+    "BatchChunk",
+    "BatchRun",
     "Bucket",
+    "Explanation",
+    "ExplanationRun",
     "FoldItem",
     "Label",
     "MonitoringRun",

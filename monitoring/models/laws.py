@@ -20,6 +20,13 @@ LAWS: list[Law | Deed] = [
         "INSERT INTO monitoring_folditem (kind, label_id, waiting) VALUES ('label', NEW.id, FALSE)",
     ),
     *append_only("monitoring_label"),
+    Law(
+        "explanation_no_update",
+        "monitoring_explanation",
+        "UPDATE",
+        "1 = 1",
+        "an explanation stays as it was told first",
+    ),
     *append_only("monitoring_report"),
     *append_only("monitoring_retraindecision"),
     Law(

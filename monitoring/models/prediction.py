@@ -29,6 +29,7 @@ class Prediction(models.Model):
     slices = models.JSONField(default=dict)  # name -> text, to look at parts of the traffic
     prediction = models.JSONField(null=True)  # null when the model failed
     score = models.FloatField(null=True)
+    probabilities = models.JSONField(null=True)  # class -> probability, of more than two classes
     decision = models.JSONField(null=True)
     threshold = models.FloatField(null=True)
     status = models.CharField(max_length=10, choices=PredictionStatus.choices, default=PredictionStatus.OK)
@@ -39,7 +40,11 @@ class Prediction(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["model", "request_id"], name="one_answer_per_request")]
-        indexes = [models.Index(fields=["version", "predicted_at"], name="predictions_of_version")]
+        indexes = [
+            models.Index(fields=["version", "predicted_at"], name="predictions_of_version"),
+            # for the page that looks a claim up; rows without a unit do not pay for it
+            models.Index(fields=["unit_id"], name="predictions_of_unit", condition=~models.Q(unit_id="")),
+        ]
 
     def __str__(self) -> str:
         return f"{self.request_id}: {self.prediction}"

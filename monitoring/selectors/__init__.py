@@ -12,6 +12,8 @@ from monitoring.selectors.alerts import (
 )
 from monitoring.selectors.answers import first_answers
 from monitoring.selectors.bases import Basis, bases, basis_of
+from monitoring.selectors.batches import batch_of, batches
+from monitoring.selectors.inputs import production_inputs
 from monitoring.selectors.reports import findings_before, report_of, reports
 from monitoring.selectors.windows import Point, Summed, series, window_sum
 
@@ -24,6 +26,8 @@ __all__ = [
     "alerts",
     "bases",
     "basis_of",
+    "batch_of",
+    "batches",
     "consequences",
     "deliveries",
     "findings_before",
@@ -31,6 +35,7 @@ __all__ = [
     "is_silenced",
     "open_alerts",
     "open_count",
+    "production_inputs",
     "report_of",
     "reports",
     "series",

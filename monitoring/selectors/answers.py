@@ -15,6 +15,7 @@ def first_answers(model_id: int, request_ids: Collection[str]) -> dict[str, Pred
         "payload_digest",
         "prediction",
         "score",
+        "probabilities",
         "decision",
         "threshold",
         "version__major",

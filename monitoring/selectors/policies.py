@@ -67,6 +67,11 @@ def last_production_data(model: RegisteredModel, base: DatasetVersion) -> Datase
     return rows.select_related("dataset__team").order_by("-version").first()
 
 
+def labels_of(model_id: int) -> str:
+    """What the time at which labels of a model were received is cut by (see core.cuts)."""
+    return f"labels of model {model_id}"
+
+
 def labelled(model: RegisteredModel, *, since: datetime | None, until: datetime) -> QuerySet[Prediction]:
     """Answered predictions that became complete in (since, until]: the later of prediction and first label was
     received then. Each has `label`, the revision that holds at `until`. Newest prediction first."""

@@ -1,8 +1,17 @@
 """Writes of monitoring: answers, labels, folding, reports, alerts, retraining."""
 
-from monitoring.services.alerts import acknowledge_alert, raise_alerts, resolve_alert, silence_alert
+from monitoring.services.alerts import (
+    acknowledge_alert,
+    raise_alerts,
+    raise_revalidation,
+    resolve_alert,
+    resolve_revalidation,
+    silence_alert,
+)
 from monitoring.services.answers import Draft, answers_kept, log_answers
+from monitoring.services.batches import cancel_scoring, opened_result, request_scoring
 from monitoring.services.compaction import compact
+from monitoring.services.explanations import explain_prediction, explain_predictions, request_explanations
 from monitoring.services.folding import fold, fold_all
 from monitoring.services.ingest import log_prediction, log_predictions
 from monitoring.services.labels import log_labels
@@ -17,7 +26,10 @@ __all__ = [
     "Ingested",
     "acknowledge_alert",
     "answers_kept",
+    "cancel_scoring",
     "compact",
+    "explain_prediction",
+    "explain_predictions",
     "fold",
     "fold_all",
     "keep_report",
@@ -25,9 +37,14 @@ __all__ = [
     "log_labels",
     "log_prediction",
     "log_predictions",
+    "opened_result",
     "raise_alerts",
+    "raise_revalidation",
+    "request_explanations",
     "request_report",
+    "request_scoring",
     "resolve_alert",
+    "resolve_revalidation",
     "set_retrain_policy",
     "set_schedule",
     "silence_alert",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
@@ -17,11 +18,19 @@ from monitoring import channels, signals
 from monitoring.choices import SEVERITY_OF, UNRESOLVED, AlertStatus, Rule
 from monitoring.models import Alert, Report
 from monitoring.selectors.alerts import is_silenced
+from registry.models import Review, Version
 from registry.services.guards import reason_given
 
 MAX_SILENCE_HOURS = 720
 TRIES = 5
 MAX_SUBJECT, MAX_SUMMARY = 128, 300  # what the columns hold
+
+
+class Source(NamedTuple):
+    """What an alert is about, and the report that found it, if one did."""
+
+    version: Version
+    report: Report | None
 
 
 def raise_alerts(report: Report) -> list[Alert]:
@@ -33,14 +42,43 @@ def raise_alerts(report: Report) -> list[Alert]:
     raised = [finding for finding in report.findings if finding["raised"]]
     with events.atomic():
         # in one order everywhere, so that two reports at the same moment wait for each other and never in a circle
-        return [_raise(report, finding) for finding in sorted(raised, key=lambda f: (f["rule"], f["subject"]))]
+        of = Source(report.version, report)
+        return [_raise(of, finding) for finding in sorted(raised, key=lambda f: (f["rule"], f["subject"]))]
 
 
-def _raise(report: Report, finding: dict[str, Any]) -> Alert:
-    alert, is_new = _counted(report, finding)
+def raise_revalidation(review: Review) -> Alert | None:
+    """The condition of an approval is open and its day has passed: an alert, once a condition. Whoever resolves it has
+    decided that this can wait, and closing the condition resolves it."""
+    version, subject = review.request.version, condition_key(review)
+    about = {"model": version.model, "rule": Rule.REVALIDATION, "subject_key": subject}
+    with events.atomic():
+        if Alert.objects.filter(**about).exists():
+            return None
+        due = f"{review.revalidate_on:%d %b %Y}"
+        summary = f"{version} was to be validated again by {due}: {review.condition}"
+        evidence: dict[str, Any] = {"condition": review.condition, "revalidate_on": str(review.revalidate_on)}
+        evidence |= {"approved_by": review.reviewer.username, "request": review.request_id}
+        finding = {"rule": Rule.REVALIDATION, "subject": subject, "summary": summary, "evidence": evidence}
+        return _raise(Source(version, None), finding)
+
+
+def resolve_revalidation(review: Review, *, actor: Actor, comment: str) -> None:
+    """The condition was closed: nobody need be told any more."""
+    about = {"model": review.request.model, "rule": Rule.REVALIDATION, "subject_key": condition_key(review)}
+    whole = replace(actor, scopes=None)  # it follows from a deed that the token did allow
+    for alert in Alert.objects.filter(**about, status__in=UNRESOLVED).select_related("model__team"):
+        resolve_alert(alert, actor=whole, comment=comment)
+
+
+def condition_key(review: Review) -> str:
+    return f"condition {review.pk}"
+
+
+def _raise(of: Source, finding: dict[str, Any]) -> Alert:
+    alert, is_new = _counted(of, finding)
     if is_new:
         team, data = alert.model.team.name, {"summary": alert.summary, "severity": str(alert.severity)}
-        data |= {"report": str(report.pk), "version": alert.version.number}
+        data |= {"report": str(of.report.pk) if of.report else "", "version": alert.version.number}
         events.record(channels.RAISED, actor=Actor.system("monitoring"), subject=alert.subject, team=team, data=data)
         if not is_silenced(alert):
             channels.tell(alert, channels.RAISED)
@@ -48,23 +86,23 @@ def _raise(report: Report, finding: dict[str, Any]) -> Alert:
     return alert
 
 
-def _counted(report: Report, finding: dict[str, Any]) -> tuple[Alert, bool]:
+def _counted(of: Source, finding: dict[str, Any]) -> tuple[Alert, bool]:
     """The unresolved alert, counted up, or a new one. Two who find none at the same moment both insert: the constraint
     one_unresolved_alert lets one through, and the other counts up on the next turn."""
     rule, subject = Rule(finding["rule"]), _subject_key(str(finding["subject"]))
-    about = {"model": report.model, "rule": rule, "subject_key": subject}
-    seen = {"summary": finding["summary"][:MAX_SUMMARY], "evidence": finding["evidence"], "report": report}
+    about = {"model": of.version.model, "rule": rule, "subject_key": subject}
+    seen = {"summary": finding["summary"][:MAX_SUMMARY], "evidence": finding["evidence"], "report": of.report}
     for _ in range(TRIES):
         rows = Alert.objects.filter(**about, status__in=UNRESOLVED)
         if rows.update(count=F("count") + 1, last_seen_at=timezone.now(), **seen):
             return _complete(rows).get(), False  # still there: the row is locked
         try:
             with transaction.atomic():
-                fresh = {"version": report.version, "severity": SEVERITY_OF[rule]}
+                fresh = {"version": of.version, "severity": SEVERITY_OF[rule]}
                 return Alert.objects.create(**about, **seen, **fresh), True
         except IntegrityError:
             continue
-    raise Conflict(f"the alert on {rule} {subject!r} of {report.model.name} changes too often; ask again")
+    raise Conflict(f"the alert on {rule} {subject!r} of {of.version.model.name} changes too often; ask again")
 
 
 def _subject_key(subject: str) -> str:

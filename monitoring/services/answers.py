@@ -25,9 +25,9 @@ class Draft(NamedTuple):
 
 
 def log_answers(drafts: Sequence[Draft]) -> list[Prediction]:
-    """Keep answers of one model, all or none, and return what is kept of each: a request id that somebody else used
-    at the same moment gets the answer that was committed first. They are written in one order, so that two requests
-    with the same ids do not wait for each other.
+    """Keep answers of one model, with their explanations where they have one, all or none, and return what is kept of
+    each: a request id that somebody else used at the same moment gets the answer that was committed first. They are
+    written in one order, so that two requests with the same ids do not wait for each other.
 
     Raises Conflict `request_id_conflict` where that answer was to another question.
     """
@@ -36,9 +36,12 @@ def log_answers(drafts: Sequence[Draft]) -> list[Prediction]:
         fresh = [draft.row for draft in drafts if draft.row.request_id not in answered]
         if not fresh:
             return [answered[draft.row.request_id] for draft in drafts]
+        told = [row.explanation for row in fresh if Prediction.explanation.is_cached(row)]
         try:
-            with transaction.atomic() if connection.in_atomic_block else nullcontext():
+            with transaction.atomic() if told or connection.in_atomic_block else nullcontext():
                 insert(sorted(fresh, key=attrgetter("request_id")))  # one statement: it is its own transaction
+                if told:
+                    insert(told)
         except IntegrityError:
             answered = answers_kept(drafts)
         else:

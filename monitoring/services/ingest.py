@@ -32,6 +32,7 @@ from monitoring.services.rows import (
 from monitoring.stats.shape import LONGEST_MS
 from monitoring.stats.tally import Shape
 from registry.models import Version
+from registry.services import note_use
 
 CHUNK = 1_000  # rows a statement, and a transaction: nobody waits long for one
 Name = tuple[int, str]  # model id, request id
@@ -94,6 +95,7 @@ def _outcomes(rows: Sequence[Any], actor: Actor) -> list[Logged | Refused]:
         if isinstance(draft, _Draft):
             first.setdefault(draft.name, draft)
     kept = _keep(first.values())
+    note_use(actor, {model_id for model_id, _ in first})
     return [draft if isinstance(draft, Refused) else _outcome(draft, *kept[draft.name]) for draft in drafts]
 
 
@@ -132,16 +134,16 @@ def _keep(drafts: Iterable[_Draft]) -> dict[Name, tuple[uuid.UUID, str]]:
     for start in range(0, len(rows), CHUNK):
         chunk = rows[start : start + CHUNK]
         with transaction.atomic():
-            _insert([draft.values for draft in chunk])
+            insert_rows([draft.values for draft in chunk])
             among = {"model__in": {row.name[0] for row in chunk}, "request_id__in": [row.name[1] for row in chunk]}
             found = Prediction.objects.filter(**among).values_list("model_id", "request_id", "pk", "payload_digest")
             kept |= {(model, request): (pk, digest) for model, request, pk, digest in found}
     return kept
 
 
-def _insert(rows: Sequence[Mapping[str, Any]]) -> None:
-    """One statement that passes over names that are taken. By hand: of ten thousand rows the ORM's way through
-    instances and fields takes longer than the database."""
+def insert_rows(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Predictions by their columns, in one statement that passes over names that are taken. By hand: of ten thousand
+    rows the ORM's way through instances and fields takes longer than the database."""
     columns = tuple(rows[0])
     adapt = connection.ops.adapt_datetimefield_value
     native = connection.features.has_native_uuid_field

@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from mlops_site.core.cuts import stamp
 from mlops_site.core.errors import Conflict
 from mlops_site.core.models import User
 from mlops_site.core.permissions import Action, Actor, person
 from monitoring.models import Label, Prediction
 from monitoring.selectors.bases import bases
+from monitoring.selectors.policies import labels_of
 from monitoring.services.fields import fitting
 from monitoring.services.rows import (
     Ingested,
@@ -97,7 +99,8 @@ def _keep(said: Mapping[Name, Sequence[tuple[int, _Said]]], by: User, now: datet
     for _ in range(TRIES):
         try:
             with transaction.atomic():
-                fresh, repeated = _revisions(said, by, now)
+                received_at = stamp(labels_of(model) for model, _ in said)
+                fresh, repeated = _revisions(said, by, now, received_at)
                 Label.objects.bulk_create(fresh)
                 return repeated
         except IntegrityError:
@@ -106,7 +109,7 @@ def _keep(said: Mapping[Name, Sequence[tuple[int, _Said]]], by: User, now: datet
 
 
 def _revisions(
-    said: Mapping[Name, Sequence[tuple[int, _Said]]], by: User, now: datetime
+    said: Mapping[Name, Sequence[tuple[int, _Said]]], by: User, now: datetime, received_at: datetime
 ) -> tuple[list[Label], set[int]]:
     """The labels to write, in the one order that keeps two batches from waiting for each other, and the repeats."""
     history = _history(said)
@@ -124,7 +127,7 @@ def _revisions(
                 label=row.label,
                 human_decision=row.human_decision,
                 observed_at=row.observed_at or now,
-                received_at=now,
+                received_at=received_at,
                 created_by=by,
             )
             known.append(label)

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from django.utils import timezone
 
 from mlops_site.core import events
-from mlops_site.core.errors import Conflict, StewardError
+from mlops_site.core.cuts import cut
+from mlops_site.core.errors import Conflict, StewardError, Unavailable
 from mlops_site.core.permissions import Action, Actor, require
 from monitoring.choices import Outcome, Rule, Trigger
 from monitoring.models import Alert, RetrainDecision, RetrainPolicy
@@ -147,6 +148,8 @@ def _by_policy(policy: RetrainPolicy, reason: Reason, alert: Alert | None = None
         return None
     try:
         return trigger_retraining(model, actor=actor, trigger_reason=reason.said, alert=alert, trigger=reason.trigger)
+    except Unavailable:  # no decision: the next look may find the store again
+        raise
     except StewardError as error:
         outcome = Outcome(error.code) if error.code in Outcome.values else Outcome.REFUSED
         _write_down(policy, reason, alert, outcome, error.detail)
@@ -194,8 +197,8 @@ def _made(model: RegisteredModel, origin: Run | None, policy: RetrainPolicy, act
         what = f"its version {version.number} was not trained here" if version else "it has no version in production"
         message = f"{model.name} cannot be trained again as before, because {what}; name a dataset"
         raise Conflict(message, code="no_training_run")
-    now = timezone.now()
-    return material_of(model, actor=actor, version=version, base=origin.dataset, policy=policy, until=now)
+    until = cut(known.labels_of(model.pk))
+    return material_of(model, actor=actor, version=version, base=origin.dataset, policy=policy, until=until)
 
 
 def _kept(made: Material, actor: Actor, alert: Alert | None) -> DatasetVersion:

@@ -52,12 +52,7 @@ def latencies(ms: Column) -> tuple[Counts, Fraction]:
 
 def judged_classes(answers: Answers, shape: Shape) -> Parts:
     """Answers of a classifier against their labels; of two classes the decision counts, where there is one."""
-    place = {label: code for code, label in enumerate(shape.classes)}
-    truth = np.array([_code(label, place) for label in answers.label], dtype=np.int64)
-    said = np.array([_code(label, place) for label in answers.prediction], dtype=np.int64)
-    if shape.is_binary:
-        decided = np.array([_decided(decision, shape.positive_code) for decision in answers.decision], dtype=np.int64)
-        said = np.where(decided >= 0, decided, said)
+    truth, said = class_codes(answers, shape)
     judged = (truth >= 0) & (said >= 0)
     totals = int(np.count_nonzero(truth >= 0)), int(judged.sum()), int(np.count_nonzero(judged & (truth == said)))
     k = len(shape.classes)
@@ -66,6 +61,18 @@ def judged_classes(answers: Answers, shape: Shape) -> Parts:
         return Parts(totals, _NONE, confusion, {}, {})
     scores, misses = _scores(np.asarray(answers.score, dtype=np.float64), truth, shape.positive_code)
     return Parts(totals, scores, confusion, {}, {"brier": Moments.of(misses)})
+
+
+def class_codes(answers: Answers, shape: Shape) -> tuple[Codes, Codes]:
+    """The true and the answered class of each row as its place among the classes, -1 for none; of two classes the
+    decision counts, where there is one."""
+    place = {label: code for code, label in enumerate(shape.classes)}
+    truth = np.array([_code(label, place) for label in answers.label], dtype=np.int64)
+    said = np.array([_code(label, place) for label in answers.prediction], dtype=np.int64)
+    if shape.is_binary:
+        decided = np.array([_decided(decision, shape.positive_code) for decision in answers.decision], dtype=np.int64)
+        said = np.where(decided >= 0, decided, said)
+    return truth, said
 
 
 def _code(label: Any, place: Mapping[Any, int]) -> int:
@@ -91,7 +98,7 @@ def _scores(score: Floats, truth: Codes, positive: int) -> tuple[Counts, Floats]
 
 def judged_values(answers: Answers, shape: Shape) -> Parts:
     """Answered values against the true ones; the sums are what the errors of the metrics need."""
-    truth, said = _numbers(answers.label), _numbers(answers.prediction)
+    truth, said = numbers(answers.label), numbers(answers.prediction)
     known, usable = ~np.isnan(truth), ~np.isnan(said)
     judged = known & usable
     label, residual = truth[judged], said[judged] - truth[judged]
@@ -118,7 +125,7 @@ def judged_values(answers: Answers, shape: Shape) -> Parts:
     )
 
 
-def _numbers(values: Column) -> Floats:
+def numbers(values: Column) -> Floats:
     """Numbers of a size that can be used, NaN for all else."""
     return np.array([_number(value) for value in values], dtype=np.float64)
 

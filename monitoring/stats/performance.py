@@ -147,20 +147,27 @@ def _of_scores(tally: Tally) -> list[Metric]:
 
 
 def _auc(negative: Floats, positive: Floats) -> Metric:
-    """Area under the curve of scores on bins, ties counted half, with DeLong's error on the scale of the logit.
-    Sources: DeLong, DeLong and Clarke-Pearson (1988), Biometrics 44; Pepe (2003), section 5.2."""
+    """The area under the curve, its interval on the scale of the logit. Source: Pepe (2003), section 5.2."""
+    value, error = auc_of_bins(negative, positive)
+    found = Metric("roc_auc", value, None, int(negative.sum() + positive.sum()))
+    if error is None or not 0 < value < 1:
+        return found
+    half = Z * error / (value * (1 - value))
+    logit = special.logit(value)
+    return found._replace(ci95=(float(special.expit(logit - half)), float(special.expit(logit + half))))
+
+
+def auc_of_bins(negative: Floats, positive: Floats) -> tuple[float, float | None]:
+    """Area under the curve of scores on bins, ties counted half, and DeLong's standard error, which needs two rows of
+    each class. Source: DeLong, DeLong and Clarke-Pearson (1988), Biometrics 44."""
     n, m = float(negative.sum()), float(positive.sum())
     above_negatives = (np.cumsum(negative) - 0.5 * negative) / n  # of a positive in each bin
     below_positives = 1 - (np.cumsum(positive) - 0.5 * positive) / m  # of a negative in each bin
     value = float(positive @ above_negatives / m)
-    found = Metric("roc_auc", value, None, int(n + m))
-    if min(n, m) < 2 or not 0 < value < 1:
-        return found
+    if min(n, m) < 2:
+        return value, None
     spreads = positive @ np.square(above_negatives - value), negative @ np.square(below_positives - value)
-    error = math.sqrt(spreads[0] / (m - 1) / m + spreads[1] / (n - 1) / n)
-    half = Z * error / (value * (1 - value))
-    logit = special.logit(value)
-    return found._replace(ci95=(float(special.expit(logit - half)), float(special.expit(logit + half))))
+    return value, math.sqrt(spreads[0] / (m - 1) / m + spreads[1] / (n - 1) / n)
 
 
 def _mean(name: str, moments: Moments) -> Metric:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
 from mlops_site.stats import codec
 from mlops_site.stats.bins import Counts
-from mlops_site.stats.exact import Moments, read_fraction
+from mlops_site.stats.exact import Moments, read_fraction, sum_of_fractions
 from monitoring.stats.answers import Answers, judged_classes, judged_values, latencies
 from monitoring.stats.shape import LATENCY_EDGES, MAX_CLASSES, SCORE_BINS, Shape, shape_of
 
@@ -89,6 +90,26 @@ class Tally:
         if shape is not None and shape != own:
             raise ValueError(f"tally must have the shape {shape} but got {own}")
         return found
+
+    @classmethod
+    def sum_of_bytes(cls, parts: Iterable[bytes], shape: Shape) -> Tally:
+        """Sum of what `from_bytes` would read and `+` add, in a third of the time; ValueError as there."""
+        counts, fields = np.zeros(shape.width, dtype=np.int64), shape.to_json()
+        sums: dict[str, list[str]] = {name: [] for name in shape.sums}
+        moments: dict[str, list[Any]] = {name: [] for name in shape.values}
+        try:
+            for data in filter(None, parts):
+                header, own = codec.unpack(data, magic=MAGIC, what="tally")
+                if header["shape"] != fields or len(own) != len(counts):
+                    raise ValueError(f"tally must have {len(counts)} counts of {shape} but got {header['shape']}")
+                counts += own
+                for kept, name in ((sums, "sums"), (moments, "moments")):
+                    for key, known in kept.items():
+                        known.append(header[name][key])
+            added = {name: sum_of_fractions(texts) for name, texts in sums.items()}
+            return cls(shape, counts, added, {name: Moments.sum_of_json(own) for name, own in moments.items()})
+        except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ZeroDivisionError) as error:
+            raise ValueError(f"tally must have a complete header but got {error!r}") from error
 
     @property
     def rows(self) -> int:

@@ -10,22 +10,31 @@ from mlops_site.core.api.serializers import QuickAnswer
 from mlops_site.core.permissions import Actor
 from registry import selectors
 from registry.choices import Stage
-from registry.models import PromotionRequest, RegisteredModel, Version
-from registry.selectors.models import stages_of
+from registry.models import Incident, PromotionRequest, RegisteredModel, Remark, Transfer, Version
+from registry.selectors.models import aliases_of, stages_of
+from registry.selectors.search import tags_of
 
 
 class ModelAnswer(QuickAnswer, serializers.ModelSerializer[RegisteredModel]):
     team = serializers.CharField(source="team.name")
     owner = serializers.CharField(source="owner.username")
     stages = serializers.SerializerMethodField(help_text="stage -> its newest version")
+    aliases = serializers.SerializerMethodField(help_text="alias -> its version")
+    tags = serializers.SerializerMethodField()
     version_count = serializers.IntegerField(default=0)
 
     class Meta:
         model = RegisteredModel
         fields: tuple[str, ...] = (
-            "name", "description", "team", "owner", "task_type", "risk_tier", "stages", "version_count", "created_at",
-            "updated_at",
+            "name", "description", "purpose", "intended_use", "limitations", "team", "owner", "task_type", "risk_tier",
+            "stages", "aliases", "tags", "version_count", "created_at", "updated_at", "archived_at",
         )  # fmt: skip
+
+    def get_aliases(self, model: RegisteredModel) -> dict[str, str]:
+        return aliases_of(model)
+
+    def get_tags(self, model: RegisteredModel) -> dict[str, str]:
+        return tags_of(model)
 
     def get_stages(self, model: RegisteredModel) -> dict[str, str]:
         return stages_of(model)
@@ -60,13 +69,42 @@ class VersionLine(QuickAnswer, serializers.ModelSerializer[Version]):
     artifact = ArtifactAnswer()
     created_by = serializers.CharField(source="created_by.username")
     trained_by = serializers.CharField(source="trained_by.username")
+    description = serializers.CharField(source="remark.description", default="")
+    tags = serializers.SerializerMethodField(help_text="as they are now")
+    aliases = serializers.SerializerMethodField()
+    deprecated = serializers.SerializerMethodField(help_text="since when, by whom and why; null if it is not")
+    mlflow = serializers.SerializerMethodField(help_text="run_id, url and the number there, once MLflow has it")
 
     class Meta:
         model = Version
         fields: tuple[str, ...] = (
-            "name", "version", "stage", "artifact", "metrics", "params", "threshold", "tags", "lineage", "mlflow",
-            "created_by", "trained_by", "created_at",
+            "name", "version", "stage", "description", "aliases", "tags", "deprecated", "artifact", "metrics", "params",
+            "threshold", "lineage", "mlflow", "created_by", "trained_by", "created_at",
         )  # fmt: skip
+
+    def get_tags(self, version: Version) -> dict[str, str]:
+        return tags_of(version)
+
+    def get_aliases(self, version: Version) -> list[str]:
+        return [alias.name for alias in version.aliases.all()]
+
+    def get_deprecated(self, version: Version) -> dict[str, Any] | None:
+        remark: Remark | None = getattr(version, "remark", None)
+        if remark is None or remark.deprecated_at is None or remark.deprecated_by is None:
+            return None
+        return {"at": remark.deprecated_at, "by": remark.deprecated_by.username, "note": remark.deprecation}
+
+    def get_mlflow(self, version: Version) -> dict[str, Any]:
+        return selectors.in_mlflow(version)
+
+
+class MirrorAnswer(serializers.Serializer[Any]):
+    """How far MLflow is behind with what happened in your teams."""
+
+    waiting = serializers.IntegerField(help_text="changes that it has not been told of")
+    oldest_at = serializers.DateTimeField(allow_null=True)
+    lag_secs = serializers.FloatField(source="secs", help_text="how long the oldest of them waits")
+    error = serializers.CharField(help_text="what the last try said")
 
 
 class VersionAnswer(VersionLine):
@@ -87,6 +125,23 @@ class ReviewAnswer(serializers.Serializer[Any]):
     role = serializers.CharField()
     decision = serializers.CharField()
     comment = serializers.CharField()
+    condition = serializers.CharField()
+    revalidate_on = serializers.DateField(allow_null=True)
+    reports_seen = serializers.IntegerField(help_text="validation reports that were there when it was given")
+    created_at = serializers.DateTimeField()
+    voided_at = serializers.DateTimeField(allow_null=True, help_text="since when it counts no more")
+    void_reason = serializers.CharField()
+
+
+class ReportAnswer(serializers.Serializer[Any]):
+    """A validation report; its bytes are at /api/v1/validation-reports/{id}."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    media_type = serializers.CharField()
+    digest = serializers.CharField()
+    size = serializers.IntegerField(help_text="bytes")
+    by = serializers.CharField(source="by.username")
     created_at = serializers.DateTimeField()
 
 
@@ -101,14 +156,25 @@ class RequestAnswer(QuickAnswer, serializers.ModelSerializer[PromotionRequest]):
     trainer = serializers.CharField(source="trainer.username")
     closed_by = serializers.CharField(source="closed_by.username", default=None, allow_null=True)
     reviews = ReviewAnswer(many=True)
+    warnings = serializers.SerializerMethodField(help_text="what callers would notice, and who they are")
+    reports = ReportAnswer(source="version.reports", many=True)
+    diff = serializers.SerializerMethodField(help_text="against production when it was filed; only what differs")
     may_decide = serializers.SerializerMethodField()
 
     class Meta:
         model = PromotionRequest
         fields: tuple[str, ...] = (
-            "id", "model", "version", "status", "risk_tier", "reason", "requester", "author", "trainer", "evidence",
-            "evidence_digest", "artifact_digest", "reviews", "may_decide", "created_at", "closed_at", "closed_by",
+            "id", "model", "version", "status", "risk_tier", "reason", "why_material", "requester", "author", "trainer",
+            "evidence", "evidence_digest", "artifact_digest", "reviews", "reports", "diff", "warnings", "may_decide",
+            "created_at", "expires_at", "closed_at", "closed_by",
         )  # fmt: skip
+
+    def get_warnings(self, request: PromotionRequest) -> list[str]:
+        return selectors.interface_warnings(request.evidence.get("signature_change"))
+
+    def get_diff(self, request: PromotionRequest) -> dict[str, Any] | None:
+        found = selectors.diff(request)
+        return None if found is None else found._asdict()
 
     def get_may_decide(self, request: PromotionRequest) -> dict[str, Any]:
         actor: Actor = self.context["actor"]
@@ -122,11 +188,71 @@ class PromotionAnswer(serializers.Serializer[Any]):
     version = serializers.CharField(source="version.number")
     stage = serializers.CharField()
     request = RequestAnswer(allow_null=True)
+    warnings = serializers.ListField(
+        child=serializers.CharField(), help_text="what callers would notice once it is in production, and who they are"
+    )
+
+
+class SkippedAnswer(serializers.Serializer[Any]):
+    version = serializers.CharField(source="version.number")
+    why = serializers.CharField()
 
 
 class RollbackAnswer(serializers.Serializer[Any]):
     version = serializers.CharField(source="version.number", help_text="the version that serves again")
     replaced = serializers.CharField(source="replaced.number", help_text="the version it replaced, now in staging")
+    incident = serializers.IntegerField(source="incident.pk", help_text="the incident that was opened")
+    skipped = SkippedAnswer(many=True, help_text="versions passed over because they could not serve")
+
+
+class ConsumerAnswer(serializers.Serializer[Any]):
+    """A token that predicted or logged with the model in the last 30 days."""
+
+    token = serializers.CharField(help_text="its prefix")
+    holder = serializers.CharField()
+    last_used_on = serializers.DateField()
+
+
+class IncidentAnswer(serializers.ModelSerializer[Incident]):
+    """What went wrong with a version; `closed_at` is null while nobody has said how it ended."""
+
+    model = serializers.CharField(source="model.name")
+    version = serializers.CharField(source="version.number")
+    status = serializers.ChoiceField(choices=["open", "closed"])
+    opened_by = serializers.CharField(source="opened_by.username", default=None, allow_null=True)
+    closed_by = serializers.CharField(source="closed_by.username", default=None, allow_null=True)
+
+    class Meta:
+        model = Incident
+        fields: tuple[str, ...] = (
+            "id", "model", "version", "kind", "status", "what", "opened_at", "opened_by", "closed_at", "closed_by",
+            "resolution",
+        )  # fmt: skip
+
+
+class AliasAnswer(serializers.Serializer[Any]):
+    """An alias; `version` is null of one that is protected and names none. No roles: whoever sets aliases moves it."""
+
+    alias = serializers.CharField(source="name")
+    version = serializers.CharField(source="alias.version.number", default=None, allow_null=True)
+    set_by = serializers.CharField(source="alias.set_by.username", default=None, allow_null=True)
+    set_at = serializers.DateTimeField(source="alias.set_at", default=None, allow_null=True)
+    protected_to = serializers.ListField(source="roles", child=serializers.CharField())
+
+
+class TransferAnswer(serializers.ModelSerializer[Transfer]):
+    model = serializers.CharField(source="model.name")
+    from_team = serializers.CharField(source="from_team.name")
+    to_team = serializers.CharField(source="to_team.name")
+    asked_by = serializers.CharField(source="asked_by.username")
+    decided_by = serializers.CharField(source="decided_by.username", default=None, allow_null=True)
+
+    class Meta:
+        model = Transfer
+        fields: tuple[str, ...] = (
+            "id", "model", "from_team", "to_team", "status", "reason", "asked_by", "asked_at", "decided_by",
+            "decided_at", "comment",
+        )  # fmt: skip
 
 
 class MetricRow(serializers.Serializer[Any]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import register_converter
 
+from registry.models.alias import ALIAS
 from registry.models.model import MODEL_NAME
 from registry.models.version import VERSION_NUMBER
 
@@ -21,9 +22,9 @@ class ModelName:
 
 
 class VersionNumber(ModelName):
-    """`1.20.3`"""
+    """`1.20.3`, or `@champion` for the version that has the alias."""
 
-    regex = VERSION_NUMBER
+    regex = f"(?:{VERSION_NUMBER}|@{ALIAS})"
 
 
 register_converter(ModelName, "model")

@@ -26,7 +26,8 @@ class Versions(ApiView):
     def get(self, request: Request, name: str) -> Response:
         """The versions of a model, newest first, each with its stage."""
         valid(serializers.PageFilter(data=request.query_params.dict()))
-        return listed(self, selectors.versions(selectors.model_located(self.actor, name)), answers.VersionLine)
+        rows = selectors.versions(selectors.model_located(self.actor, name))
+        return listed(self, selectors.with_version_aliases(rows), answers.VersionLine)
 
     @extend_schema(request={"multipart/form-data": serializers.VersionUpload}, responses={201: answers.VersionAnswer})
     def post(self, request: Request, name: str) -> Response:
@@ -35,8 +36,8 @@ class Versions(ApiView):
         asked = valid(serializers.VersionUpload(data=request.data))
         if asked["artifact"].size > settings.MAX_UPLOAD_BYTES:
             raise _too_large()
-        content, number = asked["artifact"].read(), asked.get("version")
-        made = services.upload_version(model, actor=self.actor, content=content, number=number, **asked["metadata"])
+        about = {"content": asked["artifact"], "number": asked.get("version"), **asked["metadata"]}
+        made = services.upload_version(model, actor=self.actor, **about)
         found = selectors.version_numbered(model, made.number)
         return Response(answers.VersionAnswer(found).data, status=status.HTTP_201_CREATED)
 
@@ -44,9 +45,18 @@ class Versions(ApiView):
 class VersionDetail(ApiView):
     @extend_schema(operation_id="versions_retrieve", responses=answers.VersionAnswer)
     def get(self, request: Request, name: str, version: str) -> Response:
-        """One version with its artifact, metrics, signature, lineage and the stages it has been in."""
+        """One version, by number or @alias, with its artifact, metrics, signature, lineage and stages."""
         model = selectors.model_located(self.actor, name)
         return Response(answers.VersionAnswer(selectors.version_numbered(model, version)).data)
+
+    @extend_schema(operation_id="versions_describe", request=serializers.VersionEdit, responses=answers.VersionAnswer)
+    def patch(self, request: Request, name: str, version: str) -> Response:
+        """Say what a version is. Everything else about it stays as it was registered."""
+        asked = valid(serializers.VersionEdit(data=request.data))
+        model = selectors.model_located(self.actor, name)
+        found = selectors.version_numbered(model, version)
+        services.describe_version(found, actor=self.actor, **asked)
+        return Response(answers.VersionAnswer(selectors.version_numbered(model, found.number)).data)
 
 
 def _too_large() -> TooLarge:

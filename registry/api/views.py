@@ -22,10 +22,12 @@ class Models(ApiView):
 
     @extend_schema(parameters=[serializers.ModelFilter], responses=answers.ModelAnswer(many=True))
     def get(self, request: Request) -> Response:
-        """The models of your teams, with the newest version in each stage."""
-        asked = valid(serializers.ModelFilter(data=request.query_params.dict()))
-        filters = {name: asked[name] for name in ("search", "stage", "team", "ordering") if name in asked}
-        return listed(self, selectors.models(self.actor, **filters), answers.ModelAnswer)
+        """The models of your teams, by words and by what they are, with the newest version in each stage."""
+        asked = valid(serializers.ModelFilter(data=request.query_params))
+        ordering, filters = asked.pop("ordering", "name"), serializers.filters(asked)
+        told = selectors.model_facets(selectors.found_models(self.actor, **filters)) if asked["facets"] else None
+        rows = selectors.with_aliases(selectors.models(self.actor, ordering=ordering, **filters))
+        return listed(self, selectors.Paged(rows), answers.ModelAnswer, facets=told)
 
     @extend_schema(request=serializers.ModelNew, responses={201: answers.ModelDetailAnswer})
     def post(self, request: Request) -> Response:
@@ -55,6 +57,13 @@ class Compare(ApiView):
         return Response(selectors.comparison(first, second, diff_only=asked["diff_only"]))
 
 
+class Mirror(ApiView):
+    @extend_schema(responses=answers.MirrorAnswer)
+    def get(self, request: Request) -> Response:
+        """How far MLflow is behind; nothing here waits for it."""
+        return Response(answers.MirrorAnswer(selectors.lag(self.actor)).data)
+
+
 class Promote(ApiView):
     @extend_schema(
         request=serializers.PromoteOrder, responses={200: answers.PromotionAnswer, 202: answers.PromotionAnswer}
@@ -66,6 +75,14 @@ class Promote(ApiView):
         done = services.move_stage(found, actor=self.actor, **asked)
         code = status.HTTP_200_OK if done.request is None else status.HTTP_202_ACCEPTED
         return Response(answers.PromotionAnswer(done, context={"actor": self.actor}).data, status=code)
+
+
+class Consumers(ApiView):
+    @extend_schema(responses=answers.ConsumerAnswer(many=True))
+    def get(self, request: Request, name: str) -> Response:
+        """The tokens that predicted or logged with the model in the last 30 days."""
+        rows = selectors.consumers(selectors.model_located(self.actor, name))
+        return Response(answers.ConsumerAnswer(rows, many=True).data)
 
 
 class Rollback(ApiView):
@@ -82,7 +99,11 @@ def valid(serializer: drf.Serializer[Any]) -> dict[str, Any]:
     return dict(serializer.validated_data)
 
 
-def listed(view: ApiView, rows: Any, serializer: Any) -> Response:
+def listed(view: ApiView, rows: Any, serializer: Any, facets: list[selectors.Facet] | None = None) -> Response:
+    """A page of the rows; with facets beside it, where they were asked for."""
     pages = Pages()
     page: Any = pages.paginate_queryset(rows, view.request, view=view)
-    return pages.get_paginated_response(serializer(page, many=True, context={"actor": view.actor}).data)
+    answer = pages.get_paginated_response(serializer(page, many=True, context={"actor": view.actor}).data)
+    if facets is not None:
+        answer.data["facets"] = {f.name: [{"value": v, "count": n} for v, n in f.values] for f in facets}
+    return answer

@@ -8,11 +8,12 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator
-from typing import Any, Literal
+from collections.abc import Collection, Iterable, Iterator
+from typing import IO, Any, Literal
 
 from mlops_site.core.errors import FieldError, Invalid
-from registry.artifacts.trust import NAMED_LOADERS, PLAIN_LOADERS, TRUSTED
+from registry.artifacts.layout import check_layout
+from registry.artifacts.trust import NAMED_LOADERS, PLAIN_LOADERS, added
 
 Format = Literal["skops", "onnx"]
 
@@ -79,17 +80,21 @@ def sniff(data: bytes) -> Format:
     raise refused("unknown_format", f"the artifact must be a .skops or .onnx file but begins with {data[:8]!r}")
 
 
-def check_archive(data: bytes, *, trust: Collection[str] = TRUSTED) -> None:
-    """Prove that a .skops archive is whole, small enough unpacked, and names nothing but trusted types.
+def check_archive(data: bytes, *, trust: Collection[str]) -> frozenset[str]:
+    """Prove that a .skops archive is whole, small enough unpacked, and names nothing but trusted types; the types of
+    the operator's that it needs.
 
     Invalid: `pickle_refused`, `unsafe_member`, `too_large_unpacked`, `damaged_archive`, `untrusted_type`.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _check_members(archive.infolist())
+            check_layout(archive)
             for member in archive.infolist():
                 _check_content(archive, member)
-            _check_schema(archive.read("schema.json"), trust)
+            nodes = _checked_nodes(archive.read("schema.json"), trust)
+            _check_used(archive.namelist(), nodes)
+            return frozenset(_named(nodes) & added(trust))
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -141,19 +146,44 @@ def _check_content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
         raise refused("too_large_unpacked", f"schema.json must be at most {MAX_SCHEMA_BYTES} bytes but has {actual}")
 
 
-def _check_schema(text: bytes, trust: Collection[str]) -> None:
+def _checked_nodes(text: bytes, trust: Collection[str]) -> list[dict[str, Any]]:
     schema = json.loads(text)
     if not isinstance(schema, dict) or type(schema.get("protocol")) is not int or schema["protocol"] != PROTOCOL:
         protocol = schema.get("protocol") if isinstance(schema, dict) else None
         message = f"the .skops file must have protocol {PROTOCOL} but has {protocol!r:.80}; save it with skops 0.16"
         raise refused("damaged_archive", message)
-    trusted, unknown = set(trust), set()
-    for node in _nodes(schema):
-        loader, name = str(node["__loader__"]), f"{node.get('__module__')}.{node.get('__class__')}"
-        if loader not in PLAIN_LOADERS and (loader not in NAMED_LOADERS or name not in trusted):
+    trusted, operators, unknown, nodes = set(trust), added(trust), set(), list(_nodes(schema))
+    for node in nodes:
+        loader, name = str(node["__loader__"]), _name(node)
+        if loader in NAMED_LOADERS:
+            allowed = name in trusted
+        else:  # of these skops calls some, so that a type of the operator's could be called with what the file holds
+            allowed = loader in PLAIN_LOADERS and (name not in operators or loader == "TypeNode")
+        if not allowed:
             unknown.add(name if loader in NAMED_LOADERS else f"{name} ({loader})")
     if unknown:
         raise untrusted(unknown)
+    return nodes
+
+
+def _check_used(members: list[str], nodes: list[dict[str, Any]]) -> None:
+    used = {node["file"] for node in nodes if isinstance(node.get("file"), str)} | {"schema.json"}
+    if unused := sorted(set(members) - used):
+        raise refused("unsafe_member", f"the .skops file has members that its schema does not name: {unused[:5]}")
+
+
+def named_types(content: IO[bytes]) -> set[str]:
+    """Every type that the schema of a checked .skops file names."""
+    with zipfile.ZipFile(content) as archive:
+        return _named(_nodes(json.loads(archive.read("schema.json"))))
+
+
+def _named(nodes: Iterable[dict[str, Any]]) -> set[str]:
+    return {_name(node) for node in nodes}
+
+
+def _name(node: dict[str, Any]) -> str:
+    return f"{node.get('__module__')}.{node.get('__class__')}"
 
 
 def untrusted(names: Collection[str]) -> Invalid:

@@ -6,7 +6,7 @@ A process that serves ONNX only imports NumPy and ONNX Runtime here, nothing of 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from mlops_site.core.errors import Invalid
 from registry.artifacts.archive import Format, refused
 from registry.artifacts.formats import load_skops
-from registry.artifacts.graphs import open_session
+from registry.artifacts.graphs import check_graph, open_session
 from registry.artifacts.rows import Columns, RowCheck
 from registry.artifacts.schema import sample_row
 from registry.artifacts.signature import Signature
-from registry.artifacts.trust import TRUSTED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,10 +29,19 @@ _ONNX_NUMBERS = {"tensor(float)": np.float32, "tensor(double)": np.float64}
 
 
 class Scores(NamedTuple):
-    """Of n rows: the class or value of each; and P(positive class), of many classes the highest, or None."""
+    """Of n rows: the class or value of each; P(positive class), of many classes the highest, or None; of many classes
+    also the probability of each, (n, classes) in the signature's order."""
 
     prediction: NDArray[Any]
     score: Floats | None
+    probabilities: Floats | None = None
+
+    def by_class(self, signature: Signature) -> list[dict[str, float]] | None:
+        """Of each row {class: probability}, classes written as text; None unless there are more than two."""
+        if self.probabilities is None:
+            return None
+        names = [str(label) for label in signature.classes or ()]
+        return [dict(zip(names, row, strict=True)) for row in self.probabilities.tolist()]
 
 
 class Scorer(ABC):
@@ -48,15 +56,20 @@ class Scorer(ABC):
 
     def score(self, rows: Columns | pd.DataFrame) -> Scores:
         """Score checked columns, or a canonical frame. Invalid `not_scorable` if an answer is not finite."""
-        columns = rows if isinstance(rows, Columns) else Columns.of(rows, self.signature)
-        answer = self._answer(columns)
-        if not np.isfinite(answer).all():
-            raise Invalid("the model answers these features with no finite number", code="not_scorable")
+        answer = self.outputs(rows if isinstance(rows, Columns) else Columns.of(rows, self.signature))
         if self._classes is None:
             return Scores(answer.reshape(-1), None)
         best = answer.argmax(axis=1)
-        score = answer.max(axis=1) if self._positive is None else answer[:, self._positive]
-        return Scores(self._classes[best], score)
+        if self._positive is None:
+            return Scores(self._classes[best], answer.max(axis=1), answer)
+        return Scores(self._classes[best], answer[:, self._positive])
+
+    def outputs(self, columns: Columns) -> Floats:
+        """The numbers behind the scores, as `_answer` gives them; Invalid `not_scorable` if one is not finite."""
+        answer = self._answer(columns)
+        if not np.isfinite(answer).all():
+            raise Invalid("the model answers these features with no finite number", code="not_scorable")
+        return answer
 
     @abstractmethod
     def _answer(self, columns: Columns) -> Floats:
@@ -154,33 +167,52 @@ class SklearnScorer(Scorer):
 
     def __init__(self, model: Any, signature: Signature) -> None:
         super().__init__(signature)
-        self._model = model
+        self.model = model
         names = getattr(model, "feature_names_in_", None)
         if names is not None and set(names) != set(signature.names):
             raise _mismatch(_difference("model", list(names), signature.names))
-        self._order = None if names is None else [str(name) for name in names]
+        self.order = None if names is None else [str(name) for name in names]
         if self._classes is not None:
             self._check_classes()
         self._prove()
 
     def _answer(self, columns: Columns) -> Floats:
-        frame = columns.frame()
-        given = frame.to_numpy() if self._order is None else frame[self._order]
-        answer = self._model.predict(given) if self._classes is None else self._model.predict_proba(given)
+        given = self.given(columns)
+        answer = self.model.predict(given) if self._classes is None else self.model.predict_proba(given)
         return np.asarray(answer, np.float64)
 
+    def given(self, columns: Columns) -> Any:
+        """The rows as the model takes them: a frame in its own order, or an array if it was fitted on one."""
+        frame = columns.frame()
+        return frame.to_numpy() if self.order is None else frame[self.order]
+
     def _check_classes(self) -> None:
-        if not hasattr(self._model, "predict_proba"):
-            kind = type(self._model).__name__
+        if not hasattr(self.model, "predict_proba"):
+            kind = type(self.model).__name__
             raise refused("no_probability", f"a classifier must have predict_proba but {kind} has not; calibrate it")
-        classes = list(getattr(self._model, "classes_", ()))
+        classes = list(getattr(self.model, "classes_", ()))
         if [str(label) for label in classes] != [str(label) for label in self.signature.classes or ()]:
             raise _mismatch(f"the model's classes are {classes[:20]} but its signature says {self.signature.classes}")
 
 
-def open_scorer(data: bytes, form: Format, signature: Signature, *, trust: Collection[str] = TRUSTED) -> Scorer:
-    """The scorer of an artifact's bytes; Invalid if they are refused or do not fit the signature."""
-    return OnnxScorer(data, signature) if form == "onnx" else SklearnScorer(load_skops(data, trust), signature)
+def open_scorer(data: bytes, form: Format, signature: Signature, *, trust: Collection[str] | None = None) -> Scorer:
+    """The scorer of an artifact's bytes; Invalid if they are refused or do not fit the signature.
+
+    Every load checks what the inspection of an upload checked: whoever can write rows cannot make the site run a graph
+    that never ends, or read a file.
+    """
+    if form == "onnx":
+        check_graph(data)
+        return OnnxScorer(data, signature)
+    return SklearnScorer(load_skops(data, trust), signature)
+
+
+def golden(scorer: Scorer, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What the scorer answers to each row: `{"features", "prediction", "score"}`, kept with the version."""
+    answer = scorer.score(scorer.check_rows(rows))
+    scores = [None] * len(rows) if answer.score is None else answer.score.tolist()
+    triples = zip(rows, answer.prediction.tolist(), scores, strict=True)
+    return [{"features": dict(row), "prediction": value, "score": score} for row, value, score in triples]
 
 
 def _same(label: Any, other: Any) -> bool:

@@ -12,7 +12,7 @@ from mlops_site.core.errors import Invalid
 from registry.artifacts.archive import check_archive, refused, sniff, untrusted
 from registry.artifacts.repeatable import repeatable
 from registry.artifacts.trees import check_trees, parts
-from registry.artifacts.trust import TRUSTED
+from registry.artifacts.trust import trusted
 
 
 def dump_skops(estimator: object) -> bytes:
@@ -22,15 +22,16 @@ def dump_skops(estimator: object) -> bytes:
     import skops.io
 
     data = repeatable(skops.io.dumps(estimator, compression=ZIP_DEFLATED, compresslevel=1))
-    check_archive(data)
+    check_archive(data, trust=trusted())
     return data
 
 
-def load_skops(data: bytes, trust: Collection[str] = TRUSTED) -> Any:
+def load_skops(data: bytes, trust: Collection[str] | None = None) -> Any:
     """The estimator in a .skops file: archive, types and trees are checked first, in this order.
 
-    `trust` is our reviewed list, or that and what an operator added; never what the file asks for.
+    `trust` is our reviewed list and what an operator added, as `trusted()` says; never what the file asks for.
     """
+    trust = trusted() if trust is None else trust
     if (found := sniff(data)) != "skops":
         raise refused("unknown_format", f"the artifact must be a .skops file but got {found}")
     check_archive(data, trust=trust)

@@ -138,7 +138,7 @@ class RowCheck:
                 faults.append(FieldError(f"{place}.{str(name)[:80]}", "unknown_feature", message))
         values: dict[str, float | str] = {}
         for name, column in self._inputs.items():
-            value, fault = _judge(column, row[name]) if name in row else _absent(column)
+            value, fault = judge(column, row[name]) if name in row else _absent(column)
             if fault is not None:
                 faults.append(FieldError(f"{place}.{name}", *fault))
             else:
@@ -159,7 +159,8 @@ def _null(column: Input) -> _Verdict:
     return math.nan if column.kind == "number" else "", None
 
 
-def _judge(column: Input, value: object) -> _Verdict:
+def judge(column: Input, value: object) -> _Verdict:
+    """One value of a column: as it is scored, or (code, message) of what is wrong with it."""
     if value is None or (value == "" and column.kind == "category"):
         if column.nullable:
             return _null(column)

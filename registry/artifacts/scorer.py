@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from django.conf import settings
 
 from mlops_site.core import store
-from mlops_site.core.errors import StewardError
+from mlops_site.core.errors import StewardError, Unavailable
+from registry.artifacts import memory
 from registry.artifacts.archive import Format, refused
 from registry.artifacts.cache import BoundedCache
-from registry.artifacts.engines import Scorer, Scores, open_scorer
+from registry.artifacts.engines import Scorer, Scores, golden, open_scorer
 from registry.artifacts.signature import Signature
 
-__all__ = ["Scorer", "Scores", "cached", "golden", "load", "preflight"]
+__all__ = ["Scorer", "Scores", "cached", "golden", "keep_ready", "load", "loaded", "preflight", "using"]
 
 TOLERANCE = 1e-5
 """More than `graphs.exact` allows, for a golden row may be answered by another processor than it was made on."""
 
-_COST_FACTOR = {
-    "onnx": 6,
-    "skops": 20,
-}  # memory per byte of artifact, measured
+_GRAPH_FACTOR = 6  # memory of ONNX Runtime per byte of a graph, measured: its memory is its own
 
 
 class ArtifactLike(Protocol):
@@ -58,21 +57,36 @@ def cached(digest: str, form: str, signature: Mapping[str, Any] | Signature, *, 
 
     `key` (a version's id) tells apart versions that share an artifact; without it the signature's digest does.
     """
-    if key is None:
-        key = _signature(signature).digest
-    return _cache().get((digest, key), lambda: _load(digest, form, signature))
+    return _cache().get(_key(digest, signature, key), lambda: _load(digest, form, signature))
 
 
-def golden(scorer: Scorer, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What the scorer answers to each row: `{"features", "prediction", "score"}`, kept with the version."""
-    answer = scorer.score(scorer.check_rows(rows))
-    scores = [None] * len(rows) if answer.score is None else answer.score.tolist()
-    triples = zip(rows, answer.prediction.tolist(), scores, strict=True)
-    return [{"features": dict(row), "prediction": value, "score": score} for row, value, score in triples]
+@contextmanager
+def using(
+    digest: str, form: str, signature: Mapping[str, Any] | Signature, *, key: Hashable = None
+) -> Iterator[Scorer]:
+    """The same, which stays in memory while it is used."""
+    with _cache().using(_key(digest, signature, key), lambda: _load(digest, form, signature)) as scorer:
+        yield scorer
+
+
+def keep_ready(version: VersionLike, *, key: Hashable) -> None:
+    """Load what the version serves with, so that whoever asks this process first does not wait for it."""
+    served = version.serving or version.artifact
+    cached(served.digest, served.format, version.signature, key=key)
+
+
+def loaded() -> list[Hashable]:
+    """The `key` of everything that this process has in memory."""
+    return [key for _, key in _cache().held()]
+
+
+def _key(digest: str, signature: Mapping[str, Any] | Signature, key: Hashable) -> tuple[str, Hashable]:
+    return digest, _signature(signature).digest if key is None else key
 
 
 def preflight(version: VersionLike, *, tolerance: float = TOLERANCE) -> list[str]:
-    """Why the version cannot serve: digest, load and golden rows of each artifact; nothing if it can."""
+    """Why the version cannot serve: digest, load and golden rows of each artifact; nothing if it can.
+    Unavailable if the store is."""
     artifacts = [version.artifact] + ([version.serving] if version.serving is not None else [])
     return [failure for artifact in artifacts for failure in _failures(artifact, version, tolerance)]
 
@@ -82,6 +96,8 @@ def _failures(artifact: ArtifactLike, version: VersionLike, tolerance: float) ->
     try:
         scorer = load(artifact.digest, artifact.format, version.signature)
         answers = golden(scorer, [row["features"] for row in version.golden]) if version.golden else []
+    except Unavailable:  # of the version it says nothing
+        raise
     except StewardError as error:
         return [f"{place}: {error.detail}"]
     pairs = enumerate(zip(version.golden, answers, strict=True))
@@ -109,7 +125,8 @@ def _load(digest: str, form: str, signature: Mapping[str, Any] | Signature) -> t
     if form not in formats:
         raise refused("unknown_format", f"format must be one of {sorted(formats)} but got {form!r:.80}")
     data = store.read(digest)
-    return open_scorer(data, formats[form], _signature(signature)), len(data) * _COST_FACTOR[form]
+    scorer = open_scorer(data, formats[form], _signature(signature))
+    return scorer, _GRAPH_FACTOR * len(data) if form == "onnx" else max(memory.size_of(scorer), len(data))
 
 
 def _signature(signature: Mapping[str, Any] | Signature) -> Signature:
@@ -117,5 +134,5 @@ def _signature(signature: Mapping[str, Any] | Signature) -> Signature:
 
 
 @functools.cache
-def _cache() -> BoundedCache[Scorer]:
+def _cache() -> BoundedCache[tuple[str, Hashable], Scorer]:
     return BoundedCache(max_bytes=settings.MODEL_CACHE_MB << 20)

@@ -10,6 +10,8 @@ and their trees; the decision trees are let in because `trees.check_trees` prove
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 PLAIN_LOADERS = frozenset(
     {
         "JsonNode", "DictNode", "ListNode", "TupleNode", "SetNode", "SliceNode", "TypeNode", "NdArrayNode",
@@ -144,3 +146,15 @@ TRUSTED: tuple[str, ...] = (
     "sklearn._loss._loss.CyPinballLoss",
     "sklearn.linear_model._sgd_fast.Hinge",
 )
+
+
+def trusted() -> tuple[str, ...]:
+    """The reviewed list and what the operator of this site added to it."""
+    from django.conf import settings  # an inspection's child, which is told its list, has none
+
+    return (*TRUSTED, *settings.TRUSTED_TYPES)
+
+
+def added(trust: Collection[str]) -> frozenset[str]:
+    """Of a list, what is not reviewed but the operator's."""
+    return frozenset(trust) - frozenset(TRUSTED)

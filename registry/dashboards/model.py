@@ -9,10 +9,10 @@ from django.urls import reverse
 
 from mlops_site.core.dashboards import FormPage
 from mlops_site.core.errors import Forbidden
-from mlops_site.core.models import Team
+from mlops_site.core.models import Membership, Team
 from mlops_site.core.permissions import Action, require
 from registry import selectors, services
-from registry.forms import ModelForm, PolicyForm, ReasonForm
+from registry.forms import ModelEditForm, ModelForm, PolicyForm, ReasonForm
 from registry.models import RegisteredModel
 
 
@@ -43,7 +43,7 @@ class NewModelPage(FormPage):
         return reverse("model", args=[model.name])
 
 
-class _ModelForm(FormPage):
+class ModelFormPage(FormPage):
     """A form about one model."""
 
     needed: tuple[Action, ...]  # one of them will do
@@ -61,7 +61,34 @@ class _ModelForm(FormPage):
         return {}
 
 
-class RollbackPage(_ModelForm):
+class EditModelPage(ModelFormPage):
+    title = "Edit"
+    form_class = ModelEditForm
+    needed = (Action.MODEL_EDIT, Action.POLICY_SET)
+
+    def form_options(self) -> dict[str, Any]:
+        model = selectors.model_named(self.actor, self.kwargs["model"])
+        members = Membership.objects.filter(team=model.team).order_by("user__username")
+        names = ("purpose", "intended_use", "limitations", "description", "risk_tier")
+        initial = {name: getattr(model, name) for name in names} | {"owner": model.owner.username}
+        return {"owners": list(members.values_list("user__username", flat=True)), "initial": initial}
+
+    def words(self, model: RegisteredModel) -> dict[str, Any]:
+        return {
+            "title": "Edit",
+            "question": f"What is {model} for?",
+            "answer": "Its model cards, the inventory and those who decide on its versions read this.",
+        }
+
+    def save(self, form: ModelEditForm) -> str:
+        model = selectors.model_named(self.actor, self.kwargs["model"])
+        changed = {name: form.cleaned_data[name] for name in form.changed_data}
+        services.edit_model(model, actor=self.actor, **changed)
+        messages.success(self.request, f"{model} is as you wrote it." if changed else "Nothing was changed.")
+        return reverse("model", args=[model.name])
+
+
+class RollbackPage(ModelFormPage):
     form_class = ReasonForm
     needed = (Action.ROLLBACK,)
 
@@ -81,7 +108,8 @@ class RollbackPage(_ModelForm):
             "answer": f"{now.number} leaves production at once and returns to staging; "
             "it goes forward again only by a new request.",
             "notes": [
-                f"Before the switch {target.number} is loaded, checked against its digest and asked its golden rows."
+                f"Before the switch {target.number} is loaded, checked against its digest and asked its golden rows; "
+                "should it be damaged, the rollback goes to the one before it and says so."
             ],
             "button": f"Roll back to {target.number}",
         }
@@ -90,10 +118,12 @@ class RollbackPage(_ModelForm):
         model = selectors.model_named(self.actor, self.kwargs["model"])
         done = services.rollback(model, actor=self.actor, reason=form.cleaned_data["reason"])
         messages.success(self.request, f"{done.version} is in production again; {done.replaced.number} is in staging.")
+        for skipped in done.skipped:
+            messages.warning(self.request, f"{skipped.version} was passed over, it cannot serve: {skipped.why}")
         return reverse("model", args=[model.name])
 
 
-class PolicyPage(_ModelForm):
+class PolicyPage(ModelFormPage):
     form_class = PolicyForm
     button = "Set the policy"
     needed = (Action.POLICY_SET, Action.MODEL_EDIT)

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from django.http import QueryDict
 from django.urls import NoReverseMatch, reverse
 
 from registry.choices import Stage
 from registry.models import RegisteredModel, StageInterval, Version
 from registry.plots import MetricHistory
+from registry.selectors import Facet
 from registry.selectors.models import stages_of
 
 LINEAGE = {"dataset": "data set", "lock": "packages", "parent": "version before", "trigger_reason": "reason"}
@@ -121,3 +123,43 @@ def metric_history(versions: Sequence[Version]) -> MetricHistory:
     return MetricHistory(
         name, [r[0] for r in rows], [r[1] for r in rows], [r[2][0] for r in rows], [r[2][1] for r in rows]
     )
+
+
+class Choice(NamedTuple):
+    """A link that narrows what is shown, or widens it again."""
+
+    label: str
+    rows: int | None  # how many there are
+    query: str
+    is_on: bool
+
+
+class FacetLine(NamedTuple):
+    name: str
+    choices: list[Choice]
+
+
+def facet(found: Facet, query: QueryDict, shown: int) -> FacetLine:
+    """A facet's values as links from the address that is asked for."""
+    now = query.get(found.name, "")
+    rows = found.values if now == "" else [row for row in found.values if row[0] == now] or found.values
+    return FacetLine(found.name, [_choice(found.name, value, count, query, now) for value, count in rows[:shown]])
+
+
+def _choice(name: str, value: str, count: int, query: QueryDict, now: str) -> Choice:
+    return Choice(value, count, _changed(query, name, None if value == now else value), value == now)
+
+
+def chips(asked: Mapping[str, str], query: QueryDict) -> list[Choice]:
+    """What is asked for, each as the link that leaves it out."""
+    return [Choice(f"{name}: {value}", None, _changed(query, name, None), True) for name, value in asked.items()]
+
+
+def _changed(query: QueryDict, name: str, value: str | None) -> str:
+    """The address's query with one filter changed, from the first page on."""
+    changed = query.copy()
+    changed.pop("page", None)
+    changed.pop(name, None)
+    if value is not None:
+        changed[name] = value
+    return f"?{changed.urlencode()}"

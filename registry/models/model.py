@@ -17,11 +17,17 @@ class RegisteredModel(models.Model):
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="+")
     task_type = models.CharField(max_length=20, choices=TaskType.choices)
     description = models.TextField(blank=True)
+    purpose = models.TextField(blank=True)  # the decision that it serves
+    intended_use = models.TextField(blank=True)  # on whom, by whom, and what it must not be used for
+    limitations = models.TextField(blank=True)
     risk_tier = models.CharField(max_length=10, choices=RiskTier.choices, default=RiskTier.MEDIUM)
     owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
+    archived_at = models.DateTimeField(null=True, blank=True)  # it takes no versions and no requests since
+    tags = models.JSONField(default=dict)  # what the rows of ModelTag say, so that a list need not ask for them
+    words = models.TextField(blank=True)  # all that a search looks at, in small letters
 
     class Meta:
         verbose_name = "model"

@@ -69,6 +69,12 @@ class Version(models.Model):
     holdout = models.ForeignKey(  # Parquet of (row_key, label, score or prediction), for paired comparisons
         Artifact, on_delete=models.PROTECT, related_name="+", null=True, blank=True
     )
+    background = models.ForeignKey(  # Parquet of the training rows that explanations compare with
+        Artifact, on_delete=models.PROTECT, related_name="+", null=True, blank=True
+    )
+    attributions = models.ForeignKey(  # Parquet of what each input contributes in the first rows of the background
+        Artifact, on_delete=models.PROTECT, related_name="+", null=True, blank=True
+    )
     signature = models.JSONField()
     metrics = models.JSONField(default=dict)  # name -> {"value", "ci95": [low, high] or null}
     params = models.JSONField(default=dict)
@@ -80,7 +86,9 @@ class Version(models.Model):
     golden = models.JSONField(default=list)  # rows and what they must answer: [{"features", "prediction", "score"}]
     reference = models.BinaryField(null=True, blank=True)  # profile of the training data, stats.profile bytes
     importance = models.JSONField(default=dict)  # feature -> share, sums to 1
+    explanation = models.JSONField(default=dict)  # of the background: see artifacts.summary.summarised
     lineage = models.JSONField(default=dict)  # {"run", "dataset", "code", "parent", ...}: plain identifiers
+    facts = models.JSONField(default=dict)  # what its run knows for its card: {"data", "search", "slices", ...}
     mlflow = models.JSONField(default=dict)  # {"run_id", "url"}
     tags = models.JSONField(default=dict)
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db.models import Prefetch, Q, QuerySet
+from django.utils import timezone
 
 from mlops_site.core.choices import Role
 from mlops_site.core.errors import Invalid, NotFound
+from mlops_site.core.models import User
 from mlops_site.core.permissions import Action, Actor, visible
 from mlops_site.core.prepared import PreparedObjects
-from registry.choices import Decision, RequestStatus, RiskTier
-from registry.models import PromotionRequest, RegisteredModel, Review
+from registry.choices import RequestStatus, RiskTier
+from registry.models import PromotionRequest, RegisteredModel, Review, ValidationReport, Version
+from registry.selectors.absences import handed_over
 
 # the same quorum as the database's (models.laws.QUORUM): the roles that must each have approved
 QUORUM: dict[str, tuple[Role, ...]] = {
@@ -33,7 +36,9 @@ class Decidable(NamedTuple):
 def requests(
     actor: Actor, *, status: str = "", model: RegisteredModel | None = None, waiting_for_me: bool = False
 ) -> QuerySet[PromotionRequest]:
-    """Requests the actor sees, latest first, with their reviews: two queries, however many rows."""
+    """Requests the actor sees, latest first, with their reviews and reports: three queries, however many rows. With
+    `waiting_for_me` those that the actor may decide and has not, nor anybody in their place while they are away; what
+    waits longest comes first."""
     rows = visible(actor, PromotionRequest.objects.all(), team="model__team")
     if status:
         if status not in RequestStatus.values:
@@ -43,10 +48,7 @@ def requests(
     if model is not None:
         rows = rows.filter(model=model)
     if waiting_for_me:
-        reviewed = Review.objects.filter(reviewer=actor.user).values("request")
-        mine = {"status": RequestStatus.PENDING, "model__team__in": actor.teams(Action.PROMOTION_REVIEW)}
-        rows = rows.filter(**mine).exclude(requester=actor.user).exclude(pk__in=reviewed)
-        rows = rows.exclude(~Q(model__risk_tier=RiskTier.LOW) & (Q(author=actor.user) | Q(trainer=actor.user)))
+        return _complete(_waiting(rows, actor)).order_by("created_at", "pk")
     return _complete(rows)
 
 
@@ -60,10 +62,55 @@ def _pending(model: int) -> QuerySet[PromotionRequest]:
     return _complete(PromotionRequest.objects.filter(model=model).filter(status=RequestStatus.PENDING))
 
 
+def requests_of(version: Version) -> QuerySet[PromotionRequest]:
+    """Every request for a version, latest first, of a version that the caller may see."""
+    return _complete(version.requests.all())
+
+
+def _waiting(rows: QuerySet[PromotionRequest], actor: Actor) -> QuerySet[PromotionRequest]:
+    if not (teams := actor.teams(Action.PROMOTION_REVIEW)):
+        return rows.none()
+    rows = rows.filter(model__team__in=teams)
+    mine = _undecided(rows, actor.user)
+    for absence in handed_over(actor):
+        theirs = _undecided(rows.filter(model__team=absence.team_id), absence.delegate)
+        mine = mine.exclude(pk__in=theirs.values("pk"))
+    return mine
+
+
+def _undecided(rows: QuerySet[PromotionRequest], user: User | None) -> QuerySet[PromotionRequest]:
+    """Those that wait and that a reviewer of the team may decide: the same rule as `decidable`."""
+    reviewed = Review.objects.filter(reviewer=user, voided_at=None).values("request")
+    waiting = rows.filter(status=RequestStatus.PENDING, expires_at__gt=timezone.now())
+    others = waiting.exclude(requester=user).exclude(pk__in=reviewed)
+    return others.exclude(~Q(model__risk_tier=RiskTier.LOW) & (Q(author=user) | Q(trainer=user)))
+
+
+class Diff(NamedTuple):
+    """What a candidate would change, as its evidence says: rows {"name", "v1", "v2", ...} of what differs."""
+
+    against: str
+    metrics: list[dict[str, Any]]
+    params: list[dict[str, Any]]
+    signature: bool
+    dataset: bool
+
+
+def diff(request: PromotionRequest) -> Diff | None:
+    """Against what was in production when it was filed: that is what the decision is bound to; None if nothing was."""
+    said: dict[str, Any] | None = request.evidence.get("comparison")
+    if said is None:
+        return None
+    params = [row for row in said["params"].get("rows", []) if row["changed"]]
+    metrics = [row for row in said["metrics"] if row["changed"]]
+    return Diff(said["v1"], metrics, params, said["signature"]["changed"], said["dataset"]["changed"])
+
+
 def _complete(rows: QuerySet[PromotionRequest]) -> QuerySet[PromotionRequest]:
     people = ("requester", "author", "trainer", "closed_by")
-    reviews = Prefetch("reviews", queryset=Review.objects.select_related("reviewer"))
-    chosen = rows.select_related("model__team", "version__model", *people).prefetch_related(reviews)
+    reviews = Prefetch("reviews", queryset=Review.objects.with_standing().select_related("reviewer", "closing__by"))
+    attached = Prefetch("version__reports", queryset=ValidationReport.objects.select_related("by"))
+    chosen = rows.select_related("model__team", "version__model", *people).prefetch_related(reviews, attached)
     return chosen.defer("version__reference", "version__golden").order_by("-created_at", "-pk")
 
 
@@ -81,8 +128,8 @@ def _one(pk: int, teams: list[int]) -> QuerySet[PromotionRequest]:
 
 
 def missing_roles(risk_tier: str, reviews: Iterable[Review]) -> list[str]:
-    """The roles whose approval a request still needs."""
-    given = {review.role for review in reviews if review.decision == Decision.APPROVE}
+    """The roles whose approval a request still needs. Only reviews that `with_standing` says do stand count."""
+    given = {review.role for review in reviews if review.is_in_favour and review.stands and review.voided_at is None}
     return [str(role) for role in QUORUM[risk_tier] if role not in given]
 
 
@@ -98,7 +145,11 @@ def decidable(request: PromotionRequest, actor: Actor) -> Decidable:
         return Decidable(
             False, "request_closed", f"There is nothing to decide: the request is {request.get_status_display()}."
         )
-    if any(review.reviewer_id == user.pk for review in request.reviews.all()):
+    if request.is_expired:
+        return Decidable(
+            False, "request_expired", f"Nobody may decide any more: it expired on {request.expires_at:%d %b}."
+        )
+    if any(review.reviewer_id == user.pk and review.voided_at is None for review in request.reviews.all()):
         return Decidable(False, "reviewed_already", f"You have reviewed this request already; {others} too.")
     return Decidable(True, "", f"You may decide: you did not author, train or request this version. {needs(request)}")
 

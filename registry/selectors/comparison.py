@@ -22,8 +22,8 @@ def comparison(first: Version, second: Version, *, diff_only: bool = False) -> d
     sections = {
         "params": _rows(first.params, second.params, diff_only),
         "signature": _signature(first, second, diff_only),
-        "dataset": _pair(_dataset(first), _dataset(second)),
-        "artifact": _pair(_artifact(first.artifact), _artifact(second.artifact)),
+        "dataset": _pair(dataset_said(first), dataset_said(second)),
+        "artifact": _pair(artifact_said(first.artifact), artifact_said(second.artifact)),
     }
     if diff_only:
         rows = [row for row in rows if row["changed"]]
@@ -34,15 +34,15 @@ def comparison(first: Version, second: Version, *, diff_only: bool = False) -> d
 def _metrics(first: Version, second: Version, pair: Paired) -> list[dict[str, Any]]:
     known = [name for name in metrics.METRICS if name in first.metrics or name in second.metrics]
     others = sorted({*first.metrics, *second.metrics} - set(known))
-    return [_metric(name, _value(first, name), _value(second, name), pair) for name in [*known, *others]]
+    return [metric_row(name, metric_value(first, name), metric_value(second, name), pair) for name in [*known, *others]]
 
 
-def _value(version: Version, name: str) -> float | None:
+def metric_value(version: Version, name: str) -> float | None:
     entry = version.metrics.get(name)
     return None if entry is None else float(entry["value"])
 
 
-def _metric(name: str, v1: float | None, v2: float | None, pair: Paired) -> dict[str, Any]:
+def metric_row(name: str, v1: float | None, v2: float | None, pair: Paired) -> dict[str, Any]:
     delta = None if v1 is None or v2 is None else v2 - v1
     shared = pair.differences.get(name)
     return {
@@ -102,9 +102,9 @@ def _signature(first: Version, second: Version, diff_only: bool) -> dict[str, An
     return {"changed": changed, "inputs": inputs["rows"], "output": rest["rows"]}
 
 
-def _dataset(version: Version) -> dict[str, Any]:
+def dataset_said(version: Version) -> dict[str, Any]:
     return {"name": version.lineage.get("dataset"), "digest": version.data_digest or None}
 
 
-def _artifact(artifact: Artifact) -> dict[str, Any]:
+def artifact_said(artifact: Artifact) -> dict[str, Any]:
     return {"digest": artifact.digest, "format": artifact.format, "size": artifact.size}

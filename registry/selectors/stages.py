@@ -29,6 +29,12 @@ def served_at(model: RegisteredModel, moment: datetime) -> Version | None:
     return None if found is None else found.version
 
 
+def interval_at(version: Version, moment: datetime) -> StageInterval | None:
+    """The stage that a version was in at a moment, with who brought it there and by which request or policy."""
+    rows = version.intervals.filter(started_at__lte=moment).select_related("by", "policy__set_by", "request__requester")
+    return rows.order_by("-started_at", "-pk").first()
+
+
 def intervals(version: Version) -> QuerySet[StageInterval]:
     """A version's stages, oldest first."""
     return _life(version.pk)
@@ -53,11 +59,17 @@ def history(model: RegisteredModel) -> QuerySet[StageInterval]:
     return rows.order_by("-started_at", "-pk")
 
 
-def rollback_target(model: RegisteredModel) -> Version | None:
-    """What a rollback goes back to: the latest earlier production version that was not itself rolled back."""
+def rollback_targets(model: RegisteredModel) -> list[Version]:
+    """What a rollback may go back to: the earlier production versions that were not themselves rolled back, latest
+    first, each once. One query."""
     withdrawn = StageInterval.objects.filter(version=OuterRef("version"), cause=Cause.WITHDRAWN, pk__gt=OuterRef("pk"))
     served = StageInterval.objects.filter(model=model, stage=Stage.PRODUCTION, ended_at__isnull=False)
     current = StageInterval.objects.open().filter(model=model, stage=Stage.PRODUCTION).values("version")
     left = served.exclude(version__in=current).filter(~Exists(withdrawn)).order_by("-started_at", "-pk")
-    found = left.select_related("version__model", "version__artifact", "version__serving").first()
-    return None if found is None else found.version
+    rows = left.select_related("version__model__team", "version__artifact", "version__serving")
+    return list({row.version_id: row.version for row in rows}.values())
+
+
+def rollback_target(model: RegisteredModel) -> Version | None:
+    """The first of these."""
+    return next(iter(rollback_targets(model)), None)

@@ -4,42 +4,72 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from mlops_site.core.errors import NotFound
+from mlops_site.core.permissions import Actor
 from mlops_site.core.prepared import PreparedObjects
 from registry.artifacts.schema import json_schema, sample_row
 from registry.artifacts.signature import Signature
+from registry.choices import Stage
 from registry.models import RegisteredModel, Version
 from registry.models.version import VersionQuerySet, parts_of
+from registry.selectors.search import found_versions
 from registry.selectors.stages import in_production
 
-_HEAVY = ("reference", "golden")
+LATEST = "latest"
+_HEAVY = ("reference", "golden", "facts", "explanation")
 
 
 def versions(model: RegisteredModel) -> VersionQuerySet:
-    """All versions, newest first, each with `stage`; one query."""
-    return _complete(Version.objects.filter(model=model)).newest_first()
+    """All versions, newest first, each with `stage`, its remark and tags; one query."""
+    return complete(Version.objects.filter(model=model)).newest_first()
 
 
-def _complete(rows: VersionQuerySet) -> VersionQuerySet:
-    chosen = rows.with_stage().select_related("model__team", "artifact", "created_by", "trained_by")
+def versions_found(actor: Actor, **filters: Any) -> VersionQuerySet:
+    """Those of every model that `search.found_versions` finds, latest first, as in `versions`."""
+    return complete(found_versions(actor, **filters)).order_by("-pk")
+
+
+def complete(rows: VersionQuerySet) -> VersionQuerySet:
+    people = ("created_by", "trained_by", "remark__deprecated_by")
+    chosen = rows.with_stage().select_related("model__team", "artifact", "remark", "mirrored", *people)
     return chosen.defer(*_HEAVY)
 
 
+def with_version_aliases(rows: VersionQuerySet) -> VersionQuerySet:
+    """One query more."""
+    return rows.prefetch_related("aliases")
+
+
 def version_numbered(model: RegisteredModel, number: str) -> Version:
-    """The version written as `1.2.0`, with its stage; NotFound if the model has none of that number."""
+    """The version written as `1.2.0`, or as `@champion` for the one that has an alias (`@production`, `@staging` and
+    `@latest` always work), with its stage; NotFound if the model has none."""
     parts = parts_of(number)
-    found = _numbered(model.pk, *parts) if parts else []
+    found = _numbered(model.pk, *parts) if parts else _aliased(model, number)
     if not found:
-        raise NotFound(f"{model.name} has no version {number[:40]!r}", code="unknown_version")
+        raise NotFound(f"{model.name} has no version {number[:80]!r}", code="unknown_version")
     return found[0]
 
 
 @PreparedObjects
 def _numbered(model: int, major: int, minor: int, patch: int) -> QuerySet[Version]:
     rows = Version.objects.filter(model=model).filter(major=major).filter(minor=minor).filter(patch=patch)
-    return _complete(rows).select_related("serving", "holdout")
+    return _whole(rows)
+
+
+def _aliased(model: RegisteredModel, number: str) -> list[Version]:
+    if not number.startswith("@"):
+        return []
+    name = number[1:]
+    wanted = Q() if name == LATEST else Q(aliases__name=name, aliases__model=model)
+    if name in (Stage.PRODUCTION, Stage.STAGING):
+        wanted = Q(intervals__ended_at=None, intervals__stage=name)
+    return list(_whole(Version.objects.filter(model=model).filter(wanted)).newest_first()[:1])
+
+
+def _whole(rows: VersionQuerySet) -> VersionQuerySet:
+    return complete(rows).select_related("serving", "holdout", "background")
 
 
 def feature_schema(model: RegisteredModel, *, number: str | None = None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from django.db.models import QuerySet
@@ -14,35 +15,53 @@ from mlops_site.core.models import User
 from mlops_site.core.permissions import Action, Actor, person, refused, require
 from mlops_site.core.prepared import PreparedObjects
 from registry import selectors
-from registry.artifacts.scorer import preflight
-from registry.choices import Cause, Decision, RequestStatus, Stage
+from registry.artifacts.scorer import keep_ready, preflight
+from registry.choices import IN_FAVOUR, Cause, Decision, NoticeKind, RequestStatus, Stage
 from registry.models import PromotionRequest, Review, Version
+from registry.services.conditions import Terms, checked_terms
 from registry.services.evidence import bound, gather, outdated
-from registry.services.guards import locked, one_of, reason_given, touch
+from registry.services.guards import check_live, locked, one_of, reason_given, touch
 from registry.services.intervals import check_move, swap
+from registry.services.notices import tell_reviewers
 from registry.signals import request_decided, request_filed
 
+MATERIAL = "why_material"
 _CLOSES = {Decision.REJECT: RequestStatus.REJECTED, Decision.REQUEST_CHANGES: RequestStatus.CHANGES_REQUESTED}
 
 
 def request_promotion(
-    version: Version, *, actor: Actor, reason: str, evidence: Mapping[str, Any] | None = None
+    version: Version,
+    *,
+    actor: Actor,
+    reason: str,
+    why_material: str | None = None,
+    evidence: Mapping[str, Any] | None = None,
 ) -> PromotionRequest:
-    """Ask for a version in staging to go into production. Conflict `illegal_move`, `already_requested`,
-    `evidence_outdated` (production changed while the evidence was gathered)."""
+    """Ask for a version in staging to go into production. `reason` says what changed and `why_material` why that
+    matters; without the latter, `reason` answers both questions. Invalid if one of them is given but empty; Conflict
+    `illegal_move`, `already_requested`, `evidence_outdated` (production changed while the evidence was gathered)."""
     with events.atomic():
         require(actor, Action.PROMOTION_REQUEST, version.model.team, subject=version.subject)
+        check_live(version.model)
         check_move(version, Stage.PRODUCTION)
-    why, facts = reason_given(reason), gather(version, evidence)
+    why, material = reason_given(reason), "" if why_material is None else reason_given(why_material, field=MATERIAL)
+    facts = gather(version, evidence)
     with locked(version.model) as model:
         require(actor, Action.PROMOTION_REQUEST, model.team, subject=version.subject)
+        check_live(model)
         check_move(version, Stage.PRODUCTION)
-        return file_request(version, actor=actor, reason=why, evidence=facts)
+        return file_request(version, actor=actor, reason=why, why_material=material, evidence=facts)
 
 
-def file_request(version: Version, *, actor: Actor, reason: str, evidence: dict[str, Any]) -> PromotionRequest:
-    """The row, under the model's lock."""
-    if waiting := pending(version):
+def file_request(
+    version: Version, *, actor: Actor, reason: str, evidence: dict[str, Any], why_material: str = ""
+) -> PromotionRequest:
+    """The row, under the model's lock; who may decide it is told."""
+    waiting = pending(version)
+    if waiting is not None and waiting.is_expired:  # the sweep has not come by yet
+        close_request(waiting, actor=Actor.system("registry"), status=RequestStatus.EXPIRED)
+        waiting = None
+    if waiting:
         raise Conflict(
             f"request {waiting.pk} asks for {version} already and waits for a decision", code="already_requested"
         )
@@ -55,6 +74,7 @@ def file_request(version: Version, *, actor: Actor, reason: str, evidence: dict[
         author=version.created_by,
         trainer=version.trained_by,
         reason=reason,
+        why_material=why_material,
         evidence=evidence,
         evidence_digest=events.digest_of(evidence),
         artifact_digest=version.artifact_id,
@@ -62,11 +82,13 @@ def file_request(version: Version, *, actor: Actor, reason: str, evidence: dict[
     data = {
         "version": version.number,
         "reason": reason,
+        "why_material": why_material,
         "evidence": request.evidence_digest,
         "artifact": request.artifact_digest,
     }
     events.record("promotion.requested", actor=actor, subject=request.subject, team=version.model.team.name, data=data)
     request_filed.send(sender=PromotionRequest, request=request)
+    tell_reviewers(request, NoticeKind.OPENED)
     return request
 
 
@@ -74,30 +96,50 @@ def pending(version: Version) -> PromotionRequest | None:
     return version.requests.filter(status=RequestStatus.PENDING).first()
 
 
-def review_request(request: PromotionRequest, *, actor: Actor, decision: str, comment: str = "") -> PromotionRequest:
+def review_request(
+    request: PromotionRequest,
+    *,
+    actor: Actor,
+    decision: str,
+    comment: str = "",
+    condition: str = "",
+    revalidate_on: date | None = None,
+) -> PromotionRequest:
     """One person's decision. A rejection closes the request; the approval that completes the quorum puts the version
-    into production in the same transaction, after its pre-flight.
+    into production in the same transaction, after its pre-flight. `approve_with_conditions` says which, and the day
+    on which somebody must have looked again.
 
-    Forbidden `four_eyes` or `forbidden`; Conflict `request_closed`, `reviewed_already`, `illegal_move`,
-    `digest_changed`, `preflight_failed`, or `evidence_outdated`, which also voids the request.
+    Forbidden `four_eyes` or `forbidden`; Conflict `request_closed`, `request_expired`, `reviewed_already`,
+    `illegal_move`, `preflight_failed`; or `digest_changed`, `evidence_outdated`, which also void the request.
     """
     chosen = Decision(one_of("decision", decision, list(Decision.values)))
-    said = reason_given(comment, field="comment", needed=chosen != Decision.APPROVE)
+    terms = checked_terms(chosen, condition, revalidate_on)
+    said = reason_given(comment, field="comment", needed=chosen not in IN_FAVOUR)
     with events.atomic():  # refuse before anything is loaded for someone who may not decide
         _guard(request, actor)
-    if chosen == Decision.APPROVE:
+    if chosen in IN_FAVOUR:
         check_preflight(request.version)
     with locked(request.model):
         row = _row(request)
         _guard(row, actor)
-        why = outdated(row.evidence, row.version) if chosen == Decision.APPROVE else ""
-        if why:
-            close_request(row, actor=actor, status=RequestStatus.VOID, comment=why)
+        gone = _ground_gone(row) if chosen in IN_FAVOUR else None
+        if gone is not None:
+            close_request(row, actor=actor, status=RequestStatus.VOID, comment=gone.detail)
         else:
-            _decide(row, actor, chosen, said)
-    if why:  # raised after the commit, so that the request stays void
-        raise Conflict(why, code="evidence_outdated")
+            _decide(row, actor, chosen, said, terms)
+    if gone is not None:  # raised after the commit, so that the request stays void
+        raise gone
     return row
+
+
+def _ground_gone(request: PromotionRequest) -> Conflict | None:
+    """Why an approval would be of something else than what was asked for."""
+    if not bound(request, request.version):
+        message = f"request {request.pk} is no longer about what {request.version} is; request the promotion again"
+        return Conflict(message, code="digest_changed")
+    if why := outdated(request.evidence, request.version):
+        return Conflict(why, code="evidence_outdated")
+    return None
 
 
 def _row(request: PromotionRequest) -> PromotionRequest:
@@ -125,29 +167,32 @@ def _refusal(request: PromotionRequest, actor: Actor, answer: selectors.Decidabl
     return refused(actor, answer.why, action=action, subject=request.subject, team=team, code=answer.code)
 
 
-def _decide(request: PromotionRequest, actor: Actor, decision: Decision, comment: str) -> None:
-    if decision == Decision.APPROVE:
+def _decide(request: PromotionRequest, actor: Actor, decision: Decision, comment: str, terms: Terms) -> None:
+    if decision in IN_FAVOUR:
         check_move(request.version, Stage.PRODUCTION)
-        if not bound(request, request.version):
-            message = f"request {request.pk} is no longer about what {request.version} is; request the promotion again"
-            raise Conflict(message, code="digest_changed")
-    review = _review(request, actor, decision, comment)
+    review = _review(request, actor, decision, comment, terms)
     data = {"decision": str(decision), "comment": comment, "role": review.role, "evidence": request.evidence_digest}
+    data |= {"reports": review.reports_digest, **terms.said()}
     team = request.model.team.name
     events.record("promotion.reviewed", actor=actor, subject=request.subject, team=team, data=data)
-    if decision != Decision.APPROVE:
+    if decision not in IN_FAVOUR:
         close_request(request, actor=actor, status=_CLOSES[decision], comment=comment)
-    elif not selectors.missing_roles(request.model.risk_tier, request.reviews.all()):
+    elif not selectors.missing_roles(request.model.risk_tier, request.reviews.with_standing()):
         _promote(request, actor)
 
 
-def _review(request: PromotionRequest, actor: Actor, decision: Decision, comment: str) -> Review:
+def _review(request: PromotionRequest, actor: Actor, decision: Decision, comment: str, terms: Terms) -> Review:
+    seen, digest = selectors.reports_digest(request.version)
     return Review.objects.create(
         request=request,
         reviewer=person(actor),
         role=actor.roles[request.model.team_id],
         decision=decision,
         comment=comment,
+        condition=terms.condition,
+        revalidate_on=terms.revalidate_on,
+        reports_seen=seen,
+        reports_digest=digest,
         requester_id=request.requester_id,
         author_id=request.author_id,
         trainer_id=request.trainer_id,
@@ -166,13 +211,15 @@ def _promote(request: PromotionRequest, actor: Actor) -> None:
 
 def say_promoted(version: Version, replaced: Version | None, *, actor: Actor, cause: str, reason: str) -> None:
     touch(version.model)
-    data = {
+    data: dict[str, Any] = {
         "stage": str(Stage.PRODUCTION),
         "cause": str(cause),
         "replaced": replaced and replaced.number,
         "reason": reason,
         "artifact": version.artifact_id,
     }
+    if warnings := selectors.interface_warnings(selectors.interface_change(replaced, version)):
+        data["warnings"] = warnings
     team = version.model.team.name
     events.record("version.stage_changed", actor=actor, subject=version.subject, team=team, data=data)
 
@@ -219,3 +266,4 @@ def check_preflight(version: Version) -> None:
     if failures := preflight(version):
         message = f"{version} did not pass its pre-flight: {'; '.join(failures)}"
         raise Conflict(message[:2000], code="preflight_failed")
+    keep_ready(version, key=version.pk)  # whoever asks this process next does not wait

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from django.db import IntegrityError
 
@@ -14,8 +15,11 @@ from registry.choices import AutoDeploy, RiskTier, TaskType
 from registry.models import DeployPolicy, RegisteredModel
 from registry.models.model import MODEL_NAME
 from registry.services.guards import locked, one_of, reason_given, touch
+from registry.services.words import index_model
 
 _TIERS = list(RiskTier.values)
+WORDS = ("description", "purpose", "intended_use", "limitations")
+"""What people say of a model in free text."""
 
 
 def create_model(
@@ -24,13 +28,14 @@ def create_model(
     name: str,
     task_type: str,
     description: str = "",
+    purpose: str = "",
     risk_tier: str = RiskTier.MEDIUM,
     team: str | None = None,
     auto_deploy: str = AutoDeploy.STAGING,
 ) -> RegisteredModel:
     """A model without versions, owned by its maker. Conflict `name_taken`; Invalid names the field."""
     _check_words(name, task_type, risk_tier, auto_deploy)
-    about = reason_given(description, field="description", needed=False)
+    about = _words({"description": description, "purpose": purpose})
     try:
         with events.atomic():
             owning, by = team_for(actor, team, Action.MODEL_CREATE), person(actor)
@@ -38,11 +43,12 @@ def create_model(
                 name=name,
                 team=owning,
                 task_type=task_type,
-                description=about,
+                **about,
                 risk_tier=risk_tier,
                 owner=by,
                 created_by=by,
             )
+            index_model(model)
             DeployPolicy.objects.create(model=model, reach=auto_deploy, set_by=by, reason="set when the model was made")
             data = {"task_type": task_type, "risk_tier": risk_tier, "auto_deploy": auto_deploy}
             events.record("model.created", actor=actor, subject=model.subject, team=owning.name, data=data)
@@ -65,18 +71,18 @@ def edit_model(
     model: RegisteredModel,
     *,
     actor: Actor,
-    description: str | None = None,
     owner: str | None = None,
     risk_tier: str | None = None,
+    **words: str | None,
 ) -> RegisteredModel:
-    """Change what is given. Lowering the risk tier weakens the quorum, so it takes an approver."""
+    """Change what is given; `words` are any of WORDS. Lowering the risk tier weakens the quorum, so it takes an
+    approver."""
     with locked(model) as row:
-        changes: dict[str, str] = {}
-        if description is not None or owner is not None:
+        changes = _words({name: text for name, text in words.items() if text is not None})
+        if changes or owner is not None:
             require(actor, Action.MODEL_EDIT, row.team, subject=row.subject)
-        if description is not None:
-            row.description = reason_given(description, field="description", needed=False)
-            changes["description"] = row.description
+        for name, text in changes.items():
+            setattr(row, name, text)
         if owner is not None:
             row.owner = _member(row, owner)
             changes["owner"] = owner
@@ -84,10 +90,18 @@ def edit_model(
             _set_tier(row, risk_tier, actor)
             changes["risk_tier"] = risk_tier
         if changes:
-            row.save(update_fields=["description", "owner", "risk_tier"])
+            row.save(update_fields=[*WORDS, "owner", "risk_tier"])
+            index_model(row)
             touch(row)
             events.record("model.edited", actor=actor, subject=row.subject, team=row.team.name, data=changes)
     return row
+
+
+def _words(given: Mapping[str, str]) -> dict[str, str]:
+    """The texts, trimmed; TypeError for one that a model does not have."""
+    if unknown := set(given) - set(WORDS):
+        raise TypeError(f"words must be of {', '.join(WORDS)} but got {', '.join(sorted(unknown))}")
+    return {name: reason_given(text, field=name, needed=False) for name, text in given.items()}
 
 
 def _set_tier(row: RegisteredModel, risk_tier: str, actor: Actor) -> None:

@@ -17,7 +17,8 @@ from registry.artifacts.inspection import inspect_here
 from registry.artifacts.schema import sample_row
 from registry.artifacts.scorer import golden
 from registry.artifacts.signature import Signature, TaskType, infer
-from registry.artifacts.trust import TRUSTED
+from registry.artifacts.summary import told
+from registry.artifacts.trust import trusted
 from registry.services.versions import Candidate
 
 if TYPE_CHECKING:
@@ -41,11 +42,11 @@ def candidate_of(
     """
     content = _dump(estimator)
     if sample is None:
-        signature = Signature.from_json(inspect_here(content, None, TRUSTED)["signature"])
+        signature = Signature.from_json(inspect_here(content, None, trusted())["signature"])
         rows, extra = [sample_row(signature)], {}
     else:
         frame, signature = _framed(estimator, sample)
-        rows, extra = _rows(frame.head(GOLDEN_ROWS)), _from_sample(estimator, frame, signature)
+        rows, extra = _rows(frame.head(GOLDEN_ROWS)), _from_sample(estimator, content, frame, signature)
     return Candidate(
         artifact_bytes=content,
         format="skops",
@@ -114,13 +115,14 @@ def _framed(estimator: Any, sample: pd.DataFrame) -> tuple[pd.DataFrame, Signatu
     return frame, infer(frame, kinds, task_type=task, target=classes)
 
 
-def _from_sample(estimator: Any, frame: pd.DataFrame, signature: Signature) -> dict[str, Any]:
-    """What only rows can give: the reference profile, and the ONNX form if it answers them the same."""
+def _from_sample(estimator: Any, content: bytes, frame: pd.DataFrame, signature: Signature) -> dict[str, Any]:
+    """What only rows can give: the reference profile, explanations, and the ONNX form if it answers them the same."""
     bins = reference_bins(frame, signature.kinds, salt="reference")
     graph = to_onnx(estimator, signature.kinds).graph
     if graph is not None and not exact(graph, estimator, frame):
         graph = None
-    return {"reference": profile(frame, bins).to_bytes(), "onnx_bytes": graph}
+    explained = told(content, "skops", signature, frame)._asdict()
+    return {"reference": profile(frame, bins).to_bytes(), "onnx_bytes": graph, **explained}
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -13,9 +13,11 @@ from django.utils import timezone
 from mlops_site.core import events
 from mlops_site.core.errors import Conflict, FieldError, Invalid
 from mlops_site.core.prepared import PreparedObjects
+from mlops_site.core.texts import unseen
 from registry.models import RegisteredModel
 
 MAX_REASON = 2000
+# all but tab and new line, and what turns the direction of a line round
 
 
 @contextmanager
@@ -47,13 +49,22 @@ def touch(model: RegisteredModel) -> None:
     model.save(update_fields=["updated_at"])
 
 
+def check_live(model: RegisteredModel) -> None:
+    """Conflict `model_archived` for what an archived model does not take; the database refuses it as well."""
+    if model.archived_at is not None:
+        message = f"{model} was archived on {model.archived_at:%Y-%m-%d}; restore it first"
+        raise Conflict(message, code="model_archived")
+
+
 def reason_given(reason: str, *, field: str = "reason", needed: bool = True) -> str:
     """The trimmed text; Invalid if it is empty and needed, or too long."""
     text = reason.strip()
     if needed and not text:
         raise Invalid.on(field, f"{field} must say why but is empty", code="required")
-    if "\0" in text:  # PostgreSQL cannot hold it
-        raise Invalid.on(field, f"{field} must not contain the character NUL", code="control_character")
+    if found := unseen(text):
+        raise Invalid.on(
+            field, f"{field} must not contain control characters but has {found}", code="control_character"
+        )
     if len(text) > MAX_REASON:
         raise Invalid.on(
             field, f"{field} must have at most {MAX_REASON} characters but has {len(text)}", code="too_long"

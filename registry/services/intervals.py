@@ -61,7 +61,7 @@ def open_interval(
     policy: DeployPolicy | None = None,
     before: str = "",
 ) -> None:
-    StageInterval.objects.create(
+    opened = StageInterval.objects.create(
         version=version,
         model=version.model,
         stage=stage,
@@ -72,7 +72,7 @@ def open_interval(
         request=request,
         policy=policy,
     )
-    stage_changed.send(sender=Version, version=version, stage=stage, before=before, cause=cause)
+    stage_changed.send(sender=Version, version=version, stage=stage, before=before, cause=cause, interval=opened)
 
 
 def close_interval(version: Version, *, at: datetime) -> str:

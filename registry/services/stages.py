@@ -1,4 +1,4 @@
-"""Stage moves: by a person, by a standing policy, and back."""
+"""Stage moves: by a person and by a standing policy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from mlops_site.core import events
 from mlops_site.core.choices import Role
-from mlops_site.core.errors import Conflict
 from mlops_site.core.models import Membership
 from mlops_site.core.permissions import Action, Actor, person, require
 from registry import selectors
@@ -15,14 +14,13 @@ from registry.artifacts.scorer import preflight
 from registry.choices import AutoDeploy, Cause, RiskTier, Stage
 from registry.models import DeployPolicy, PromotionRequest, RegisteredModel, Version
 from registry.services.approvals import (
-    check_preflight,
     file_request,
     request_promotion,
     say_promoted,
     void_pending,
 )
 from registry.services.evidence import gather
-from registry.services.guards import locked, one_of, reason_given, touch
+from registry.services.guards import MAX_REASON, check_live, locked, one_of, reason_given, touch
 from registry.services.intervals import check_move, current_stage, move, swap
 
 
@@ -34,28 +32,35 @@ class Promotion(NamedTuple):
     stage: str
     request: PromotionRequest | None = None
 
-
-class Rollback(NamedTuple):
-    """The version that serves again, and the one that it replaced."""
-
-    version: Version
-    replaced: Version
+    @property
+    def warnings(self) -> list[str]:
+        """What callers would notice once the version is in production."""
+        change = self.request.evidence.get("signature_change") if self.request is not None else None
+        return selectors.interface_warnings(change)
 
 
 def move_stage(
-    version: Version, *, actor: Actor, target_stage: str, reason: str, evidence: Mapping[str, Any] | None = None
+    version: Version,
+    *,
+    actor: Actor,
+    target_stage: str,
+    reason: str,
+    why_material: str | None = None,
+    evidence: Mapping[str, Any] | None = None,
 ) -> Promotion:
-    """Move a version by the table of moves. Production is never set here: a request for it is filed instead.
+    """Move a version by the table of moves. Production is never set here: a request for it is filed instead, to
+    which `why_material` belongs.
 
     Conflict `illegal_move` names the current stage.
     """
     one_of("target_stage", target_stage, list(Stage.values))
     if target_stage == Stage.PRODUCTION:
-        request = request_promotion(version, actor=actor, reason=reason, evidence=evidence)
+        request = request_promotion(version, actor=actor, reason=reason, why_material=why_material, evidence=evidence)
         return Promotion("pending_approval", version, str(Stage.STAGING), request)
     why = reason_given(reason)
     with locked(version.model) as model:
         require(actor, Action.STAGE_MOVE, model.team, subject=version.subject)
+        check_live(model)
         check_move(version, target_stage)
         if current_stage(version) == Stage.STAGING:
             void_pending(version, actor=actor, why=f"moved to {target_stage}: {why}")
@@ -76,6 +81,7 @@ def deploy_by_policy(version: Version, *, actor: Actor, gate: Mapping[str, Any])
     failures = preflight(version) if gate["passed"] else []
     evidence = gather(version, {"gate": dict(gate)})
     with locked(version.model) as model:
+        check_live(model)
         policy = selectors.policy(model)
         if held := _held_back(version, policy, gate, failures):
             events.record(
@@ -89,9 +95,16 @@ def deploy_by_policy(version: Version, *, actor: Actor, gate: Mapping[str, Any])
         if _may_decide(policy, version, model):
             return _deploy(version, policy, actor, reason)
         require(actor, Action.PROMOTION_REQUEST, model.team, subject=version.subject)
-        request = file_request(version, actor=actor, reason=reason, evidence=evidence)
+        material = said_by(gate)
+        request = file_request(version, actor=actor, reason=reason, why_material=material, evidence=evidence)
         touch(model)
         return Promotion("pending_approval", version, str(Stage.STAGING), request)
+
+
+def said_by(gate: Mapping[str, Any]) -> str:
+    """Why a candidate matters, in the words of the checks that it passed."""
+    passed = [f"{check['name']}: {check['message']}" for check in gate.get("checks", []) if check["level"] == "pass"]
+    return "\n".join(passed)[:MAX_REASON]
 
 
 def _held_back(version: Version, policy: DeployPolicy | None, gate: Mapping[str, Any], failures: list[str]) -> str:
@@ -118,42 +131,3 @@ def _deploy(version: Version, policy: DeployPolicy, actor: Actor, reason: str) -
     swap(version, replaced, cause=Cause.POLICY, by=policy.set_by, reason=reason, policy=policy)
     say_promoted(version, replaced, actor=actor, cause=Cause.POLICY, reason=f"{reason}; policy {policy.pk}")
     return Promotion("promoted", version, str(Stage.PRODUCTION))
-
-
-def rollback(model: RegisteredModel, *, actor: Actor, reason: str) -> Rollback:
-    """Put the last good production version back in place of the present one, which returns to staging.
-
-    Conflict `nothing_to_roll_back_to`, `preflight_failed`, or `production_changed` when someone was faster.
-    """
-    why = reason_given(reason)
-    with events.atomic():
-        require(actor, Action.ROLLBACK, model.team, subject=model.subject)
-    seen = _ends(model)
-    check_preflight(seen.version)  # it may load a large model, so before the lock; what it checked cannot change
-    with locked(model) as row:
-        require(actor, Action.ROLLBACK, row.team, subject=row.subject)
-        target, replaced = _ends(row)
-        if (target.pk, replaced.pk) != (seen.version.pk, seen.replaced.pk):
-            message = (
-                f"production of {row} changed while the rollback was checked: {replaced.number} serves now; look again"
-            )
-            raise Conflict(message, code="production_changed")
-        swap(target, replaced, cause=Cause.ROLLED_BACK, by=person(actor), reason=why)
-        touch(row)
-        data = {
-            "stage": str(Stage.PRODUCTION),
-            "cause": str(Cause.ROLLED_BACK),
-            "replaced": replaced.number,
-            "reason": why,
-        }
-        events.record("version.rolled_back", actor=actor, subject=target.subject, team=row.team.name, data=data)
-    return Rollback(target, replaced)
-
-
-def _ends(model: RegisteredModel) -> Rollback:
-    """Where a rollback would go and what it would replace, as of now."""
-    target, replaced = selectors.rollback_target(model), selectors.in_production(model)
-    if target is None or replaced is None:
-        state = "nothing is in production" if replaced is None else f"{replaced.number} is the only version that served"
-        raise Conflict(f"{model} has nothing to go back to: {state}", code="nothing_to_roll_back_to")
-    return Rollback(target, replaced)

@@ -1,30 +1,24 @@
-"""An uploaded artifact: inspected in a process of its own, tried on golden rows, then registered."""
+"""An uploaded artifact: inspected and tried on golden rows in a process of its own, then registered."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
 from mlops_site.core import events
 from mlops_site.core.permissions import Action, Actor, require
-from mlops_site.stats.profile import profile, reference_bins
-from registry.artifacts.engines import Scorer, open_scorer
 from registry.artifacts.inspection import inspect_upload
-from registry.artifacts.schema import sample_row
-from registry.artifacts.scorer import golden
 from registry.artifacts.signature import Signature
 from registry.models import RegisteredModel, Version
 from registry.services.numbering import parse
 from registry.services.versions import Candidate, normal_metrics, register_version
-
-GOLDEN_ROWS = 20
 
 
 def upload_version(
     model: RegisteredModel,
     *,
     actor: Actor,
-    content: bytes,
+    content: IO[bytes] | bytes,
     metrics: Mapping[str, Any] | None = None,
     params: Mapping[str, Any] | None = None,
     signature: Mapping[str, Any] | None = None,
@@ -33,9 +27,11 @@ def upload_version(
     threshold: float = 0.5,
     number: str | None = None,
 ) -> Version:
-    """The version of a .skops or .onnx file. Without a signature one is derived from the file.
+    """The version of a .skops or .onnx file. Without a signature one is derived from the file, which no process of the
+    site itself loads before it is asked for an answer.
 
-    `reference` are feature rows of the training data: their profile is kept, and the first are golden rows.
+    `reference` are feature rows of the training data: their profile is kept, the first are golden
+    rows, and explanations compare with up to 100 of them.
     """
     with events.atomic():  # nobody else's file is worth a process
         require(actor, Action.VERSION_REGISTER, model.team, subject=model.subject)
@@ -43,8 +39,7 @@ def upload_version(
     if number is not None:
         parse(number)
     given = None if signature is None else Signature.from_json(dict(signature))
-    found = inspect_upload(content, signature=given)
-    scorer = open_scorer(content, found.format, found.signature)
+    found = inspect_upload(content, signature=given, reference=reference)
     candidate = Candidate(
         artifact_bytes=content,
         format=found.format,
@@ -53,12 +48,8 @@ def upload_version(
         params=params or {},
         tags=tags or {},
         threshold=threshold,
-        golden=golden(scorer, list(reference[:GOLDEN_ROWS]) or [sample_row(found.signature)]),
-        reference=_profile(scorer, reference) if reference else None,
+        golden=found.golden,
+        reference=found.reference,
+        **(found.told._asdict() if found.told else {}),
     )
     return register_version(model, actor=actor, candidate=candidate, number=number)
-
-
-def _profile(scorer: Scorer, rows: Sequence[Mapping[str, Any]]) -> bytes:
-    frame, kinds = scorer.check_rows(list(rows), single=False).frame(), scorer.signature.kinds
-    return profile(frame, reference_bins(frame, kinds, salt="reference")).to_bytes()

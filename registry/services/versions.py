@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard
+from typing import IO, Any, TypeGuard
 
 from django.conf import settings
 
@@ -13,10 +14,12 @@ from mlops_site.core import events, store
 from mlops_site.core.errors import Conflict, FieldError, Invalid
 from mlops_site.core.models import User
 from mlops_site.core.permissions import Action, Actor, person, require
+from registry.artifacts.archive import named_types
 from registry.artifacts.signature import Signature
 from registry.choices import ArtifactFormat, Cause, Stage
 from registry.models import Artifact, RegisteredModel, Version
-from registry.services.guards import locked, one_of, plain_json, touch
+from registry.services.annotations import check_tags, remark_new
+from registry.services.guards import check_live, locked, one_of, plain_json, touch
 from registry.services.intervals import moment_after, open_interval
 from registry.services.numbering import Number, explicit, following
 from registry.signals import version_registered
@@ -28,13 +31,16 @@ MAX_SAID = 256 * 1024  # characters of JSON; a list shows it for each version
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """All that a version will be. `artifact_bytes` were inspected (an upload) or made by this system (a run)."""
+    """All that a version will be. `artifact_bytes` were inspected (an upload, as a file) or made by this system."""
 
-    artifact_bytes: bytes
+    artifact_bytes: IO[bytes] | bytes
     format: str  # skops or onnx
     signature: Mapping[str, Any]
     onnx_bytes: bytes | None = None  # the serving form, exact on the golden rows
     holdout_bytes: bytes | None = None  # Parquet of row_key, label, score or prediction
+    background_bytes: bytes | None = None  # Parquet of training rows: see artifacts.summary.told
+    attributions_bytes: bytes | None = None
+    explanation: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)  # name -> number or {"value", "ci95"}
     params: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] | None = None  # what makes a minor version; an upload's is its params
@@ -44,6 +50,7 @@ class Candidate:
     importance: Mapping[str, float] = field(default_factory=dict)
     threshold: float = 0.5
     lineage: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)  # of its training, for the card
     mlflow: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -63,6 +70,8 @@ def register_version(
     with events.atomic():  # refused before anything is stored
         require(actor, Action.VERSION_REGISTER, model.team, subject=model.subject)
     fields = _fields(model, candidate)
+    if operators := _operator_types(candidate):
+        fields["lineage"]["operator_types"] = operators
     files = _store(candidate)
     fields["content_digest"] = _content_digest(fields, files, candidate)
     with locked(model) as row:
@@ -70,12 +79,14 @@ def register_version(
         found = row.versions.filter(content_digest=fields["content_digest"]).select_related("model").first()
         if found is not None:
             return _existing(found, number)
+        check_live(row)
         highest = row.versions.newest_first().first()
         chosen = _number(highest, fields, number)
         by = person(actor)
         version = Version.objects.create(
             model=row, **chosen._asdict(), **fields, **_rows(files), created_by=by, trained_by=trained_by or by
         )
+        remark_new(version)
         open_interval(version, stage=Stage.DEVELOPMENT, cause=Cause.REGISTERED, at=moment_after(row), by=by)
         touch(row)
         _say(version, actor)
@@ -88,6 +99,8 @@ def _say(version: Version, actor: Actor) -> None:
         "content": version.content_digest,
         "trained_by": version.trained_by.username,
     }
+    if operators := version.lineage.get("operator_types"):
+        data["operator_types"] = operators
     team = version.model.team.name
     events.record("version.registered", actor=actor, subject=version.subject, team=team, data=data)
     version_registered.send(sender=Version, version=version)
@@ -129,9 +142,11 @@ def _fields(model: RegisteredModel, candidate: Candidate) -> dict[str, Any]:
         "golden": candidate.golden,
         "reference": candidate.reference,
         "importance": plain_json("importance", candidate.importance),
+        "explanation": plain_json("explanation", candidate.explanation),
         "lineage": plain_json("lineage", candidate.lineage),
+        "facts": _said("facts", candidate.facts),
         "mlflow": plain_json("mlflow", candidate.mlflow),
-        "tags": _said("tags", candidate.tags),
+        "tags": _tags(candidate.tags),
     }
 
 
@@ -141,6 +156,12 @@ def _said(part: str, value: Mapping[str, Any]) -> dict[str, Any]:
     if (length := len(events.canonical(said))) > MAX_SAID:
         message = f"{part} must be at most {MAX_SAID:,} characters of JSON but has {length:,}"
         raise Invalid.on(part, message, code="too_long")
+    return said
+
+
+def _tags(tags: Mapping[str, Any]) -> dict[str, Any]:
+    said = _said("tags", tags)
+    check_tags(said)
     return said
 
 
@@ -169,12 +190,23 @@ def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and -MAX_METRIC <= value <= MAX_METRIC
 
 
+def _operator_types(candidate: Candidate) -> list[str]:
+    """The types that the file needs and that are trusted because the operator of this site says so, not by review."""
+    if candidate.format != ArtifactFormat.SKOPS or not settings.TRUSTED_TYPES:
+        return []
+    content = candidate.artifact_bytes
+    named = named_types(io.BytesIO(content) if isinstance(content, bytes) else content)
+    return sorted(named & set(settings.TRUSTED_TYPES))
+
+
 def _store(candidate: Candidate) -> dict[str, Artifact]:
     """Everything that is a file, under its digest; a crash after this leaves files that no row names, no more."""
-    contents = {
+    contents: dict[str, tuple[IO[bytes] | bytes | None, str]] = {
         "artifact": (candidate.artifact_bytes, candidate.format),
         "serving": (candidate.onnx_bytes, ArtifactFormat.ONNX),
         "holdout": (candidate.holdout_bytes, ArtifactFormat.PARQUET),
+        "background": (candidate.background_bytes, ArtifactFormat.PARQUET),
+        "attributions": (candidate.attributions_bytes, ArtifactFormat.PARQUET),
     }
     limit = settings.ARTIFACT_MAX_MB << 20
     found = {}
@@ -193,8 +225,8 @@ def _rows(files: Mapping[str, Artifact]) -> dict[str, Artifact]:
 
 def _content_digest(fields: Mapping[str, Any], files: Mapping[str, Artifact], candidate: Candidate) -> str:
     """Of the artifact and what describes it. Left out: where it came from (the same content made twice is one
-    version) and the serving form, which follows from the artifact."""
-    left_out = {"lineage", "mlflow", "reference"}
+    version), the serving form and the explanation, which follow from the artifact and its rows."""
+    left_out = {"lineage", "facts", "mlflow", "reference", "explanation"}
     described = {name: value for name, value in fields.items() if name not in left_out}
     reference = None if candidate.reference is None else hashlib.sha256(candidate.reference).hexdigest()
     digests = {role: files[role].digest for role in ("artifact", "holdout") if role in files}

@@ -19,12 +19,13 @@ from mlops_site.api.predict import read
 from mlops_site.core import tokens
 from mlops_site.core.errors import Invalid
 from mlops_site.core.models import Membership, Token, User
+from mlops_site.core.permissions import Actor
 from monitoring.models import Prediction
 from registry import services
 from registry.artifacts import scorer
 from registry.models import Version
 from tests.people import actor, bearer, person
-from tests.registry.parts import into_production
+from tests.registry.parts import explained, into_production
 
 pytestmark = pytest.mark.django_db
 PATH = "/api/v1/models/high_cost/predict"
@@ -64,6 +65,7 @@ def test_one_row(machine: Client) -> None:
                 "version": "1.0.0",
                 "prediction": row.prediction,
                 "score": row.score,
+                "probabilities": None,
                 "decision": row.decision,
                 "threshold": 0.5,
                 "duplicate": False,
@@ -76,8 +78,20 @@ def test_one_row(machine: Client) -> None:
 
 def test_the_documented_fields_are_the_answered_ones(machine: Client) -> None:
     said = post(machine, {"features": FEATURES}).json()
-    assert set(said) == set(serializers.PredictAnswer().fields)
-    assert set(said["predictions"][0]) == set(serializers.PredictionAnswer().fields)
+    assert set(said) == set(serializers.PredictAnswer().fields) - {"deprecated"}  # of a version that is, only
+    assert set(said["predictions"][0]) == set(serializers.PredictionAnswer().fields) - {"reasons", "explanation"}
+
+
+def test_reasons_are_answered_where_they_are_asked_for(machine: Client, served: Version) -> None:
+    author, approver = (Actor.of(User.objects.get(username=name)) for name in ("author", "approver"))
+    into_production(served.model, author=author, approver=approver, seed=1, params={"C": 2.0}, **explained(1))
+    said = post(machine, {"rows": [{"features": FEATURES}, {"features": FEATURES}], "reasons": 1}).json()
+    for answer in said["predictions"]:
+        assert set(answer) == set(serializers.PredictionAnswer().fields)
+        assert set(answer["explanation"]) == set(serializers.ExplainedAnswer().fields)
+        (reason,) = answer["reasons"]
+        assert set(reason) == set(serializers.ReasonAnswer().fields)
+        assert (reason["feature"], reason["value"]) == ("age", FEATURES["age"])
 
 
 @pytest.mark.parametrize(
@@ -88,7 +102,10 @@ def test_the_documented_fields_are_the_answered_ones(machine: Client) -> None:
         ({"features": {}, "request_id": None, "unit_id": None, "version": None}, True),
         ({"features": []}, False),
         ({}, False),
-        ({"features": {}, "reasons": 3}, False),
+        ({"features": {}, "reasons": 3}, True),
+        ({"features": {}, "reasons": 0}, False),
+        ({"features": {}, "reasons": "all"}, False),
+        ({"features": {}, "reason": 3}, False),
     ],
 )
 def test_the_documented_body_is_the_accepted_one(body: dict[str, Any], is_good: bool) -> None:
@@ -124,7 +141,12 @@ def test_the_sample_of_the_schema_is_accepted(machine: Client) -> None:
         (None, 422, "wrong_type", ""),
         ({}, 422, "required", "features"),
         ({"features": [1]}, 422, "wrong_type", "features"),
-        ({"features": FEATURES, "reasons": 3}, 422, "unknown_field", "reasons"),
+        ({"features": FEATURES, "reason": 3}, 422, "unknown_field", "reason"),
+        ({"features": FEATURES, "reasons": True}, 422, "wrong_type", "reasons"),
+        ({"features": FEATURES, "reasons": 2.5}, 422, "wrong_type", "reasons"),
+        ({"features": FEATURES, "reasons": 51}, 422, "out_of_range", "reasons"),
+        ({"rows": [{"features": FEATURES}] * 21, "reasons": 1}, 422, "too_many_rows", "reasons"),
+        ({"features": FEATURES, "reasons": 1}, 409, "no_background", "reasons"),
         ({"features": FEATURES, "model": "x"}, 422, "unknown_field", "model"),
         ({"features": FEATURES, "request_id": 7}, 422, "wrong_type", "request_id"),
         ({"features": FEATURES, "request_id": ""}, 422, "wrong_type", "request_id"),

@@ -13,15 +13,19 @@ THROUGH = {
     "register_version": "upload_version",
     "request_promotion": "move_stage",
     "deploy_by_policy": "request_run",  # what a run does once its gate is passed
+    "open_incident": "rollback",
+    "note_use": "predict",
     "keep_dataset": "create_dataset_version",
     "prepare_dataset": "create_dataset_version",
     "answers_kept": "predict",
     "log_answers": "predict",
+    "explain_prediction": "explain_predictions",
     "keep_report": "request_report",
     "raise_alerts": "request_report",
+    "resolve_revalidation": "close_condition",
     "set_schedule": "set_retrain_policy",  # people's schedules are edited in the admin, which calls it
 }
-SYSTEM = {"compact", "fold", "fold_all"}  # what nobody asks for: Beat rings
+SYSTEM = {"compact", "fold", "fold_all", "sweep_approvals", "raise_revalidation"}  # what nobody asks for: Beat rings
 
 
 def services(app: str) -> list[str]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import signal
+import stat
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +17,22 @@ import pytest
 from django.conf import LazySettings
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, InMemoryStorage, storages
+from django.utils import timezone
 
 from mlops_site.core import store
 from mlops_site.core.errors import Invalid, NotFound, TooLarge
+from mlops_site.core.objects import ObjectStorage
 
 CONTENT = b"the model" * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
-@pytest.fixture(params=["files", "objects"])
+@pytest.fixture(params=["files", "objects", "s3"])
 def folder(request: pytest.FixtureRequest, settings: LazySettings, tmp_path: Path) -> Path | None:
     """The store's folder, or None where it is not a file system."""
+    if request.param == "s3":
+        request.getfixturevalue("bucket")
+        return None
     files = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(tmp_path)}}
     objects = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
     settings.STORAGES = {**settings.STORAGES, "artifacts": files if request.param == "files" else objects}
@@ -120,6 +128,42 @@ def test_a_failed_rename_leaves_no_temporary_file(files: Path, monkeypatch: pyte
     assert not store.exists(DIGEST)
 
 
+def test_bytes_and_name_are_on_the_disk_before_the_answer(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The content is synchronised, then renamed, then its folder; a new folder before that, in its parent."""
+    done: list[str] = []
+    sync, rename = os.fsync, os.replace
+
+    def fsync(handle: int) -> None:
+        done.append(f"sync {'folder' if stat.S_ISDIR(os.fstat(handle).st_mode) else 'file'}")
+        sync(handle)
+
+    def replace(source: Any, target: Any) -> None:
+        done.append("rename")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    store.put(CONTENT, max_bytes=10_000)
+    assert done == ["sync folder", "sync file", "rename", "sync folder"]
+
+
+@pytest.mark.parametrize("moment", ["fsync", "replace", "afterwards"])
+def test_a_writer_that_is_killed_leaves_all_or_nothing(files: Path, moment: str) -> None:
+    pid = os.fork()
+    if pid == 0:  # killed as the call begins, so that nothing can be tidied up
+        if moment != "afterwards":
+            setattr(os, moment, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        store.put(CONTENT, max_bytes=10_000)
+        os.kill(os.getpid(), signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    assert store.exists(DIGEST) == (moment == "afterwards")
+    later = timezone.now() + timedelta(seconds=10)
+    assert store.delete_unfinished(before=later) == (1 if moment == "replace" else 0)
+    assert store.put(CONTENT, max_bytes=10_000).digest == DIGEST
+    assert store.read(DIGEST) == CONTENT
+    assert len([path for path in files.rglob("*") if path.is_file()]) == 1
+
+
 def test_a_reader_sees_all_or_nothing(files: Path) -> None:
     """Readers poll while others put the same large content: absent or whole, never a part."""
     content = b"x" * (12 << 20)
@@ -184,6 +228,6 @@ def damage(folder: Path | None, content: bytes) -> None:
     if isinstance(storage, FileSystemStorage):
         Path(storage.path(name)).write_bytes(content)
     else:
-        assert isinstance(storage, InMemoryStorage)
+        assert isinstance(storage, InMemoryStorage | ObjectStorage)
         storage.delete(name)
         storage.save(name, ContentFile(content))

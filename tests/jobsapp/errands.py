@@ -72,4 +72,13 @@ def fail(errand: Errand, detail: str) -> None:
     raise ZeroDivisionError(detail)
 
 
-ORDERS = {f.__name__: f for f in (reach, succeed, spawn, crash, leave, hang, first, eat, refuse, fail)}
+def load(errand: Errand, artifact: str) -> None:
+    """A stored artifact, `FORM DIGEST`, as serving loads it."""
+    from registry.artifacts import scorer
+    from tests.registry.parts import SIGNATURE
+
+    form, digest = artifact.split()
+    scorer.load(digest, form, SIGNATURE)
+
+
+ORDERS = {f.__name__: f for f in (reach, succeed, spawn, crash, leave, hang, first, eat, refuse, fail, load)}

@@ -21,3 +21,20 @@ class Errand(Job):
     @property
     def team_name(self) -> str:
         return "claims"
+
+
+class Chore(Job):
+    """The same in the worker's own process."""
+
+    executor = "tests.jobsapp.errands.execute"
+    kind = "chore"
+    in_process = True
+
+    orders = models.JSONField(default=list)
+    note = models.CharField(max_length=200, blank=True)
+
+    objects: ClassVar[models.Manager[Chore]] = models.Manager()
+
+    @property
+    def team_name(self) -> str:
+        return "claims"

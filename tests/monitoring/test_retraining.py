@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from typing import Any
 
@@ -17,9 +18,10 @@ from mlops_site.core.choices import JobState
 from mlops_site.core.errors import Conflict, Forbidden, Invalid
 from mlops_site.core.models import AuditRecord, Membership
 from monitoring.choices import Outcome, Rule, Trigger
-from monitoring.models import Alert, Prediction, RetrainDecision, RetrainPolicy
+from monitoring.models import Alert, Label, Prediction, RetrainDecision, RetrainPolicy
 from monitoring.selectors import policies as selectors
-from monitoring.services import set_retrain_policy, trigger_retraining
+from monitoring.services import Ingested, set_retrain_policy, trigger_retraining
+from monitoring.services.labels import log_labels
 from monitoring.services.retraining import evaluate, evaluate_policies
 from registry import services as registry
 from tests.monitoring.trained import Production, alert, answered, labelled, production
@@ -379,6 +381,43 @@ def test_of_four_who_evaluate_one_alert_one_starts_a_run_and_the_others_say_noth
         runs = [run for run in threads.map(look, range(4)) if run]
     assert len(runs) == 1
     assert outcomes(site) == [Outcome.TAKEN]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_labels_that_are_being_written_at_the_cut_are_in_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = production()
+    policy(site)
+    answered(site, 59)
+    [late] = answered(site, 1, start=59, label=False)
+    begun, go, write = threading.Event(), threading.Event(), Label.objects.bulk_create
+
+    def slowly(labels: Any) -> Any:
+        begun.set()
+        assert go.wait(20)
+        return write(labels)
+
+    def say() -> Ingested:
+        try:
+            return log_labels([{"prediction_id": str(late.pk), "label": 1}], actor=site.engineer)
+        finally:
+            connection.close()
+
+    def train() -> DatasetVersion:
+        try:
+            return retrain(site).dataset
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(Label.objects, "bulk_create", slowly)
+    with ThreadPoolExecutor(2) as threads:
+        said = threads.submit(say)
+        assert begun.wait(20)
+        trained = threads.submit(train)
+        wait([trained], timeout=0.5)
+        go.set()
+        assert said.result(timeout=20).accepted == 1
+        version = trained.result(timeout=60)
+    assert version.lineage["labels"] == 60
 
 
 def test_what_stands_against_an_alert_is_not_said_once_it_has_led_to_a_run(

@@ -13,6 +13,7 @@ from django_celery_beat.models import PeriodicTask
 
 from mlops_site.core.admin import TeamAdmin
 from mlops_site.core.permissions import Actor
+from monitoring.models import Prediction
 from monitoring.selectors.policies import RETRAINING
 from monitoring.services.ticks import interval_of
 from tests.factories import Scene
@@ -27,6 +28,9 @@ def pages(site: Scene) -> dict[str, str]:
         "model": reverse("model", args=[name]),
         "compare": reverse("compare", args=[name]),
         "version": reverse("version", args=[name, number]),
+        "trend": reverse("trend", args=[name]),
+        "card": reverse("version_card", args=[name, number]),
+        "edit": reverse("model_edit", args=[name]),
         "run": reverse("run", args=[site.run.pk]),
         "progress": reverse("run_progress", args=[site.working.pk]),
         "cancel": reverse("run_cancel", args=[site.working.pk]),
@@ -34,27 +38,65 @@ def pages(site: Scene) -> dict[str, str]:
         "approval": reverse("admin:registry_promotionrequest_change", args=[site.request.pk]),
         "monitoring": reverse("monitoring", args=[name]),
         "timeline": reverse("timeline", args=[name]),
+        "explanations": reverse("explanations", args=[name, number]),
+        "prediction": reverse(
+            "prediction", args=[Prediction.objects.filter(model=site.model).earliest("predicted_at").pk]
+        ),
         "report": reverse("report", args=[site.alert.report_id]),
+        "batch": reverse("batch", args=[site.batch.pk]),
+        "batch_cancel": reverse("batch_cancel", args=[site.batch.pk]),
         "alert": reverse("alert", args=[site.alert.pk]),
         "rollback": reverse("rollback", args=[name]),
         "policy": reverse("policy", args=[name]),
         "move": reverse("version_move", args=[name, number]),
         "request": reverse("version_request", args=[name, number]),
+        "incident": reverse("incident", args=[site.incident.pk]),
+        "tag": reverse("model_tag", args=[name]),
+        "alias": reverse("alias", args=[name]),
+        "protection": reverse("alias_protection", args=[name]),
+        "archive": reverse("model_archive", args=[name]),
+        "handover": reverse("model_transfer", args=[name]),
+        "version_tag": reverse("version_tag", args=[name, number]),
+        "describe": reverse("version_describe", args=[name, number]),
+        "deprecate": reverse("version_deprecate", args=[name, number]),
     }
 
 
 LISTS = [
     "home",
     "models",
+    "versions",
     "runs",
     "datasets",
     "alerts",
     "reports",
+    "inventory",
+    "period_report",
+    "predictions",
+    "batches",
     "admin:registry_promotionrequest_changelist",
     "admin:monitoring_prediction_changelist",
     "admin:monitoring_alert_changelist",
     "admin:core_delivery_changelist",
 ]
+
+
+# each form and who of the scene may send it
+FORMS = {
+    "rollback": {"approver"},
+    "policy": {"approver", "author"},
+    "edit": {"approver", "author"},
+    "move": {"author"},
+    "request": {"author", "scientist"},
+    "tag": {"author", "scientist", "approver"},
+    "alias": {"author", "scientist", "approver"},
+    "protection": {"approver"},
+    "archive": {"author", "approver"},
+    "handover": {"author", "admin"},
+    "version_tag": {"author", "scientist", "approver"},
+    "describe": {"author", "scientist", "approver"},
+    "deprecate": {"author", "approver"},
+}
 
 
 def test_nobody_sees_anything_before_logging_in(site: Scene, client: Client) -> None:
@@ -88,20 +130,12 @@ def test_lists_of_an_outsider_do_not_name_the_team_or_its_models(site: Scene, as
 
 def test_a_reader_opens_every_page_that_only_shows(site: Scene, as_: LogIn) -> None:
     auditor = as_(site.auditor)
-    shown = [path for name, path in pages(site).items() if name not in ("rollback", "policy", "move", "request")]
+    shown = [path for name, path in pages(site).items() if name not in FORMS]
     for path in [*shown, *map(reverse, LISTS), reverse("admin:core_auditrecord_changelist")]:
         assert auditor.get(path).status_code == 200, path
 
 
-@pytest.mark.parametrize(
-    ("page", "allowed"),
-    [
-        ("rollback", {"approver"}),
-        ("policy", {"approver", "author"}),
-        ("move", {"author"}),
-        ("request", {"author", "scientist"}),
-    ],
-)
+@pytest.mark.parametrize(("page", "allowed"), FORMS.items())
 def test_forms_are_for_those_who_may_send_them(site: Scene, as_: LogIn, page: str, allowed: set[str]) -> None:
     for role in ("author", "scientist", "approver", "auditor", "admin"):
         status = as_(getattr(site, role)).get(pages(site)[page]).status_code

@@ -36,7 +36,8 @@ def test_navigation_has_only_what_the_person_may_open(site: Scene, as_: LogIn) -
 def test_navigation_counts_the_approvals_that_wait_for_the_person(site: Scene, as_: LogIn) -> None:
     def badge(actor: Actor) -> str | None:
         groups = as_(actor).get(reverse("models")).context["sidebar_navigation"]
-        found: str | None = next(i.get("badge") for g in groups for i in g["items"] if i["title"] == "Approvals")
+        items = (i for g in groups for i in g["items"] if i["title"] == "Waiting for me")
+        found: str | None = next((i.get("badge") for i in items), None)
         return found
 
     assert badge(site.approver) == "1"

@@ -32,6 +32,12 @@ class Person:
     def patch(self, path: str, body: Any) -> Answer:
         return self._said(self._client.patch(API + path, json.dumps(body), content_type="application/json"))
 
+    def put(self, path: str, body: Any) -> Answer:
+        return self._said(self._client.put(API + path, json.dumps(body), content_type="application/json"))
+
+    def delete(self, path: str) -> int:
+        return self._client.delete(API + path).status_code
+
     def upload(self, content: bytes, *, name: str = "claims", **form: Any) -> Answer:
         file = SimpleUploadedFile("model.skops", content)
         texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in form.items()}

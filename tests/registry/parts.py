@@ -14,6 +14,8 @@ from mlops_site.core.models import User
 from mlops_site.core.permissions import Actor
 from registry import services
 from registry.artifacts.formats import dump_skops
+from registry.artifacts.signature import Signature
+from registry.artifacts.summary import told
 from registry.models import RegisteredModel, Version
 from registry.services import Candidate
 
@@ -49,6 +51,18 @@ def candidate(seed: int = 0, **changes: Any) -> Candidate:
         "params": {"C": 1.0},
     }
     return Candidate(**{**parts, **changes})
+
+
+def claims(rows: int = 150, seed: int = 0) -> pd.DataFrame:
+    """Rows that the artifacts could have been trained on."""
+    random = np.random.default_rng(seed)
+    return pd.DataFrame({"age": random.normal(50, 10, rows), "visits": random.poisson(3, rows).astype(float)})
+
+
+@functools.cache
+def explained(seed: int = 0) -> dict[str, Any]:
+    """The parts of a candidate that explanations need."""
+    return told(artifact(seed), "skops", Signature.from_json(SIGNATURE), claims())._asdict()
 
 
 def holdout(score: Any, *, label: Any, first_key: int = 0) -> bytes:

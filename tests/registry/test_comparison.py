@@ -17,6 +17,7 @@ from mlops_site.core.errors import Invalid, NotFound
 from mlops_site.core.permissions import Actor
 from registry import selectors, services
 from registry.models import RegisteredModel, Version
+from registry.selectors import paired
 from registry.selectors.models import stages_of
 from tests.registry.parts import SIGNATURE, candidate, holdout, into_production
 from tests.registry.test_stages import damage
@@ -110,6 +111,26 @@ def test_a_damaged_holdout_is_said_not_raised(model: RegisteredModel, author: Ac
     assert row(selectors.comparison(first, second), "roc_auc")["note"] == ""
 
 
+def test_of_many_rows_some_are_taken_and_the_interval_is_the_standard_one(
+    model: RegisteredModel, author: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = two(model, author, scored(WEAK**1.5), scored(STRONG**1.5))  # seen by no other test
+    whole = paired.paired(first, second).differences["roc_auc"]
+    paired._compute.cache_clear()
+    monkeypatch.setattr(paired, "CELLS", N * 300)
+    few = paired.paired(first, second).differences["roc_auc"]
+    assert few.draws == 300
+    assert few.estimate == whole.estimate
+    assert few.lower == pytest.approx(whole.lower, abs=0.3 * whole.se)
+    assert few.upper == pytest.approx(whole.upper, abs=0.3 * whole.se)
+    paired._compute.cache_clear()
+    monkeypatch.setattr(paired, "MAX_SHARED_ROWS", 200)
+    half = paired.paired(first, second)
+    assert half.rows == 200
+    assert half.differences["roc_auc"].se > whole.se
+    paired._compute.cache_clear()
+
+
 def test_what_else_changed_and_only_that(model: RegisteredModel, author: Actor) -> None:
     wider = {**SIGNATURE, "inputs": [*SIGNATURE["inputs"], {"name": "plan", "kind": "category"}]}
     first, second = two(
@@ -183,7 +204,7 @@ def test_lists_take_as_many_queries_for_many_rows_as_for_one(
     for seed in range(1, 5):
         into_production(model, author=author, approver=approver, seed=seed)
         services.create_model(actor=author, name=f"model_{seed}", task_type="regression")
-    assert queries() == before == [2, 1, 2, 1]
+    assert queries() == before == [2, 1, 3, 1]
 
 
 def test_what_is_not_there_or_not_yours_is_not_found(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from registry import selectors, services
 from registry.models import Artifact, DeployPolicy, PromotionRequest, RegisteredModel, Review, StageInterval, Version
 from tests.people import actor as person
 from tests.registry.parts import candidate, into_production, user
-from tests.registry.test_laws import World, asked, execute, interval, review
+from tests.registry.test_laws import World, asked, closing, delegation, execute, interval, report, review
 
 Attack = Callable[[World], object]
 ATTACKS: list[Attack] = []
@@ -227,6 +228,124 @@ def takes_the_model_to_a_team_of_friends(world: World) -> None:
     friend = person("fred", "approver", team="elsewhere")
     RegisteredModel.objects.update(team=Membership.objects.get(user=user(friend)).team)
     review(world, reviewer=user(friend))
+    finish(world)
+
+
+@attack
+def reviews_after_the_request_has_expired(world: World) -> None:
+    late = world._replace(request=asked(world, expires_at=timezone.now() - timedelta(minutes=1)))
+    review(late)
+    finish(late)
+
+
+@attack
+def prolongs_a_request_that_has_expired(world: World) -> None:
+    late = world._replace(request=asked(world, expires_at=timezone.now() - timedelta(minutes=1)))
+    PromotionRequest.objects.filter(pk=late.request.pk).update(expires_at=timezone.now() + timedelta(days=1))
+    review(late)
+    finish(late)
+
+
+@attack
+def files_a_request_that_waits_for_years(world: World) -> None:
+    patient = world._replace(request=asked(world, expires_at=timezone.now() + timedelta(days=1000)))
+    review(patient)
+    finish(patient)
+
+
+@attack
+def counts_an_approver_whose_role_was_taken_away(world: World) -> None:
+    review(world)
+    Membership.objects.filter(user=user(world.approver)).update(role="viewer")
+    finish(world)
+
+
+@attack
+def counts_an_approver_who_has_left_since(world: World) -> None:
+    review(world)
+    User.objects.filter(pk=user(world.approver).pk).update(is_active=False)
+    finish(world)
+
+
+@attack
+def voids_the_objection_that_stands_in_the_way(world: World) -> None:
+    objection = review(world, decision="reject", comment="no")
+    Review.objects.filter(pk=objection.pk).update(voided_at=timezone.now())
+    review(world, reviewer=user(person("second", "approver")))
+    finish(world)
+
+
+@attack
+def counts_a_void_approval(world: World) -> None:
+    made = review(world)
+    Review.objects.filter(pk=made.pk).update(voided_at=timezone.now())
+    finish(world)
+
+
+@attack
+def takes_back_that_an_approval_is_void(world: World) -> None:
+    made = review(world)
+    Review.objects.filter(pk=made.pk).update(voided_at=timezone.now())
+    Review.objects.filter(pk=made.pk).update(voided_at=None)
+    finish(world)
+
+
+@attack
+def attaches_a_report_that_the_approver_has_not_seen(world: World) -> None:
+    review(world)
+    report(world)
+    finish(world)
+
+
+@attack
+def removes_the_report_that_speaks_against_it(world: World) -> None:
+    review(world)
+    report(world)
+    execute("DELETE FROM registry_validationreport")
+    finish(world)
+
+
+@attack
+def claims_that_more_reports_were_seen(world: World) -> None:
+    review(world, reports_seen=1)
+    report(world)
+    finish(world)
+
+
+@attack
+def changes_the_evidence_after_the_approval(world: World) -> None:
+    review(world)
+    PromotionRequest.objects.filter(pk=world.request.pk).update(evidence={"metrics": {"roc_auc": {"value": 0.99}}})
+    finish(world)
+
+
+@attack
+def changes_the_digest_of_the_evidence(world: World) -> None:
+    review(world)
+    PromotionRequest.objects.filter(pk=world.request.pk).update(evidence_digest="0" * 64)
+    finish(world)
+
+
+@attack
+def approves_with_a_condition_without_a_day(world: World) -> None:
+    review(world, decision="approve_with_conditions", condition="some day")
+    finish(world)
+
+
+@attack
+def closes_the_condition_of_the_own_version(world: World) -> None:
+    closing(world, by=user(world.author))
+
+
+@attack
+def delegates_to_oneself(world: World) -> None:
+    delegation(world, delegate=user(world.approver))
+
+
+@attack
+def reviews_as_the_delegate_of_an_approver(world: World) -> None:
+    delegation(world, delegate=user(world.author))
+    own_review(world)
     finish(world)
 
 

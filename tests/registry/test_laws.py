@@ -4,26 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 import pytest
 from django.apps import apps
 from django.db import DatabaseError, connection, transaction
-from django.db.models import F
+from django.db.models import F, Model
 from django.utils import timezone
 
 from mlops_site.core import laws
 from mlops_site.core.laws import Law
+from mlops_site.core.models import Team
 from mlops_site.core.permissions import Actor
 from registry import services
 from registry.models import (
     LAWS,
+    Alias,
     Artifact,
+    ConditionClosing,
+    Delegation,
     DeployPolicy,
+    Incident,
     PromotionRequest,
     RegisteredModel,
     Review,
     StageInterval,
+    Transfer,
+    ValidationReport,
     Version,
 )
 from tests.people import actor as person
@@ -112,6 +120,120 @@ def loose_artifact() -> None:
     execute(f"DELETE FROM registry_artifact WHERE digest = '{'f' * 64}'")
 
 
+def incident(world: World, **changes: Any) -> Incident:
+    row = {"model": world.model, "version": world.version, "kind": "rolled_back", "what": "It was wrong."}
+    return Incident.objects.create(**{**row, **changes})
+
+
+def rewrite_incident(world: World) -> None:
+    incident(world)
+    Incident.objects.update(
+        what="Nothing happened.", closed_at=timezone.now(), closed_by=user(world.approver), resolution="x"
+    )
+
+
+def delete_incident(world: World) -> None:
+    incident(world)
+    execute("DELETE FROM registry_incident")
+
+
+def alias_of(world: World, model: RegisteredModel) -> Alias:
+    return Alias.objects.create(model=model, name="champion", version=world.version, set_by=user(world.author))
+
+
+def moved_alias(world: World) -> None:
+    alias_of(world, world.model)
+    Alias.objects.update(model=other_model(world))
+
+
+def archived(world: World) -> World:
+    RegisteredModel.objects.filter(pk=world.model.pk).update(archived_at=timezone.now())
+    return world
+
+
+def another_version(world: World) -> None:
+    row = Version.objects.get(pk=world.version.pk)
+    row.pk, row.patch, row.content_digest = None, 9, "0" * 64
+    row.save(force_insert=True)
+
+
+def transfer(world: World, **changes: Any) -> Transfer:
+    row = {
+        "model": world.model,
+        "from_team": world.model.team,
+        "to_team": Team.objects.create(name="new"),
+        "reason": "x",
+    }
+    return Transfer.objects.create(**{**row, "asked_by": user(world.author), **changes})
+
+
+def misplaced_transfer(world: World) -> None:
+    transfer(world, from_team=Team.objects.create(name="thieves"))
+
+
+def rewrite_transfer(world: World) -> None:
+    transfer(world)
+    Transfer.objects.update(reason="y")
+
+
+def delete_transfer(world: World) -> None:
+    transfer(world)
+    execute("DELETE FROM registry_transfer")
+
+
+def two_weeks_late(world: World) -> World:
+    """A request for the same that has expired."""
+    return world._replace(request=asked(world, expires_at=timezone.now() - timedelta(days=1)))
+
+
+def approved_late(world: World) -> None:
+    late = two_weeks_late(world)
+    drop(next(law for law in LAWS if law.name == "review_in_time"))
+    review(late)
+    PromotionRequest.objects.filter(pk=late.request.pk).update(status="approved")
+
+
+def in_a_month() -> date:
+    return timezone.now().date() + timedelta(days=30)
+
+
+def conditional(world: World) -> Review:
+    """The request was approved with a condition."""
+    services.review_request(
+        world.request,
+        actor=world.approver,
+        decision="approve_with_conditions",
+        condition="look at site 5",
+        revalidate_on=in_a_month(),
+    )
+    return Review.objects.get(request=world.request)
+
+
+def closing(world: World, **changes: Any) -> ConditionClosing:
+    row = {"review": conditional(world), "by": user(world.approver), "note": "site 5 is fine"}
+    return ConditionClosing.objects.create(**{**row, **changes})
+
+
+def report(world: World) -> ValidationReport:
+    row = {"version": world.version, "name": "a.md", "media_type": "text/markdown", "digest": "a" * 64, "size": 1}
+    return ValidationReport.objects.create(**row, by=user(world.approver))
+
+
+def delegation(world: World, **changes: Any) -> Delegation:
+    second, now = user(person("second", "approver")), timezone.now()
+    row = {"team": world.model.team, "person": user(world.approver), "delegate": second, "starts_at": now}
+    return Delegation.objects.create(**{**row, "ends_at": now + timedelta(days=3), **changes})
+
+
+def deleted(table: str, row: Model) -> None:
+    execute(f"DELETE FROM {table} WHERE id = {row.pk}")
+
+
+def prolonged(world: World) -> None:
+    delegation(world)
+    Delegation.objects.update(ends_at=timezone.now() + timedelta(days=300))
+
+
 FORBIDDEN: dict[str, Callable[[World], object]] = {
     "registry_version_no_update": lambda w: Version.objects.update(created_by=user(w.approver)),
     "registry_version_no_delete": lambda w: execute("DELETE FROM registry_version"),
@@ -121,6 +243,21 @@ FORBIDDEN: dict[str, Callable[[World], object]] = {
     "registry_deploypolicy_no_delete": lambda w: execute("DELETE FROM registry_deploypolicy"),
     "registry_review_no_update": update_review,
     "registry_review_no_delete": delete_review,
+    "alias_of_its_model": lambda w: alias_of(w, other_model(w)),
+    "alias_stays_with_its_model": moved_alias,
+    "remark_keeps_its_version": lambda w: execute("UPDATE registry_remark SET version_id = version_id + 1000"),
+    "remark_no_delete": lambda w: execute("DELETE FROM registry_remark"),
+    "version_of_a_live_model": lambda w: another_version(archived(w)),
+    "request_of_a_live_model": lambda w: asked(archived(w)),
+    "interval_of_a_live_model": lambda w: interval(archived(w)),
+    "model_moves_by_a_transfer": lambda w: RegisteredModel.objects.update(team=Team.objects.create(name="new")),
+    "transfer_of_its_team": misplaced_transfer,
+    "transfer_only_decided": rewrite_transfer,
+    "transfer_no_delete": delete_transfer,
+    "retired_by_an_approver": lambda w: interval(w, stage="archived", cause="retired", by=user(w.author)),
+    "incident_of_its_model": lambda w: incident(w, model=other_model(w)),
+    "incident_only_closes": rewrite_incident,
+    "incident_no_delete": delete_incident,
     "model_keeps_its_identity": lambda w: RegisteredModel.objects.update(name="renamed"),
     "tier_stays_while_pending": lambda w: RegisteredModel.objects.update(risk_tier="low"),
     "interval_of_its_model": lambda w: interval(w, model=other_model(w)),
@@ -135,6 +272,17 @@ FORBIDDEN: dict[str, Callable[[World], object]] = {
     "request_no_delete": lambda w: execute("DELETE FROM registry_promotionrequest"),
     "review_copies_are_true": lambda w: review(w, evidence_digest="0" * 64),
     "review_by_its_role": lambda w: review(w, role="validator"),
+    "registry_conditionclosing_no_update": lambda w: (closing(w), ConditionClosing.objects.update(note="x")),
+    "registry_conditionclosing_no_delete": lambda w: deleted("registry_conditionclosing", closing(w)),
+    "registry_validationreport_no_update": lambda w: (report(w), ValidationReport.objects.update(digest="b" * 64)),
+    "registry_validationreport_no_delete": lambda w: deleted("registry_validationreport", report(w)),
+    "request_expires": lambda w: asked(w, expires_at=timezone.now() + timedelta(days=400)),
+    "approved_in_time": approved_late,
+    "review_in_time": lambda w: review(two_weeks_late(w)),
+    "condition_closed_by_another": lambda w: closing(w, by=user(w.author)),
+    "delegate_holds_the_role": lambda w: delegation(w, delegate=user(w.author)),
+    "delegation_only_ends": prolonged,
+    "delegation_no_delete": lambda w: deleted("registry_delegation", delegation(w)),
     **{law.name: truncation(law) for law in LAWS if law.event == "TRUNCATE"},
 }  # fmt: skip
 

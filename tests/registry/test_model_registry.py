@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from django.utils import timezone
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
@@ -20,6 +21,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from mlops_site.core import tokens
 from mlops_site.core.errors import Conflict, Forbidden, Invalid, NotFound
+from mlops_site.core.models import AuditRecord
 from mlops_site.core.permissions import Actor
 from registry import selectors, services
 from registry.model_registry import ModelRegistry, ModelStage
@@ -126,6 +128,61 @@ def test_comparison_and_rollback(act_as: Any, pipeline: Any, approver: Actor) ->
     assert (done.version, done.replaced) == ("1.0.0", "1.0.1")
 
 
+def test_what_is_said_of_models_and_versions(act_as: Any, pipeline: Any, approver: Actor) -> None:
+    registry, name = ModelRegistry(), "fraud_detection"
+    register(pipeline, tags={"site": "5"})
+    registry.set_alias(name, "champion", "1.0.0")
+    registry.set_tag(name, "domain", "claims")
+    registry.set_tag(name, "reviewed", version="@champion")
+    registry.describe(name, "1.0.0", "Without site 6")
+    registry.deprecate(name, "1.0.0", "Use 2.0.0")
+    assert registry.get_version(name, "@champion").version == "1.0.0"
+    (model,) = registry.list_models(tag="domain=claims")
+    assert (model.aliases, model.tags, model.owner) == ({"champion": "1.0.0"}, {"domain": "claims"}, "author")
+    (found,) = registry.search_versions("site 6", stage=ModelStage.DEVELOPMENT)
+    assert (found.tags, found.aliases) == ({"reviewed": "", "site": "5"}, ["champion"])
+    assert (found.description, found.deprecated) == ("Without site 6", "Use 2.0.0")
+    registry.undeprecate(name, "1.0.0")
+    registry.remove_tag(name, "domain")
+    registry.remove_alias(name, "champion")
+    assert not registry.search_versions(deprecated=True)
+    assert not registry.list_models(tag="domain")
+    registry.archive(name, reason="no longer used")
+    assert registry.list_models() == []
+    registry.restore(name, reason="used again")
+    assert [model.name for model in registry.list_models()] == [name]
+
+
+def test_comparison_of_many_trend_card_evidence_inventory_and_report(
+    act_as: Any, pipeline: Any, approver: Actor, tmp_path: Path
+) -> None:
+    registry = ModelRegistry()
+    for metric in (0.7, 0.8, 0.9):
+        register(pipeline, metrics={"f1_score": metric})
+    compared = registry.compare_versions("fraud_detection", ["1.0.0", "1.0.1", "1.0.2"], base="1.0.1")
+    assert [cell["value"] for cell in compared.metrics[0]["values"]] == [0.7, 0.8, 0.9]
+    assert [point.value for point in registry.metric_trend("fraud_detection").points] == [0.7, 0.8, 0.9]
+    card = registry.card("fraud_detection", "1.0.1")
+    assert (card.about.version, card.metrics["f1_score"]["value"]) == ("1.0.1", 0.8)
+    assert registry.card_markdown("fraud_detection", "1.0.1").startswith("# Model card: fraud")
+    path = registry.export_evidence("fraud_detection", "1.0.1", tmp_path / "evidence.zip")
+    with path.open("rb") as file:
+        assert list(selectors.evidence_faults(file)) == []
+    with pytest.raises(FileExistsError):
+        registry.export_evidence("fraud_detection", "1.0.1", path)
+    (line,) = registry.inventory()
+    assert (line.model, line.versions) == ("fraud_detection", 3)
+    today = timezone.now().date()
+    assert [row.kind for row in registry.period_report(today, today).happenings] == [
+        "new model", "updated model", "updated model",
+    ]  # fmt: skip
+    act_as(person("reader", "viewer"))
+    with pytest.raises(Forbidden):
+        registry.export_evidence("fraud_detection", "1.0.1", tmp_path / "another.zip")
+    assert AuditRecord.objects.filter(action="evidence.export.refused").exists()
+    assert not (tmp_path / "another.zip").exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
@@ -198,3 +255,20 @@ def test_the_example_runs_in_a_fresh_process_without_set_up(place: str, tmp_path
         [sys.executable, "-c", SCRIPT, place], cwd=root, env=env, capture_output=True, text=True, check=False
     )
     assert done.stdout == "fraud_detection 1.0.0 pending_approval local\n", done.stderr
+
+
+def test_a_version_is_loaded_as_what_was_registered(act_as: Any, pipeline: Any, approver: Actor) -> None:
+    registry = ModelRegistry()
+    made = register(pipeline)
+    loaded = registry.load("fraud_detection", made.version)
+    frame = FRAME.fillna({"plan": ""})
+    np.testing.assert_array_equal(loaded.predict_proba(frame), pipeline.predict_proba(frame))
+    with pytest.raises(Conflict) as caught:
+        registry.load("fraud_detection")
+    assert caught.value.code == "no_production_version"
+    with pytest.raises(NotFound):
+        registry.load("fraud_detection", "9.9.9")
+    asked = registry.promote_model(model_name="fraud_detection", version=made.version, target_stage="production")
+    assert asked.request is not None
+    services.review_request(asked.request, actor=approver, decision="approve")
+    assert type(registry.load("fraud_detection")) is type(pipeline)

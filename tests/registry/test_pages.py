@@ -124,13 +124,17 @@ def test_words_of_people_are_escaped(staged: Version, author: Actor, approver: A
 def test_a_version_is_requested_from_its_page(staged: Version, author: Actor) -> None:
     client = client_of(author)
     assert "Request promotion…" in client.get(reverse("version", args=["claims", "1.0.0"])).content.decode()
-    answer = client.post(reverse("version_request", args=["claims", "1.0.0"]), {"reason": "better"}, follow=True)
+    said = {"reason": "better", "why_material": "site 5 was wrong"}
+    answer = client.post(reverse("version_request", args=["claims", "1.0.0"]), said, follow=True)
     assert "waits for an approver" in answer.content.decode()
-    assert PromotionRequest.objects.get().reason == "better"
+    made = PromotionRequest.objects.get()
+    assert (made.reason, made.why_material) == ("better", "site 5 was wrong")
 
 
 def test_a_second_request_is_refused_beside_the_form(request_: PromotionRequest, author: Actor) -> None:
-    answer = client_of(author).post(reverse("version_request", args=["claims", "1.0.0"]), {"reason": "again"})
+    answer = client_of(author).post(
+        reverse("version_request", args=["claims", "1.0.0"]), {"reason": "again", "why_material": "it still is"}
+    )
     assert answer.status_code == 409
     assert "asks for claims 1.0.0 already" in answer.content.decode()
 
@@ -210,6 +214,32 @@ def test_comparison_shows_only_differences_when_asked(model: RegisteredModel, au
     assert "How does 1.1.0 differ from 1.0.0?" in said
     assert "penalty" not in said
     assert client.get(path, {"v1": "7.7.7"}).status_code == 404
+
+
+def test_more_than_two_versions_are_compared_with_figures_and_a_refusal_is_said(
+    model: RegisteredModel, author: Actor
+) -> None:
+    label = [0, 1] * 40
+    for seed, score in ((1, 0.4), (2, 0.6), (3, 0.8)):
+        held = holdout([min(1.0, score * y + (at % 7) / 10) for at, y in enumerate(label)], label=label)
+        services.register_version(model, actor=author, candidate=candidate(seed, holdout_bytes=held))
+    client, path = client_of(author), reverse("compare", args=["claims"])
+    said = client.get(path, {"versions": ["1.0.0", "1.0.1", "1.0.2"], "base": "1.0.1"}).content.decode()
+    assert "How do 3 versions differ from 1.0.1?" in said
+    for key in ("roc", "pr", "calibration"):
+        assert f'data-figure="overlay-{key}"' in said
+    assert "False positive rate" in said  # the table of the figure
+    refused = client.get(path, {"versions": "1.0.0,1.0.0"}).content.decode()
+    assert "Versions must name each once" in refused
+    assert client.get(path, {"versions": "1.0.0,7.7.7"}).status_code == 404
+
+
+def test_the_trend_page_shows_a_metric_with_its_table(served: Version, author: Actor) -> None:
+    said = client_of(author).get(reverse("trend", args=["claims"]), {"metric": "nothing"}).content.decode()
+    assert "How has the ROC AUC of claims changed?" in said
+    assert 'data-figure="figure-trend"' in said
+    assert 'data-figure="figure-served"' in said
+    assert "0.700 to 0.800" in said
 
 
 def test_comparing_takes_two_versions(version: Version, author: Actor) -> None:

@@ -140,7 +140,7 @@ def test_rollback_passes_over_what_was_rolled_back_itself(
     second = into_production(model, author=author, approver=approver, seed=1)
     services.rollback(model, actor=approver, reason="bad")
     third = into_production(model, author=author, approver=approver, seed=2)
-    assert services.rollback(model, actor=approver, reason="bad too") == (served, third)
+    assert services.rollback(model, actor=approver, reason="bad too")[:2] == (served, third)
     with pytest.raises(Conflict) as raised:
         services.rollback(model, actor=approver, reason="again")
     assert raised.value.code == "nothing_to_roll_back_to"
@@ -148,7 +148,7 @@ def test_rollback_passes_over_what_was_rolled_back_itself(
     services.review_request(request, actor=approver, decision="approve")
     assert selectors.in_production(model) == second  # forward again, by a new request
     fourth = into_production(model, author=author, approver=approver, seed=3)
-    assert services.rollback(model, actor=approver, reason="bad") == (second, fourth)
+    assert services.rollback(model, actor=approver, reason="bad")[:2] == (second, fourth)
 
 
 def test_rollback_needs_something_to_go_back_to_a_reason_and_an_approver(

@@ -1,20 +1,18 @@
 """The statistical gate: is a challenger good enough, and no worse than the champion on the same holdout rows?"""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import special
 
 from mlops_site.stats import intervals, metrics
 from mlops_site.stats.intervals import Interval
 from mlops_site.stats.scored import ScoredRows
+from training.ml.slices import Slices, large
 
 Level = Literal["pass", "fail", "remark"]
-Slices = Mapping[str, ArrayLike]
-_MAX_SLICES = 50
 
 
 @dataclass(frozen=True)
@@ -180,7 +178,7 @@ def _slices(
     """One-sided tests for harm, each by the bootstrap's standard error, under Holm."""
     tested: list[dict[str, Any]] = []
     skipped: list[str] = []
-    for label, mask in _large(slices, policy.min_slice_rows):
+    for label, mask in large(slices, policy.min_slice_rows):
         part = None if groups is None else np.asarray(groups)[mask]
         try:
             gain = _gain(policy.metric, challenger.take(mask), champion.take(mask), policy, part)
@@ -202,20 +200,6 @@ def _slices(
         f"({lowest['rows']:,} rows, adjusted p = {lowest['adjusted']:.3f})."
     )
     return Check("slices", _level(not worse), message, {"slices": tested, "not_computable": skipped})
-
-
-def _large(slices: Slices, min_rows: int) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """The largest slices that have enough rows, named column = level."""
-    found = []
-    for column, given in slices.items():
-        levels, codes, counts = np.unique(np.asarray(given).astype(str), return_inverse=True, return_counts=True)
-        found += [
-            (int(counts[at]), f"{column} = {level}", codes == at)
-            for at, level in enumerate(levels)
-            if min_rows <= counts[at] < len(codes)
-        ]
-    found.sort(key=lambda entry: (-entry[0], entry[1]))
-    yield from ((label, mask) for _, label, mask in found[:_MAX_SLICES])
 
 
 def _gain(

@@ -95,6 +95,22 @@ def moments(times: Any) -> NDArray[np.float64]:
     return found
 
 
+def period(times: Any) -> tuple[str, str] | None:
+    """The first and the last of times (n,), as they are written; None without times, or where one is no time.
+
+    >>> period(["2025-03-01", "2024-12-31"])
+    ('2024-12-31', '2025-03-01')
+    """
+    if times is None or not len(times):
+        return None
+    try:
+        order = moments(times)
+    except ValueError:  # a column that is declared but not split by may have gaps
+        return None
+    first, last = (np.asarray(times)[at] for at in (order.argmin(), order.argmax()))
+    return str(first), str(last)
+
+
 def _check_scheme(cv: str, groups: Any, times: Any) -> None:
     if cv not in SCHEMES:
         raise ValueError(f"cv must be one of {', '.join(SCHEMES)} but got {cv!r}")

@@ -58,7 +58,7 @@ def read_table(
 
 def from_frame(frame: pd.DataFrame, *, max_rows: int = MAX_ROWS, max_columns: int = MAX_COLUMNS) -> pd.DataFrame:
     """Return the canonical frame of a pandas frame, under the same rules and messages as a file."""
-    _check_names([str(name) for name in frame.columns], max_columns)
+    check_names([str(name) for name in frame.columns], max_columns)
     _check_size(len(frame), frame.shape[1], max_rows)
     arrays = [_array_of(str(name), frame.iloc[:, at]) for at, name in enumerate(frame.columns)]
     return _canonical(pa.table(arrays, names=[str(name) for name in frame.columns]), typed=True)
@@ -97,8 +97,8 @@ def _read_csv(data: bytes, max_rows: int, max_columns: int) -> pa.Table:
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         names = [name.strip() for name in next(rows, [])]
-        _check_delimiter(names)
-        _check_names(names, max_columns)
+        check_delimiter(names)
+        check_names(names, max_columns)
         count = _counted(rows, len(names), max_rows)
         _check_size(count, len(names), max_rows)
         return _cells(text, names)
@@ -130,7 +130,7 @@ def _decoded(data: bytes) -> str:
         raise refusal("not_utf8", message) from problem
 
 
-def _check_delimiter(names: Sequence[str]) -> None:
+def check_delimiter(names: Sequence[str]) -> None:
     if len(names) == 1 and (found := re.search(r"[;\t|]", names[0])):
         message = f"columns must be separated by commas but the header uses {found.group()!r}"
         raise refusal("wrong_delimiter", message)
@@ -149,7 +149,7 @@ def _counted(rows: Any, width: int, max_rows: int) -> int:
     return count
 
 
-def _check_names(names: Sequence[str], max_columns: int) -> None:
+def check_names(names: Sequence[str], max_columns: int) -> None:
     if len(names) > max_columns:
         message = f"the table must have at most {max_columns:,} columns but has {len(names):,}"
         raise refusal("too_many_columns", message)
@@ -189,7 +189,7 @@ def _read_parquet(data: bytes, max_rows: int, max_columns: int, max_bytes: int) 
     try:
         file = pq.ParquetFile(io.BytesIO(data))
         names = list(file.schema_arrow.names)
-        _check_names(names, max_columns)
+        check_names(names, max_columns)
         _check_size(file.metadata.num_rows, len(names), max_rows)
         text = [column.name for column in file.schema_arrow if _is_text(column.type)]
         # A dictionary page can stand for any amount of text, so text is measured before it is spelled out.

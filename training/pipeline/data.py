@@ -45,6 +45,8 @@ class Rows:
     holdout: Part
     holdout_table: pd.DataFrame
     folds: list[splits.Fold]
+    period: tuple[str, str] | None  # first and last time of all rows, where they have one
+    warnings: list[str]  # of the data's quality
 
 
 def rows_of(run: Run) -> Rows:
@@ -54,7 +56,7 @@ def rows_of(run: Run) -> Rows:
     split as asked.
     """
     spec, declared = run.spec, run.dataset
-    table = _usable(run, pd.read_parquet(io.BytesIO(store.read(declared.digest))))
+    table, warnings = _usable(run, pd.read_parquet(io.BytesIO(store.read(declared.digest))))
     features = table[spec["features"]]
     kinds = infer_kinds(features)
     try:
@@ -75,11 +77,12 @@ def rows_of(run: Run) -> Rows:
         )
     except ValueError as error:
         raise Invalid(f"{declared} cannot be used as asked: {error}", code="unusable_data") from error
-    return Rows(kinds, spec["task_type"], _classes(whole, spec), training, holdout, table[held], folds)
+    parts = (_classes(whole, spec), training, holdout, table[held], folds)
+    return Rows(kinds, spec["task_type"], *parts, splits.period(times), warnings)
 
 
-def _usable(run: Run, table: pd.DataFrame) -> pd.DataFrame:
-    """The rows with a target, once the table has passed the gate for this run's target and task."""
+def _usable(run: Run, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The rows with a target, once the table has passed the gate for this run's target and task; and its warnings."""
     spec, declared = run.spec, run.dataset
     target = spec["target"]
     report = quality.check(
@@ -91,12 +94,13 @@ def _usable(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     )
     if report.blocks:
         raise Invalid("; ".join(check.message for check in report.blocks), code=report.blocks[0].name)
-    for check in report.warnings:
-        say(run, check.message)
+    warnings = [check.message for check in report.warnings]
+    for message in warnings:
+        say(run, message)
     known: pd.DataFrame = table[table[target].notna()].reset_index(drop=True)
     if spec["task_type"] == "classification" and columns_of(declared)[target]["integer"]:
-        return known.astype({target: np.int64})  # a gap among whole numbers made them floats, but classes are 0 and 1
-    return known
+        known = known.astype({target: np.int64})  # a gap among whole numbers made them floats, but classes are 0 and 1
+    return known, warnings
 
 
 def _taken(whole: Part, mask: NDArray[np.bool_]) -> Part:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,13 +12,15 @@ import pandas as pd
 from mlops_site.stats.profile import profile, reference_bins
 from registry.artifacts import formats, graphs, scorer, signature
 from registry.artifacts.engines import open_scorer
+from registry.artifacts.summary import told
 from registry.services import Candidate
-from training.ml import evaluate
+from training.ml import evaluate, slices
 from training.models import Run
 from training.pipeline.data import Part, Rows
 
 GOLDEN_ROWS = 20
 PROVING_ROWS = 500  # on which the ONNX form must be exact
+SLICE_LEVELS = 20  # a feature with at most so many values makes slices
 
 
 class Winner(NamedTuple):
@@ -72,6 +75,7 @@ def candidate_of(run: Run, winner: Winner, rows: Rows, files: Files, mlflow: dic
         data_digest=run.dataset.digest,
         golden=_golden(winner, rows, files),
         reference=_reference(run, rows),
+        **told(files.skops, "skops", files.signature, rows.training.frame)._asdict(),
         importance=winner.report.importance,
         threshold=0.5 if winner.threshold is None else winner.threshold,
         lineage={
@@ -83,6 +87,7 @@ def candidate_of(run: Run, winner: Winner, rows: Rows, files: Files, mlflow: dic
             "trigger_reason": run.trigger_reason,
             **({"trigger": run.trigger} if run.trigger else {}),
         },
+        facts=facts_of(run, winner, rows),
         mlflow=mlflow,
     )
 
@@ -93,6 +98,39 @@ def metrics_of(report: evaluate.HoldoutReport) -> dict[str, dict[str, Any]]:
         name: {"value": found["estimate"], "ci95": [found["lower"], found["upper"]]}
         for name, found in report.metrics.items()
     }
+
+
+def facts_of(run: Run, winner: Winner, rows: Rows) -> dict[str, Any]:
+    """What the run knows and the card shows: the data that was used, how the winner was found, metrics by slice."""
+    spec, declared = run.spec, run.dataset
+    column = declared.time_column
+    period = None if rows.period is None else {"column": column, "from": rows.period[0], "to": rows.period[1]}
+    names = ("model_types", "metric", "n_trials", "hyperparameter_optimization", "cv", "cv_folds")
+    said = evaluate.predicted(winner.pipeline, rows.holdout.frame, rows.classes)
+    judged = evaluate.judged(said, rows.holdout.truth, rows.classes, threshold=winner.threshold)
+    return {
+        "data": {
+            "rows": len(rows.training) + len(rows.holdout),
+            "training_rows": len(rows.training),
+            "holdout_rows": len(rows.holdout),
+            "holdout_groups": winner.report.groups,
+            "features": len(spec["features"]),
+            "target": spec["target"],
+            "period": period,
+            "quality": rows.warnings,
+        },
+        "search": {name: spec[name] for name in names},
+        "slices": slices.by_slice(
+            spec["metric"], judged, few_valued(rows.holdout.frame), groups=rows.holdout.groups, seed=run.seed
+        ),
+        "calibration": winner.report.calibration,
+    }
+
+
+def few_valued(frame: pd.DataFrame) -> Mapping[str, Any]:
+    """The features with few values: their slices are looked at by themselves."""
+    few = [name for name in frame.columns if 2 <= frame[name].nunique(dropna=False) <= SLICE_LEVELS]
+    return {str(name): frame[name].to_numpy() for name in few}
 
 
 def holdout_of(winner: Winner, rows: Rows) -> bytes:

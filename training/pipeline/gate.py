@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_site.core import store
-from mlops_site.core.errors import StewardError
+from mlops_site.core.errors import StewardError, Unavailable
 from mlops_site.stats.columns import encode
 from mlops_site.stats.scored import Floats, ScoredRows
 from registry.artifacts import formats, scorer
@@ -19,9 +18,7 @@ from registry.models import Version
 from training.ml import evaluate, gate
 from training.models import Run
 from training.pipeline.data import Rows
-from training.pipeline.evidence import Winner
-
-SLICE_LEVELS = 20  # a feature with at most so many values makes slices
+from training.pipeline.evidence import Winner, few_valued
 
 
 def judged(run: Run, winner: Winner, rows: Rows, serving: Version | None) -> dict[str, Any]:
@@ -32,7 +29,7 @@ def judged(run: Run, winner: Winner, rows: Rows, serving: Version | None) -> dic
     challenger = evaluate.judged(said, rows.holdout.truth, rows.classes, threshold=winner.threshold)
     champion, problem = (None, "") if serving is None else _scored(serving, rows)
     found = gate.judge(
-        challenger, champion=champion, policy=policy, groups=rows.holdout.groups, slices=_slices(rows.holdout.frame)
+        challenger, champion=champion, policy=policy, groups=rows.holdout.groups, slices=few_valued(rows.holdout.frame)
     )
     if problem:  # a champion that cannot be compared with is no reason to pass
         failed = gate.Check("comparison", "fail", f"Cannot be compared with the champion: {problem}.")
@@ -49,6 +46,8 @@ def _scored(version: Version, rows: Rows) -> tuple[ScoredRows | None, str]:
         kinds = {column["name"]: column["kind"] for column in signature["inputs"]}
         said, threshold = _answers(version, encode(rows.holdout_table, kinds), rows.classes)
         return evaluate.judged(said, truth, rows.classes, threshold=threshold), ""
+    except Unavailable:  # the run waits and tries again: without its rival a candidate would win
+        raise
     except (StewardError, ValueError) as error:
         return None, f"{version.number} cannot score the holdout: {error}"
 
@@ -67,9 +66,3 @@ def _answers(version: Version, frame: pd.DataFrame, classes: tuple[Any, ...] | N
     if signature["positive_class"] == classes[1]:
         return answer.score, version.threshold
     return 1.0 - answer.score, 1.0 - version.threshold
-
-
-def _slices(frame: pd.DataFrame) -> Mapping[str, Any]:
-    """The features with few values, on which a challenger must not be worse either."""
-    few = [name for name in frame.columns if 2 <= frame[name].nunique(dropna=False) <= SLICE_LEVELS]
-    return {str(name): frame[name].to_numpy() for name in few}

@@ -8,6 +8,7 @@ from mlops_site.core import events, jobs
 from mlops_site.core.errors import FieldError, Invalid, NotFound
 from mlops_site.core.permissions import Action, Actor, person, require, visible
 from registry.models import RegisteredModel
+from registry.services.guards import check_live
 from training import signals
 from training.models import DatasetVersion, Run
 from training.selectors import dataset_named
@@ -34,6 +35,7 @@ def request_run(
     with events.atomic():
         model = _model(actor, config.model_name)
         require(actor, Action.RUN_REQUEST, model.team, subject=model.subject)
+        check_live(model)
         version = dataset_named(actor, dataset, team=model.team)
         spec = completed(config, model=model, version=version)
         run = Run.objects.create(

@@ -15,6 +15,8 @@ from django.utils.functional import cached_property
 from rest_framework import serializers
 from rest_framework.fields import SkipField
 
+from mlops_site.core.texts import unseen
+
 MAX_TEXT = 2000
 
 
@@ -43,8 +45,9 @@ class TextField(serializers.CharField):
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        if any(ord(c) < 32 and c not in "\n\t\r" for c in text):
-            raise serializers.ValidationError("must not contain control characters", code="control_character")
+        if found := unseen(text):
+            message = f"must not contain control characters, seen or unseen, but has {found}"
+            raise serializers.ValidationError(message, code="control_character")
         return text
 
 

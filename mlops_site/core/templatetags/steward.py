@@ -21,9 +21,9 @@ register = template.Library()
 TONES = {
     word: tone
     for tone, words_of in {
-        "ok": "production succeeded approved approve ok resolved delivered",
+        "ok": "production succeeded approved approve approve_with_conditions ok resolved delivered",
         "info": "staging running pending medium acknowledged",
-        "warn": "changes_requested request_changes high remark open",
+        "warn": "changes_requested request_changes high expired remark open",
         "bad": "failed rejected reject error",
     }.items()
     for word in words_of.split()

@@ -46,7 +46,18 @@ def test_a_run_ends_with_a_version_that_says_how_it_came_to_be(train: Train, dat
     low, high = version.metrics["roc_auc"]["ci95"]
     assert low < version.metrics["roc_auc"]["value"] < high
     assert sum(version.importance.values()) == pytest.approx(1)
+    assert version.explanation["method"] in ("trees", "linear")
+    assert version.explanation["background"]["digest"] == version.background_id
+    assert {row["feature"] for row in version.explanation["features"]} == set(version.importance)
+    assert version.explanation["largest_residual"] < 1e-9
     assert version.mlflow["run_id"] == run.mlflow["run_id"]
+    data, slices = version.facts["data"], version.facts["slices"]
+    assert (data["rows"], data["target"]) == (len(claims()), "high_cost")
+    assert data["training_rows"] + data["holdout_rows"] == data["rows"]
+    assert version.facts["search"]["n_trials"] == 2
+    assert sum(part["rows"] for part in version.facts["calibration"]) == data["holdout_rows"]
+    assert slices["metric"] == "roc_auc"
+    assert all(part["lower"] <= part["value"] <= part["upper"] for part in slices["slices"])
     assert scorer.preflight(version) == []
     assert 15 <= len(version.golden) <= 20
 

@@ -9,9 +9,10 @@ from django.conf import settings
 from django.test import override_settings
 from mlflow import MlflowClient
 
+from mlops_site.core.mlflow import run_page
 from training import selectors
 from training.models import DatasetVersion, Run
-from training.pipeline.tracking import Record, Tracking, _url
+from training.pipeline.tracking import Record, Tracking
 
 Train = Callable[..., Run]
 UNREACHABLE = "http://127.0.0.1:9"
@@ -61,4 +62,4 @@ def test_an_unreachable_mlflow_is_a_line_in_the_log(train: Train, dataset: Datas
 )
 def test_the_link_to_mlflow_tells_no_password(store: str, shown: str) -> None:
     with override_settings(MLFLOW_TRACKING_URI=store):
-        assert _url("3", "r") == shown
+        assert run_page("3", "r") == shown

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -9,9 +10,10 @@ from django.utils.module_loading import import_string
 
 from mlops_site.core import child, jobs
 from mlops_site.core.choices import JobState
-from mlops_site.core.errors import StewardError
+from mlops_site.core.errors import StewardError, Unavailable
 
 log = logging.getLogger(__name__)
+MAX_WAIT_SECS = 60
 
 
 class Command(BaseCommand):
@@ -35,6 +37,10 @@ class Command(BaseCommand):
             import_string(job.executor)(job)
         except jobs.LeaseLost:
             sys.exit(child.LOST)
+        except Unavailable as error:
+            # Three attempts are all that a job without progress has: they should outlast a restart of what is down.
+            time.sleep(min(error.retry_after_secs or 1, MAX_WAIT_SECS))
+            jobs.release(job, error=error.detail)
         except StewardError as error:
             jobs.finish(job, JobState.FAILED, error=error.detail)
         except Exception as error:

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from mlops_site.core import holdings
-from mlops_site.core.errors import Conflict
+from mlops_site.core.errors import Conflict, Unavailable
 
 
 class Command(BaseCommand):
@@ -17,10 +17,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             swept = holdings.sweep() if options["sweep"] else []
-        except Conflict as error:
+            left = [] if options["sweep"] else holdings.orphans()
+            faults = list(holdings.faults())
+        except (Conflict, Unavailable) as error:
             raise CommandError(error.detail) from error
-        left = [] if options["sweep"] else holdings.orphans()
-        faults = list(holdings.faults())
         for digest in swept:
             self.stdout.write(f"Deleted {digest}: no row names it.")
         if left:

@@ -1,0 +1,1 @@
+"""A/B testing: which version is better."""

@@ -1,0 +1,1 @@
+"""Pure statistics of experiments: assignment, tallies, inference, sample ratio, power, guardrails, verdict."""

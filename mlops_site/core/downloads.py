@@ -1,0 +1,25 @@
+"""Stored bytes as a download: never shown as a page, whatever is in them."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from django.http import HttpResponse
+
+from mlops_site.core import store
+
+
+def attachment(digest: str, *, name: str, media_type: str) -> HttpResponse:
+    """The bytes stored under the digest, checked against it. Text goes as plain text, so that nothing in it is markup;
+    the sandbox is for a browser that opens it all the same."""
+    shown = "text/plain; charset=utf-8" if media_type.startswith("text/") else media_type
+    return HttpResponse(
+        store.read(digest),
+        content_type=shown,
+        headers={
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "private, no-store",
+        },
+    )

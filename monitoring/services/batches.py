@@ -1,0 +1,163 @@
+"""Asking for a file or a data set to be scored, and stopping it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, NamedTuple
+
+from django.conf import settings
+
+from mlops_site.core import events, jobs, store
+from mlops_site.core.errors import Conflict, FieldError, Invalid, StewardError, TooLarge
+from mlops_site.core.permissions import Action, Actor, person, require
+from monitoring.models import BatchRun
+from registry import selectors as registry
+from registry.artifacts import frames
+from registry.artifacts.signature import Signature
+from registry.choices import SERVED
+from registry.models import RegisteredModel, StageInterval, Version
+from training.models import DatasetVersion
+from training.selectors import dataset_named
+
+CHUNK_ROWS = 50_000
+LOGGED_CHUNK_ROWS = 5_000  # each of them is a row of its own, and nobody should wait long for the transaction
+MAX_RESULT_BYTES = 1 << 40
+MAX_ROWS = 20_000_000
+
+
+class Source(NamedTuple):
+    """The file to score: its name, which tells its kind, and its bytes in the store."""
+
+    name: str
+    digest: str
+
+
+def request_scoring(
+    *,
+    actor: Actor,
+    model_name: str,
+    version: str = "",
+    file: IO[bytes] | None = None,
+    filename: str = "",
+    dataset: str = "",
+    id_column: str = "",
+    log: bool = True,
+) -> BatchRun:
+    """A queued job that scores a csv or parquet file, or a data set ("name" or "name@version"), with one version (the
+    one in production if left out); the caller rings the bell.
+
+    Raises NotFound, Forbidden, Conflict `no_production_version` or `not_served`, TooLarge, and Invalid for a file
+    that is no table or lacks inputs of the version.
+    """
+    # Who may not ask the model is told so, if it is theirs to see.
+    action = Action.PREDICT if actor.teams(Action.PREDICT) else Action.VIEW
+    model = registry.model_named(actor, model_name, action=action)
+    with events.atomic():
+        require(actor, Action.PREDICT, model.team, subject=model.subject)
+    chosen = _served(model, registry.version_numbered(model, version) if version else None)
+    rows_of = dataset_named(actor, dataset, team=model.team) if dataset else None
+    source = _stored(file, filename, rows_of)
+    with store.open_verified(source.digest) as opened:
+        rows = _checked(opened, source.name, Signature.from_json(chosen.signature), id_column)
+    with events.atomic():
+        require(actor, Action.PREDICT, model.team, subject=model.subject)
+        run = BatchRun.objects.create(
+            model=model,
+            version=chosen,
+            dataset=rows_of,
+            source_name=source.name,
+            source_digest=source.digest,
+            id_column=id_column,
+            logged=log,
+            chunk_rows=LOGGED_CHUNK_ROWS if log else CHUNK_ROWS,
+            rows_total=rows,
+            requested_by=person(actor),
+            step="waiting for a worker",
+        )
+        data = {"version": chosen.number, "source": source.digest, "dataset": rows_of and str(rows_of), "log": log}
+        events.record("batch.requested", actor=actor, subject=run.subject, team=model.team.name, data=data)
+    return run
+
+
+def cancel_scoring(run: BatchRun, *, actor: Actor) -> BatchRun:
+    """Ask it to stop; asking again changes nothing. Conflict `already_ended` when it has ended otherwise."""
+    with events.atomic():
+        require(actor, Action.PREDICT, run.model.team, subject=run.subject)
+        jobs.cancel(run, actor=actor, team=run.team_name)
+    return run
+
+
+@contextmanager
+def opened_result(run: BatchRun, *, actor: Actor) -> Iterator[IO[bytes]]:
+    """The scored file, checked against its digest; who took it is recorded. Conflict `no_result` before it is there."""
+    with events.atomic():
+        require(actor, Action.PREDICT, run.model.team, subject=run.subject)
+        if not run.result_digest:
+            message = f"{run} has no result because it is {run.state}; it is there once the run has succeeded"
+            raise Conflict(message, code="no_result")
+        data = {"result": run.result_digest}
+        events.record("batch.downloaded", actor=actor, subject=run.subject, team=run.team_name, data=data)
+    with store.open_verified(run.result_digest) as file:
+        yield file
+
+
+def _served(model: RegisteredModel, version: Version | None) -> Version:
+    """The version to score with, which must be in a stage that serves, as in predict."""
+    chosen = version or registry.in_production(model)
+    if chosen is None:
+        message = f"{model.name} has no version in production; promote one first, or name one in staging"
+        raise Conflict(message, code="no_production_version")
+    stage = StageInterval.objects.open().values_list("stage", flat=True).get(version=chosen)
+    if stage not in SERVED:
+        message = (
+            f"version {chosen.number} of {model.name} must be in staging or production but is in {stage}; "
+            "leave version out to score with the one in production"
+        )
+        raise Conflict.on("version", message, code="not_served")
+    return chosen
+
+
+def _stored(file: IO[bytes] | None, filename: str, dataset: DatasetVersion | None) -> Source:
+    if (file is None) == (dataset is None):
+        got = "neither" if file is None else "both"
+        raise Invalid.on("file", f"either file or dataset must be given but got {got}", code="required")
+    if dataset is not None:
+        return Source(f"{dataset}.parquet", dataset.digest)
+    assert file is not None
+    try:
+        kept = store.put(file, max_bytes=settings.MAX_UPLOAD_BYTES)
+    except TooLarge as error:
+        message = f"the file must be at most {settings.MAX_UPLOAD_BYTES:,} bytes but has more; send it in parts"
+        raise TooLarge.on("file", message, code="too_large") from error
+    return Source(filename[-255:], kept.digest)
+
+
+def _checked(file: IO[bytes], name: str, signature: Signature, id_column: str) -> int | None:
+    """How many rows the file has, where it says so; Invalid unless it has every input and the column of ids."""
+    from training.ml import pieces, refusals
+
+    try:
+        found = pieces.heading(file, name)
+    except refusals.TableError as error:
+        raise as_refusal(error) from error
+    if lacking := frames.missing(signature, found.names):
+        shown = ", ".join(lacking[:20]) + (", …" if len(lacking) > 20 else "")
+        message = f"the file lacks {len(lacking)} of the {len(signature.inputs)} inputs of this version: {shown}"
+        errors = [FieldError(f"file.{each}", "missing_column", f"{each} must be a column") for each in lacking[:100]]
+        raise Invalid(message, code="missing_columns", errors=errors)
+    if id_column and id_column not in found.names:
+        message = f"id_column must be a column of the file but {id_column[:128]!r} is none"
+        raise Invalid.on("id_column", message, code="unknown_column")
+    if found.rows == 0:
+        raise Invalid.on("file", "the file must have data rows but there is only a header", code="no_rows")
+    return found.rows
+
+
+def as_refusal(error: Exception) -> StewardError:
+    """What a reader of tables says, as the API says it."""
+    from training.ml import refusals
+
+    assert isinstance(error, refusals.TableError)
+    errors = [FieldError("file" if p.field == "file" else f"file.{p.field}", p.code, p.message) for p in error.problems]
+    return Invalid(error.message, code=error.code, errors=errors)
