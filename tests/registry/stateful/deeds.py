@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from django.core.files.storage import storages
+from django.test import override_settings
+from django.utils import timezone
 
 from mlops_site.core.errors import StewardError
 from mlops_site.core.models import AuditRecord, Membership, User
 from mlops_site.core.permissions import Actor
 from registry import services
+from registry.choices import Decision
 from registry.models import PromotionRequest, RegisteredModel, Version
 from tests.registry.parts import candidate
 from tests.registry.stateful.law import DONE, Law
@@ -32,6 +38,7 @@ PEOPLE = {  # name -> role in the model's team at first
 AUDITED = {  # what a deed that was done must have written into the chain
     "move": "version.stage_changed", "request": "promotion.requested", "review": "promotion.reviewed",
     "withdraw": "promotion.withdrawn", "roll_back": "version.rolled_back", "set_policy": "model.policy_set",
+    "attach": "report.attached", "archive": "model.archived", "restore": "model.restored",
 }  # fmt: skip
 
 
@@ -47,6 +54,7 @@ class Deeds:
         )
         self.law.policies.append(("none", "emil"))
         self.versions: list[Version] = []
+        self._numbers = itertools.count()
         self.damaged: dict[int, bytes] = {}
 
     def actor(self, who: str) -> Actor:
@@ -82,9 +90,10 @@ class Deeds:
         made = candidate(artifact, params={"C": content})
         by: dict[str, Any] = {"actor": self.actor(who), "trained_by": self.people[trainer]}
         version = self._try("register", expected, lambda: services.register_version(self.model, candidate=made, **by))
+        if expected != "forbidden":
+            self.damaged.pop(artifact, None)
         if expected != DONE:
             return
-        self.damaged.pop(artifact, None)
         if len(self.law.versions) > known:
             rows = Version.objects.select_related("model__team", "artifact", "serving", "created_by", "trained_by")
             self.versions.append(rows.get(pk=version.pk))
@@ -97,14 +106,28 @@ class Deeds:
         asked: dict[str, Any] = {"actor": self.actor(who), "target_stage": target, "reason": "the machine moves it"}
         self._try("move", expected, lambda: services.move_stage(self.versions[version], **asked))
 
-    def request(self, who: str, version: int) -> None:
-        expected = self.law.request(who, version)
+    def request(self, who: str, version: int, *, late: bool = False) -> None:
+        """A late one has waited for too long when it is filed."""
+        expected = self.law.request(who, version, late=late)
         asked: dict[str, Any] = {"actor": self.actor(who), "reason": "what changed is material"}
-        self._try("request", expected, lambda: services.request_promotion(self.versions[version], **asked))
+        with override_settings(APPROVAL_DAYS=-1 if late else 14):
+            self._try("request", expected, lambda: services.request_promotion(self.versions[version], **asked))
+
+    def sweep(self) -> None:
+        expected = self.law.sweep()
+        assert self._try("sweep", DONE, services.sweep_approvals)["expired"] == expected
+
+    def attach(self, who: str, version: int) -> None:
+        expected, number = self.law.attach(who, version), next(self._numbers)
+        asked: dict[str, Any] = {"actor": self.actor(who), "name": "report.txt", "content": BytesIO(b"%d" % number)}
+        self._try("attach", expected, lambda: services.attach_report(self.versions[version], **asked))
 
     def review(self, who: str, number: int, decision: str) -> None:
         expected = self.law.review(who, number, decision)
         asked: dict[str, Any] = {"actor": self.actor(who), "decision": decision, "comment": "looked at closely"}
+        if decision == Decision.APPROVE_WITH_CONDITIONS:
+            soon = timezone.now().date() + timedelta(days=30)
+            asked |= {"condition": "look again at the rare claims", "revalidate_on": soon}
         self._try("review", expected, lambda: services.review_request(self.request_(number), **asked))
         self.tally["request became", self.law.requests[number].status] += 1
 
@@ -122,6 +145,20 @@ class Deeds:
             assert landed == sound[0]
             self.law.lands_on(landed)
 
+    def archive(self, who: str) -> None:
+        expected, actor = self.law.archive(who), self.actor(who)
+        self._live("archive", expected, lambda: services.archive_model(self.model, actor=actor, reason="unused"))
+
+    def restore(self, who: str) -> None:
+        expected, actor = self.law.restore(who), self.actor(who)
+        self._live("restore", expected, lambda: services.restore_model(self.model, actor=actor, reason="in use"))
+
+    def _live(self, deed: str, expected: str, call: Callable[[], RegisteredModel]) -> None:
+        """Whoever asks for something reads first whether the model is archived."""
+        if (row := self._try(deed, expected, call)) is not None:
+            for version in self.versions:
+                version.model.archived_at = row.archived_at
+
     def set_tier(self, who: str, tier: str) -> None:
         expected = self.law.set_tier(who, tier)
         actor = self.actor(who)
@@ -134,7 +171,7 @@ class Deeds:
 
     def deploy(self, who: str, version: int, *, gate_passed: bool) -> None:
         expected, gate = self.law.deploy(who, version, gate_passed=gate_passed), {"passed": gate_passed}
-        refusal = expected if expected == "forbidden" else DONE
+        refusal = expected if expected in ("forbidden", "model_archived") else DONE
         row, actor = self.versions[version], self.actor(who)
         done = self._try("deploy", refusal, lambda: services.deploy_by_policy(row, actor=actor, gate=gate))
         if refusal == DONE:
@@ -177,4 +214,7 @@ class Deeds:
             list(map(self.law.stage, range(len(open_)))),
         )
         asked = ([row.status for row in rows.requests.values()], [request.status for request in self.law.requests])
-        return [f"{found} instead of {wanted}" for found, wanted in (stages, asked) if found != wanted]
+        given = Counter(review.request_id for review in rows.reviews.values() if review.voided_at is None)
+        stand = ([given[pk] for pk in rows.requests], [len(request.reviews) for request in self.law.requests])
+        live = (rows.archived, self.law.archived)
+        return [f"{found} instead of {wanted}" for found, wanted in (stages, asked, stand, live) if found != wanted]

@@ -9,11 +9,12 @@ import itertools
 from collections.abc import Iterator
 
 from tests.registry.stateful.law import MOVES, QUORUM
-from tests.registry.stateful.rows import Interval, Request, Rows
+from tests.registry.stateful.rows import Interval, Request, Review, Rows
 
 SWAPS = {
     ("production", "archived", "replaced"),
     ("production", "staging", "withdrawn"),
+    ("production", "archived", "retired"),
     ("archived", "production", "rolled_back"),
 }
 
@@ -24,7 +25,9 @@ def faults(before: Rows, after: Rows) -> list[str]:
 
 
 def history_faults(rows: Rows) -> Iterator[str]:
-    """Stages meet end to end; so do the versions in production. Services leave no gap; bare SQL may."""
+    """Stages meet end to end; so do the versions in production until one is retired. Services leave no gap; bare SQL
+    may."""
+    retired = {interval.started_at for interval in rows.intervals.values() if interval.cause == "retired"}
     lives: dict[object, list[Interval]] = {}
     for interval in rows.intervals.values():
         lives.setdefault(interval.version_id, []).append(interval)
@@ -32,9 +35,9 @@ def history_faults(rows: Rows) -> Iterator[str]:
             lives.setdefault("production", []).append(interval)
     for whose, life in lives.items():
         for one, next_ in itertools.pairwise(life):
-            if one.ended_at != next_.started_at:
+            if one.ended_at != next_.started_at and not (whose == "production" and one.ended_at in retired):
                 yield f"{whose}: {one.stage} ends at {one.ended_at}, {next_.stage} begins at {next_.started_at}"
-        if life[-1].ended_at is not None:
+        if life[-1].ended_at is not None and not (whose == "production" and life[-1].ended_at in retired):
             yield f"{whose}: nothing is open"
     yield from (f"version {pk} has no stage" for pk in rows.versions if pk not in lives)
 
@@ -54,11 +57,13 @@ def _changes(before: Rows, after: Rows) -> Iterator[str]:
 def _may_become(row: object, now: object, after: Rows) -> bool:
     if isinstance(row, Interval) and isinstance(now, Interval):
         return row.ended_at is None and now == row._replace(ended_at=now.ended_at)
+    if isinstance(row, Review) and isinstance(now, Review):
+        return row.voided_at is None and now == row._replace(voided_at=now.voided_at)
     if isinstance(row, Request) and isinstance(now, Request):
         if now != row._replace(status=now.status):
             return False
         if now.status == "approved":
-            return row.status == "pending" and _has_quorum(_key(after.requests, now), after)
+            return row.status == "pending" and not _is_late(row) and _has_quorum(_key(after.requests, now), after)
         return row.status == "pending" or (row.status, now.status) == ("approved", "void")
     return False
 
@@ -81,14 +86,22 @@ def _counts(rows: Rows) -> Iterator[str]:
             yield f"two versions have one {name}"
 
 
+def _is_late(request: Request) -> bool:
+    return request.expires_at <= request.created_at
+
+
 def _new_rows(before: Rows, after: Rows) -> Iterator[str]:
+    if before.archived and (new := after.versions.keys() - before.versions.keys()):
+        yield f"versions {new} of an archived model"
     for pk in after.requests.keys() - before.requests.keys():
-        if why := _request_fault(after.requests[pk], after):
+        if why := "its model is archived" if before.archived else _request_fault(after.requests[pk], after):
             yield f"request {pk}: {why}"
     for pk in after.reviews.keys() - before.reviews.keys():
         if why := _review_fault(pk, after):
             yield f"review {pk}: {why}"
     for pk in sorted(after.intervals.keys() - before.intervals.keys()):
+        if before.archived and after.archived and after.intervals[pk].stage != "archived":
+            yield f"interval {pk}: its model is archived"
         if why := _interval_fault(pk, after):
             yield f"interval {pk}: {why}"
 
@@ -112,7 +125,9 @@ def _review_fault(pk: int, rows: Rows) -> str:
         return "its reviewer brought the request about"
     if rows.roles.get(review.reviewer_id) != review.role:
         return f"its reviewer is no {review.role}"
-    same = [other for other in rows.reviews.values() if other[:2] == review[:2]]
+    if review.reports_seen != rows.reports[request.version_id] or _is_late(request):
+        return "it has not seen every report, or comes too late"
+    same = [other for other in rows.reviews.values() if other[:2] == review[:2] and other.voided_at is None]
     return "a person reviewed twice" if len(same) > 1 else ""
 
 
@@ -127,6 +142,9 @@ def _has_quorum(request_id: int, rows: Rows) -> bool:
         review.role
         for review in reviews
         if review.decision.startswith("approve")
+        and review.voided_at is None
+        and review.reports_seen == rows.reports[request.version_id]
+        and rows.roles.get(review.reviewer_id) == review.role
         and review.reviewer_id not in _own(request, rows.tier)
         and (review.evidence_digest, review.artifact_digest) == (request.evidence, request.artifact_digest)
     }
@@ -140,6 +158,8 @@ def _interval_fault(pk: int, rows: Rows) -> str:
     moves = {"none": {"development"}, **MOVES, "staging": MOVES["staging"] | {"production"}}
     if new.stage not in moves.get(last, set()) and (last, new.stage, new.cause) not in SWAPS:
         return f"{new.stage} by {new.cause} follows {last}"
+    if new.cause == "retired" and rows.roles.get(new.by_id or 0) != "approver":
+        return "nobody who may took it out of production"
     rivals = [row for key, row in rows.intervals.items() if key < pk and _meet(row, new)]
     if rivals:
         return "it overlaps another"

@@ -14,6 +14,8 @@ TIERS = ("low", "medium", "high")
 QUORUM = {"low": {"approver"}, "medium": {"approver"}, "high": {"approver", "validator"}}
 SCIENCE, ENGINEERING = {"data_scientist", "ml_engineer"}, {"ml_engineer"}
 MOVES = {"development": {"staging", "archived"}, "staging": {"development", "archived"}}
+REPORTING = SCIENCE | {"approver", "validator"}
+ARCHIVING = {"ml_engineer", "approver"}
 CLOSED_BY = {"reject": "rejected", "request_changes": "changes_requested"}
 
 
@@ -30,8 +32,9 @@ class Request:
     version: int
     requester: str
     replaces: int | None
+    late: bool = False  # its time is over
     status: str = "pending"
-    reviews: dict[str, tuple[str, str]] = field(default_factory=dict)  # person -> role, decision
+    reviews: dict[str, tuple[str, str]] = field(default_factory=dict)  # person -> role, decision; not the void ones
 
 
 @dataclass
@@ -43,6 +46,7 @@ class Law:
     policies: list[tuple[str, str]] = field(default_factory=list)  # reach, set by
     log: list[tuple[int, str, str]] = field(default_factory=list)  # version, stage, cause: in the order of events
     damaged: set[int] = field(default_factory=set)  # artifacts
+    archived: bool = False
 
     def stage(self, version: int) -> str:
         return next(stage for v, stage, _ in reversed(self.log) if v == version)
@@ -65,14 +69,19 @@ class Law:
         if self.roles.get(who) not in SCIENCE:
             return "forbidden"
         self.damaged.discard(artifact)  # the right bytes, stored again, repair the file
-        if all(version.content != content for version in self.versions):
-            self.versions.append(Version(content, artifact, who, trainer))
-            self.log.append((len(self.versions) - 1, "development", "registered"))
+        if any(version.content == content for version in self.versions):
+            return DONE
+        if self.archived:
+            return "model_archived"
+        self.versions.append(Version(content, artifact, who, trainer))
+        self.log.append((len(self.versions) - 1, "development", "registered"))
         return DONE
 
     def move(self, who: str, version: int, target: str) -> str:
         if self.roles.get(who) not in ENGINEERING:
             return "forbidden"
+        if self.archived:
+            return "model_archived"
         if target not in MOVES.get(self.stage(version), set()):
             return "illegal_move"
         for request in self._pending(version):
@@ -80,14 +89,33 @@ class Law:
         self.log.append((version, target, "moved"))
         return DONE
 
-    def request(self, who: str, version: int) -> str:
+    def request(self, who: str, version: int, *, late: bool) -> str:
         if self.roles.get(who) not in SCIENCE:
             return "forbidden"
+        if self.archived:
+            return "model_archived"
         if self.stage(version) != "staging":
             return "illegal_move"
-        if self._pending(version):
-            return "already_requested"
-        self.requests.append(Request(version, who, self.serving))
+        for request in self._pending(version):
+            if not request.late:
+                return "already_requested"
+            request.status = "expired"
+        self.requests.append(Request(version, who, self.serving, late))
+        return DONE
+
+    def sweep(self) -> int:
+        """How many expire that nobody has decided in time."""
+        late = [request for request in self.requests if request.status == "pending" and request.late]
+        for request in late:
+            request.status = "expired"
+        return len(late)
+
+    def attach(self, who: str, version: int) -> str:
+        """A report, which no approval that waits for others has seen."""
+        if self.roles.get(who) not in REPORTING:
+            return "forbidden"
+        for request in self._pending(version):
+            request.reviews.clear()
         return DONE
 
     def review(self, who: str, number: int, decision: str) -> str:
@@ -98,6 +126,8 @@ class Law:
             return "forbidden"
         if request.status != "pending":
             return "request_closed"
+        if request.late:
+            return "request_expired"
         if who in request.reviews:
             return "reviewed_already"
         approves = decision.startswith("approve")
@@ -120,7 +150,9 @@ class Law:
         return {request.requester} | (set() if self.tier == "low" else {version.author, version.trainer})
 
     def has_quorum(self, request: Request) -> bool:
-        approving = {role for role, decision in request.reviews.values() if decision.startswith("approve")}
+        """Of those who hold today the role in which they approved."""
+        given = request.reviews.items()
+        approving = {role for who, (role, said) in given if said.startswith("approve") and self.roles.get(who) == role}
         return approving >= QUORUM[self.tier]
 
     def withdraw(self, who: str, number: int) -> str:
@@ -133,19 +165,42 @@ class Law:
         return DONE
 
     def roll_back(self, who: str) -> str:
-        """A damaged artifact is never gone back to; whether the next one is tried is `lands_on`'s to say."""
+        """Past damaged artifacts, to the first sound one."""
         if self.roles.get(who) != "approver":
             return "forbidden"
-        targets = list(self.targets())
-        if not targets:
+        if self.serving is None or not list(self.targets()):
             return "nothing_to_roll_back_to"
-        return "preflight_failed" if self.versions[targets[0]].artifact in self.damaged else DONE
+        return DONE if self.sound_targets() else "preflight_failed"
 
     def sound_targets(self) -> list[int]:
         return [version for version in self.targets() if self.versions[version].artifact not in self.damaged]
 
     def lands_on(self, version: int) -> None:
         self._swap(version, "rolled_back")
+
+    def archive(self, who: str) -> str:
+        role, serving = self.roles.get(who), self.serving
+        if role not in ARCHIVING:
+            return "forbidden"
+        if self.archived:
+            return "model_archived"
+        if serving is not None and role != "approver":
+            return "forbidden"
+        for version in range(len(self.versions)):
+            for request in self._pending(version):
+                request.status = "void"
+            if version == serving or self.stage(version) == "staging":
+                self.log.append((version, "archived", "retired" if version == serving else "moved"))
+        self.archived = True
+        return DONE
+
+    def restore(self, who: str) -> str:
+        if self.roles.get(who) not in ARCHIVING:
+            return "forbidden"
+        if not self.archived:
+            return "model_not_archived"
+        self.archived = False
+        return DONE
 
     def set_tier(self, who: str, tier: str) -> str:
         if tier == self.tier:
@@ -168,6 +223,8 @@ class Law:
         return DONE
 
     def deploy(self, who: str, number: int, *, gate_passed: bool) -> str:
+        if self.archived:
+            return "model_archived"
         version, (reach, set_by) = self.versions[number], self.policies[-1]
         held = version.artifact in self.damaged or self.stage(number) != "development" or reach == "none"
         if held or not gate_passed:

@@ -96,12 +96,30 @@ class Registry(RuleBasedStateMachine):
         self.now.move(self._person(who, ENGINEERS), self._version(number, "development"), to)
 
     @rule(who=chance, number=chance)
-    def archive(self, who: int, number: int) -> None:
+    def retire(self, who: int, number: int) -> None:
         self.now.move(self._person(who, ENGINEERS), self._version(number, "staging", "development"), "archived")
 
+    @rule(who=chance, number=chance, late=st.sampled_from([False, False, False, True]))
+    def request(self, who: int, number: int, late: bool) -> None:
+        self.now.request(self._person(who, SCIENTISTS), self._version(number, "staging"), late=late)
+
+    @precondition(asked)
+    @rule()
+    def sweep(self) -> None:
+        self.now.sweep()
+
     @rule(who=chance, number=chance)
-    def request(self, who: int, number: int) -> None:
-        self.now.request(self._person(who, SCIENTISTS), self._version(number, "staging"))
+    def attach(self, who: int, number: int) -> None:
+        self.now.attach(self._person(who, SCIENTISTS | REVIEWERS), self._version(number, "staging"))
+
+    @rule(who=chance)
+    def archive_or_restore(self, who: int) -> None:
+        """Restored soon, so that the rest goes on."""
+        person = self._person(who, {"approver", "ml_engineer"})
+        if self.now.law.archived:
+            self.now.restore(person)
+        elif who % 8 == 1:
+            self.now.archive(person)
 
     @precondition(asked)
     @rule(who=chance, number=chance, decision=st.sampled_from(["approve", "approve", "approve", *Decision.values]))
@@ -128,6 +146,8 @@ class Registry(RuleBasedStateMachine):
         """A new version as far as the law lets these people."""
         deeds, number = self.now, len(self.now.versions)
         deeds.register("emil", content, "sofia")
+        if deeds.law.archived:
+            return
         deeds.move("emil", number, "staging")
         deeds.request(asks, number)
         self.the_database_is_lawful()

@@ -70,20 +70,23 @@ def test_no_violation_in_500_examples_of_50_steps(people: dict[str, User]) -> No
     assert tally["step", "judged"] >= 500 * 50
     ends = {
         "register": {"done", "forbidden"},
-        "move": {"done", "forbidden", "illegal_move"},
+        "move": {"done", "forbidden", "illegal_move", "model_archived"},
         "request": {"done", "forbidden", "illegal_move", "already_requested"},
         "review": {
             "done", "forbidden", "four_eyes", "request_closed", "reviewed_already", "preflight_failed",
-            "evidence_outdated",
+            "evidence_outdated", "request_expired",
         },
-        "request became": {"approved", "rejected", "changes_requested", "void", "withdrawn", "pending"},
+        "request became": {"approved", "rejected", "changes_requested", "void", "withdrawn", "pending", "expired"},
         "withdraw": {"done", "not_requester", "request_closed"},
         "roll_back": {"done", "forbidden", "nothing_to_roll_back_to", "preflight_failed"},
+        "archive": {"done", "forbidden"},
+        "restore": {"done", "forbidden"},
+        "attach": {"done", "forbidden"},
         "set_tier": {"done", "forbidden", "requests_pending"},
         "set_policy": {"done", "forbidden", "high_risk"},
         "deploy came to": {"promoted", "pending_approval", "held_back"},
         **{f"write {kind}": {"passed", "refused"} for kind in ("interval", "review", "status", "request", "tier")},
-        "write change": {"refused"},
+        "write change": {"passed", "refused"},
         "write delete": {"refused"},
     }  # fmt: skip
     missing = {f"{what}: {end}" for what, wanted in ends.items() for end in wanted if not tally[what, end]}

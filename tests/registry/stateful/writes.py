@@ -17,6 +17,7 @@ from registry.models import (
     RegisteredModel,
     Review,
     StageInterval,
+    ValidationReport,
     Version,
 )
 from tests.registry.stateful.deeds import PEOPLE, Deeds
@@ -45,7 +46,7 @@ REQUEST = _write(
     "request", version=_which, requester=_who, honest=_honest, author=_who,
     status=st.sampled_from(["pending", "approved"]),
 )  # fmt: skip
-CHANGED = ["evidence", "artifact", "trainer", "reviewer", "decision", "reopen", "backdate", "stage"]
+CHANGED = ["void", "evidence", "artifact", "trainer", "reviewer", "decision", "reopen", "backdate", "stage"]
 WRITES = st.one_of(
     INTERVAL,
     REVIEW,
@@ -89,11 +90,18 @@ def _review(deeds: Deeds, which: int, who: str, role: str, honest: bool, decisio
     if (request := _request_at(deeds, which)) is None:
         return False
     other, now = deeds.people[copied].pk, RegisteredModel.objects.get(pk=deeds.model.pk).risk_tier
+    seen = ValidationReport.objects.filter(version=request.version_id).count()
+    terms = (
+        {"condition": "made up", "revalidate_on": timezone.now().date()}
+        if decision == Decision.APPROVE_WITH_CONDITIONS
+        else {}
+    )
     Review.objects.create(
         request=request, reviewer=deeds.people[who], role=role, decision=decision, comment="made up",
         requester_id=request.requester_id if honest else other, author_id=request.author_id if honest else other,
         trainer_id=request.trainer_id if honest else other, risk_tier=now if honest else tier,
         evidence_digest=request.evidence_digest, artifact_digest=request.artifact_digest,
+        reports_seen=seen if honest else seen + 1, **terms,
     )  # fmt: skip
     return True
 
@@ -130,6 +138,7 @@ def _change(deeds: Deeds, what: str, who: str) -> bool:
         "evidence": (PromotionRequest.objects.filter(**mine), {"evidence": {"made": "up"}}),
         "artifact": (Version.objects.filter(**mine), {"artifact": Artifact.objects.order_by("?").first()}),
         "trainer": (Version.objects.filter(**mine), {"trained_by": person, "created_by": person}),
+        "void": (Review.objects.filter(request__model=deeds.model), {"voided_at": timezone.now()}),
         "reviewer": (Review.objects.filter(request__model=deeds.model), {"reviewer": person}),
         "decision": (Review.objects.filter(request__model=deeds.model), {"decision": "approve"}),
         "reopen": (intervals.exclude(ended_at=None), {"ended_at": None}),
