@@ -67,7 +67,8 @@ def _copy(model: Any, models: int) -> None:
     from registry import models as tables
 
     news = tables.RegisteredModel.objects.bulk_create(
-        _again(model, name=name_of(i), description=f"Claims of kind {i}") for i in range(1, models)
+        _again(model, name=name_of(i), description=f"Claims of kind {i}", words=f"{name_of(i)} claims of kind {i}")
+        for i in range(1, models)
     )
     for of in (tables.DeployPolicy, tables.Version):
         rows = list(of.objects.filter(model=model))

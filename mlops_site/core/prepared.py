@@ -16,6 +16,7 @@ from django.db.backends.utils import CursorWrapper
 M = TypeVar("M", bound=models.Model)
 _MARK, _LARGEST = 2_000_000_000, 2**63 - 1
 _PLAIN = frozenset({str, int, float})
+_LENGTHS = (1, 10, 25, 50, 100, 200)
 _numbers = itertools.count()
 
 
@@ -76,6 +77,22 @@ class PreparedObjects(Generic[M]):
         return found
 
 
+class PreparedRows:
+    """The same for a `values_list`: converted as Django does. Lists of keys are filled up with their last one, so that
+    a few statements do for pages of every length."""
+
+    def __init__(self, build: Callable[..., models.QuerySet[Any, Any]]) -> None:
+        self._read: PreparedObjects[Any] = PreparedObjects(build)
+
+    def __call__(self, *values: Any) -> list[Any]:
+        return self._read(*(_filled(value) if isinstance(value, list) else value for value in values))
+
+
+def _filled(keys: list[int]) -> list[int]:
+    length = next((length for length in _LENGTHS if length >= len(keys)), 0)
+    return keys + keys[-1:] * (length - len(keys))
+
+
 class _Objects:
     """One statement: its SQL, where in its parameters the values go, and how Django makes objects of its rows."""
 
@@ -93,7 +110,7 @@ class _Objects:
             raise RuntimeError(
                 f"the parameters of {build.__name__} must be used once each, as they are, but are {params}"
             )
-        self.iterable = queryset._iterable_class
+        self.iterable, self.is_plain = queryset._iterable_class, queryset._fields is not None
 
     def read(self, values: Sequence[Any]) -> list[Any]:
         flat = _flat(values)
@@ -101,6 +118,8 @@ class _Objects:
         with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
             _execute(cursor, self.sql, params)
             rows = cursor.fetchall()
+        if self.is_plain:
+            return list(self.compiler.results_iter([rows], tuple_expected=True))
         found = list(self.iterable(_Answered(self.compiler, rows)))
         if self.lookups and found:
             models.prefetch_related_objects(found, *self.lookups)

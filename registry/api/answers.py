@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from mlops_site.core.api.serializers import QuickAnswer
+from mlops_site.core.api.serializers import QuickAnswer, instant
 from mlops_site.core.permissions import Actor
 from registry import selectors
 from registry.choices import Stage
@@ -38,6 +38,13 @@ class ModelAnswer(QuickAnswer, serializers.ModelSerializer[RegisteredModel]):
 
     def get_stages(self, model: RegisteredModel) -> dict[str, str]:
         return stages_of(model)
+
+
+def model_lines(lines: list[selectors.ModelLine]) -> list[dict[str, Any]]:
+    """What ModelAnswer would answer of the same models."""
+    names = ModelAnswer.Meta.fields
+    places = [(name, selectors.ModelLine._fields.index(name)) for name in names]
+    return [{name: instant(line[place]) for name, place in places} for line in lines]
 
 
 class ArtifactAnswer(QuickAnswer):

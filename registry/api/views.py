@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -26,8 +27,8 @@ class Models(ApiView):
         asked = valid(serializers.ModelFilter(data=request.query_params))
         ordering, filters = asked.pop("ordering", "name"), serializers.filters(asked)
         told = selectors.model_facets(selectors.found_models(self.actor, **filters)) if asked["facets"] else None
-        rows = selectors.with_aliases(selectors.models(self.actor, ordering=ordering, **filters))
-        return listed(self, selectors.Paged(rows), answers.ModelAnswer, facets=told)
+        rows = selectors.ModelLines(self.actor, ordering=ordering, **filters)
+        return paged(self, rows, answers.model_lines, facets=told)
 
     @extend_schema(request=serializers.ModelNew, responses={201: answers.ModelDetailAnswer})
     def post(self, request: Request) -> Response:
@@ -101,9 +102,16 @@ def valid(serializer: drf.Serializer[Any]) -> dict[str, Any]:
 
 def listed(view: ApiView, rows: Any, serializer: Any, facets: list[selectors.Facet] | None = None) -> Response:
     """A page of the rows; with facets beside it, where they were asked for."""
+    return paged(
+        view, rows, lambda page: serializer(page, many=True, context={"actor": view.actor}).data, facets=facets
+    )
+
+
+def paged(
+    view: ApiView, rows: Any, answered: Callable[[Any], Any], facets: list[selectors.Facet] | None = None
+) -> Response:
     pages = Pages()
-    page: Any = pages.paginate_queryset(rows, view.request, view=view)
-    answer = pages.get_paginated_response(serializer(page, many=True, context={"actor": view.actor}).data)
+    answer = pages.get_paginated_response(answered(pages.paginate_queryset(rows, view.request, view=view)))
     if facets is not None:
         answer.data["facets"] = {f.name: [{"value": v, "count": n} for v, n in f.values] for f in facets}
     return answer

@@ -29,6 +29,7 @@ from registry.selectors.explanations import (
 from registry.selectors.holdouts import drift_said, holdout_drift
 from registry.selectors.incidents import incident_numbered, incidents
 from registry.selectors.inventory import INVENTORY_HEAD, InventoryLine, inventory, inventory_lines, inventory_table
+from registry.selectors.lines import ModelLine, ModelLines
 from registry.selectors.mirror import Lag, in_mlflow, lag
 from registry.selectors.models import model_located, model_named, models, policy, with_aliases
 from registry.selectors.period import PERIOD_HEAD, Happening, Period, period_report
@@ -60,6 +61,8 @@ __all__ = [
     "Happening",
     "InventoryLine",
     "Lag",
+    "ModelLine",
+    "ModelLines",
     "Paged",
     "Period",
     "Told",

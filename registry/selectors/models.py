@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Count, F, OuterRef, Prefetch, QuerySet, Subquery, Window
@@ -14,6 +15,7 @@ from registry.choices import Stage
 from registry.models import Alias, DeployPolicy, RegisteredModel, StageInterval, Version
 from registry.selectors.search import found_models, known
 
+_STAGES = tuple(Stage.values)  # the enumeration makes it anew each time
 _NUMBER = ("major", "minor", "patch", "model")
 _ALIASES = (
     Alias.objects.select_related("version").only("name", "model", *(f"version__{part}" for part in _NUMBER))
@@ -24,20 +26,25 @@ ORDERINGS = ("name", "-name", "updated_at", "-updated_at", "version_count", "-ve
 def models(actor: Actor, *, ordering: str = "name", **filters: Any) -> QuerySet[RegisteredModel]:
     """The models that `search.found_models` finds, each with `version_count`, and, in `open_intervals`, the
     newest version per stage. Two queries, however many rows; `with_aliases` adds one."""
-    known("ordering", ordering, ORDERINGS)
     rows = found_models(actor, **filters).select_related("team", "owner")
-    return _complete(rows).order_by(ordering, "pk")
+    return ordered(_complete(rows), ordering)
+
+
+def ordered(rows: QuerySet[RegisteredModel], ordering: str) -> QuerySet[RegisteredModel]:
+    known("ordering", ordering, ORDERINGS)
+    counted = with_counts(rows) if "version_count" in ordering else rows
+    return counted.order_by(ordering, "pk")
 
 
 def _complete(rows: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
-    return _with_counts(rows).prefetch_related(_stages())
+    return with_counts(rows).prefetch_related(_stages())
 
 
 def with_aliases(rows: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
     return rows.prefetch_related(Prefetch("aliases", queryset=_ALIASES))
 
 
-def _with_counts(rows: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
+def with_counts(rows: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
     counted = (
         Version.objects.filter(model=OuterRef("pk")).order_by().values("model").annotate(n=Count("pk")).values("n")
     )
@@ -45,20 +52,28 @@ def _with_counts(rows: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
 
 
 def _stages() -> Prefetch[str]:
-    """The newest version of each stage of each model, without the heavy columns of a version."""
+    return Prefetch("intervals", queryset=newest_of_stages().only("model", "stage"), to_attr="open_intervals")
+
+
+def newest_of_stages() -> QuerySet[StageInterval]:
+    """The newest version of each stage of each model, by its major, minor and patch."""
     number = [f"version__{part}" for part in ("major", "minor", "patch")]
     newest_first = [F(part).desc() for part in number]
     # Not a subquery for each interval: with ten versions a model that took most of the time of a list.
     place = Window(RowNumber(), partition_by=[F("model"), F("stage")], order_by=newest_first)
     parts = {part.removeprefix("version__"): F(part) for part in number}
-    rows = StageInterval.objects.open().annotate(place=place, **parts).filter(place=1).only("model", "stage")
-    return Prefetch("intervals", queryset=rows, to_attr="open_intervals")
+    return StageInterval.objects.open().annotate(place=place, **parts).filter(place=1)
 
 
 def stages_of(model: RegisteredModel) -> dict[str, str]:
     """Stage -> number of its newest version, of a model from `models`; in the order of a version's life."""
     found = {i.stage: f"{i.major}.{i.minor}.{i.patch}" for i in getattr(model, "open_intervals")}  # noqa: B009
-    return {stage: found[stage] for stage in Stage.values if stage in found}
+    return in_order(found)
+
+
+def in_order(stages: Mapping[str, str]) -> dict[str, str]:
+    """In the order of a version's life."""
+    return {stage: stages[stage] for stage in _STAGES if stage in stages}
 
 
 def model_named(actor: Actor, name: str, *, action: Action = Action.VIEW) -> RegisteredModel:

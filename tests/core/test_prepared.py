@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from mlops_site.core.models import Membership, Team
-from mlops_site.core.prepared import Prepared, PreparedObjects, insert
+from mlops_site.core.prepared import Prepared, PreparedObjects, PreparedRows, _filled, insert
 from tests.people import person
 
 pytestmark = pytest.mark.django_db
@@ -53,6 +53,17 @@ def test_parameters_out_of_order_are_found_at_the_first_use() -> None:
 
     with pytest.raises(RuntimeError, match="the parameters of swapped must be used once and in order"):
         Prepared(swapped)("a", timezone.now())
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 12, 205])
+def test_rows_of_keys_are_those_of_the_query_by_few_statements(count: int) -> None:
+    def of_keys(keys: list[int]) -> QuerySet[Team, tuple[Any, ...]]:
+        return Team.objects.filter(pk__in=keys).order_by("pk").values_list("name", "created_at", "pk")
+
+    teams = Team.objects.bulk_create(Team(name=f"t{n}") for n in range(count + 1))
+    read, keys = PreparedRows(of_keys), [team.pk for team in teams[:count]]
+    assert read(keys) == list(of_keys(keys))
+    assert len({len(_filled([1] * n)) for n in range(1, 201)}) == 6
 
 
 def test_rows_are_inserted_in_one_statement_as_the_orm_would() -> None:

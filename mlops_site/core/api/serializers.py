@@ -119,10 +119,15 @@ def _reader(owner: Any, field: Any) -> Callable[[Any], Any]:
         except AttributeError:
             return _as_drf_does(field, instance)
         if type(value) is datetime and value.tzinfo is UTC:
-            return value.isoformat()[:-6] + "Z"
+            return instant(value)
         return value if value is None or type(value) in wanted else _as_drf_does(field, instance)
 
     return read
+
+
+def instant(value: Any) -> Any:
+    """A time in UTC as DRF writes it; anything else as it is."""
+    return value.isoformat()[:-6] + "Z" if type(value) is datetime else value
 
 
 def _as_drf_does(field: Any, instance: Any) -> Any:

@@ -104,7 +104,6 @@ class Law:
         return DONE
 
     def sweep(self) -> int:
-        """How many expire that nobody has decided in time."""
         late = [request for request in self.requests if request.status == "pending" and request.late]
         for request in late:
             request.status = "expired"
@@ -165,7 +164,6 @@ class Law:
         return DONE
 
     def roll_back(self, who: str) -> str:
-        """Past damaged artifacts, to the first sound one."""
         if self.roles.get(who) != "approver":
             return "forbidden"
         if self.serving is None or not list(self.targets()):
@@ -197,10 +195,8 @@ class Law:
     def restore(self, who: str) -> str:
         if self.roles.get(who) not in ARCHIVING:
             return "forbidden"
-        if not self.archived:
-            return "model_not_archived"
-        self.archived = False
-        return DONE
+        was, self.archived = self.archived, False
+        return DONE if was else "model_not_archived"
 
     def set_tier(self, who: str, tier: str) -> str:
         if tier == self.tier:
