@@ -13,6 +13,7 @@ from registry.choices import Stage
 from registry.models import Incident, PromotionRequest, RegisteredModel, Remark, Transfer, Version
 from registry.selectors.models import aliases_of, stages_of
 from registry.selectors.search import tags_of
+from registry.selectors.versions import aliases_of_version
 
 
 class ModelAnswer(QuickAnswer, serializers.ModelSerializer[RegisteredModel]):
@@ -93,7 +94,7 @@ class VersionLine(QuickAnswer, serializers.ModelSerializer[Version]):
         return tags_of(version)
 
     def get_aliases(self, version: Version) -> list[str]:
-        return [alias.name for alias in version.aliases.all()]
+        return aliases_of_version(version)
 
     def get_deprecated(self, version: Version) -> dict[str, Any] | None:
         remark: Remark | None = getattr(version, "remark", None)
@@ -309,8 +310,8 @@ class ModelDetailAnswer(ModelAnswer):
         fields = (*ModelAnswer.Meta.fields, "production", "open_requests", "auto_deploy")
 
     def get_production(self, model: RegisteredModel) -> dict[str, Any] | None:
-        now = selectors.in_production(model)
-        return None if now is None else dict(VersionAnswer(selectors.version_numbered(model, now.number)).data)
+        now = selectors.version_serving(model)
+        return None if now is None else dict(VersionAnswer(now).data)
 
     def get_open_requests(self, model: RegisteredModel) -> list[dict[str, Any]]:
         rows = selectors.open_requests(model)

@@ -49,7 +49,14 @@ from registry.selectors.stages import (
 from registry.selectors.trend import Trend, metric_trend
 from registry.selectors.trials import Trial, trial
 from registry.selectors.validation import report_numbered, reports, reports_digest
-from registry.selectors.versions import feature_schema, version_numbered, versions, versions_found, with_version_aliases
+from registry.selectors.versions import (
+    feature_schema,
+    version_numbered,
+    version_serving,
+    versions,
+    versions_found,
+    with_version_aliases,
+)
 
 __all__ = [
     "INVENTORY_HEAD",
@@ -136,6 +143,7 @@ __all__ = [
     "trial",
     "version_facets",
     "version_numbered",
+    "version_serving",
     "versions",
     "versions_found",
     "versions_named",

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 
 from mlops_site.core.permissions import Actor
 from mlops_site.core.prepared import PreparedRows
-from registry.models import Alias, RegisteredModel
-from registry.selectors.models import in_order, newest_of_stages, ordered, with_counts
+from registry.models import RegisteredModel
+from registry.selectors.models import aliases_by_model, in_order, ordered, stages_by_model, with_counts
 from registry.selectors.search import found_models
-
-_PARTS = ("major", "minor", "patch")
 
 
 class ModelLine(NamedTuple):
@@ -60,29 +57,11 @@ class ModelLines:
     def __getitem__(self, part: slice) -> list[ModelLine]:
         keys = list(self._sorted.values_list("pk", flat=True)[part])
         found = {row[0]: row for row in _lines(keys)}
-        stages, aliases = _by_model(_stages(keys)), _by_model(_aliases(keys))
+        stages, aliases = stages_by_model(keys), aliases_by_model(keys)
         told = [(*found[key], in_order(stages.get(key, {})), aliases.get(key, {})) for key in keys if key in found]
         return list(map(ModelLine._make, told))
-
-
-def _by_model(rows: Iterable[tuple[int, str, int, int, int]]) -> dict[int, dict[str, str]]:
-    found: dict[int, dict[str, str]] = {}
-    for model, name, major, minor, patch in rows:
-        found.setdefault(model, {})[name] = f"{major}.{minor}.{patch}"
-    return found
 
 
 @PreparedRows
 def _lines(keys: list[int]) -> QuerySet[RegisteredModel, tuple[Any, ...]]:
     return with_counts(RegisteredModel.objects.filter(pk__in=keys)).order_by().values_list(*_COLUMNS)
-
-
-@PreparedRows
-def _stages(keys: list[int]) -> QuerySet[Any, tuple[Any, ...]]:
-    return newest_of_stages().filter(model__in=keys).values_list("model_id", "stage", *_PARTS)
-
-
-@PreparedRows
-def _aliases(keys: list[int]) -> QuerySet[Alias, tuple[Any, ...]]:
-    parts = [F(f"version__{part}") for part in _PARTS]
-    return Alias.objects.filter(model__in=keys).order_by("name").values_list("model_id", "name", *parts)

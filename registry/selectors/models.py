@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db.models import Count, F, OuterRef, Prefetch, QuerySet, Subquery, Window
@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce, RowNumber
 
 from mlops_site.core.errors import NotFound
 from mlops_site.core.permissions import Action, Actor
-from mlops_site.core.prepared import PreparedObjects
+from mlops_site.core.prepared import PreparedObjects, PreparedRows
 from registry.choices import Stage
 from registry.models import Alias, DeployPolicy, RegisteredModel, StageInterval, Version
 from registry.selectors.search import found_models, known
@@ -66,9 +66,40 @@ def newest_of_stages() -> QuerySet[StageInterval]:
 
 
 def stages_of(model: RegisteredModel) -> dict[str, str]:
-    """Stage -> number of its newest version, of a model from `models`; in the order of a version's life."""
-    found = {i.stage: f"{i.major}.{i.minor}.{i.patch}" for i in getattr(model, "open_intervals")}  # noqa: B009
-    return in_order(found)
+    """Stage -> number of its newest version, in the order of a version's life; one query, unless the model is from
+    `models`."""
+    fetched = getattr(model, "open_intervals", None)
+    if fetched is None:
+        return in_order(stages_by_model([model.pk]).get(model.pk, {}))
+    return in_order({i.stage: f"{i.major}.{i.minor}.{i.patch}" for i in fetched})
+
+
+def stages_by_model(models: list[int]) -> dict[int, dict[str, str]]:
+    return _by_model(_stage_rows(models))
+
+
+def aliases_by_model(models: list[int]) -> dict[int, dict[str, str]]:
+    """By name."""
+    return _by_model(_alias_rows(models))
+
+
+def _by_model(rows: Iterable[tuple[int, str, int, int, int]]) -> dict[int, dict[str, str]]:
+    found: dict[int, dict[str, str]] = {}
+    for model, name, major, minor, patch in rows:
+        found.setdefault(model, {})[name] = f"{major}.{minor}.{patch}"
+    return found
+
+
+@PreparedRows
+def _stage_rows(models: list[int]) -> QuerySet[Any, tuple[Any, ...]]:
+    parts = ("major", "minor", "patch")
+    return newest_of_stages().filter(model__in=models).values_list("model_id", "stage", *parts)
+
+
+@PreparedRows
+def _alias_rows(models: list[int]) -> QuerySet[Alias, tuple[Any, ...]]:
+    parts = [F(f"version__{part}") for part in ("major", "minor", "patch")]
+    return Alias.objects.filter(model__in=models).order_by("name").values_list("model_id", "name", *parts)
 
 
 def in_order(stages: Mapping[str, str]) -> dict[str, str]:
@@ -77,12 +108,12 @@ def in_order(stages: Mapping[str, str]) -> dict[str, str]:
 
 
 def model_named(actor: Actor, name: str, *, action: Action = Action.VIEW) -> RegisteredModel:
-    """One model as in `models`; NotFound if it is absent or not the actor's to see."""
+    """One model with its `version_count`; NotFound if it is absent or not the actor's to see."""
     return _only(_named(name, actor.teams(action)), name)
 
 
 def model_located(actor: Actor, name: str, *, action: Action = Action.VIEW) -> RegisteredModel:
-    """The same for what only goes on from it to something else: without counts and stages."""
+    """The same for what only goes on from it to something else: without the count."""
     return _only(_located(name, actor.teams(action)), name)
 
 
@@ -95,7 +126,7 @@ def _only(found: list[RegisteredModel], name: str) -> RegisteredModel:
 @PreparedObjects
 def _named(name: str, teams: list[int]) -> QuerySet[RegisteredModel]:
     rows = RegisteredModel.objects.filter(name=name).filter(team__in=teams).select_related("team", "owner")
-    return _complete(rows)
+    return with_counts(rows)
 
 
 @PreparedObjects
@@ -105,9 +136,9 @@ def _located(name: str, teams: list[int]) -> QuerySet[RegisteredModel]:
 
 def aliases_of(model: RegisteredModel) -> dict[str, str]:
     """Alias -> number of its version; one query, unless the model is from `models`."""
-    is_fetched = "aliases" in getattr(model, "_prefetched_objects_cache", {})
-    rows = model.aliases.all() if is_fetched else _ALIASES.filter(model=model)
-    return {alias.name: alias.version.number for alias in rows}
+    if "aliases" not in getattr(model, "_prefetched_objects_cache", {}):
+        return aliases_by_model([model.pk]).get(model.pk, {})
+    return {alias.name: alias.version.number for alias in model.aliases.all()}
 
 
 def policy(model: RegisteredModel) -> DeployPolicy | None:

@@ -8,11 +8,11 @@ from django.db.models import Q, QuerySet
 
 from mlops_site.core.errors import NotFound
 from mlops_site.core.permissions import Actor
-from mlops_site.core.prepared import PreparedObjects
+from mlops_site.core.prepared import PreparedObjects, PreparedRows
 from registry.artifacts.schema import json_schema, sample_row
 from registry.artifacts.signature import Signature
 from registry.choices import Stage
-from registry.models import RegisteredModel, Version
+from registry.models import Alias, RegisteredModel, Version
 from registry.models.version import VersionQuerySet, parts_of
 from registry.selectors.search import found_versions
 from registry.selectors.stages import in_production
@@ -40,6 +40,30 @@ def complete(rows: VersionQuerySet) -> VersionQuerySet:
 def with_version_aliases(rows: VersionQuerySet) -> VersionQuerySet:
     """One query more."""
     return rows.prefetch_related("aliases")
+
+
+def version_serving(model: RegisteredModel) -> Version | None:
+    """The one in production, as in `version_numbered`, by one statement."""
+    return next(iter(_serving(model.pk, Stage.PRODUCTION.value)), None)
+
+
+@PreparedObjects
+def _serving(model: int, stage: str) -> QuerySet[Version]:
+    # Joined, not looked up in a subquery: PostgreSQL would read every version before it does that.
+    rows = Version.objects.filter(model=model).filter(intervals__ended_at=None, intervals__stage=stage)
+    return _whole(rows)
+
+
+def aliases_of_version(version: Version) -> list[str]:
+    """By name; one query, unless they were fetched with it."""
+    if "aliases" in getattr(version, "_prefetched_objects_cache", {}):
+        return [alias.name for alias in version.aliases.all()]
+    return [name for (name,) in _aliases(version.pk)]
+
+
+@PreparedRows
+def _aliases(version: int) -> QuerySet[Alias, tuple[str]]:
+    return Alias.objects.filter(version=version).values_list("name")
 
 
 def version_numbered(model: RegisteredModel, number: str) -> Version:

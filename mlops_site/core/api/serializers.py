@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
 from operator import attrgetter
 from typing import Any
 
 from django.utils import timezone
-from django.utils.functional import cached_property
 from rest_framework import serializers
 from rest_framework.fields import SkipField
 
@@ -93,23 +92,27 @@ class QuickAnswer(serializers.Serializer[Any]):
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for name, read in self._reads:
+        for name, method, read in _reads(type(self)):
             with suppress(SkipField):
-                found[name] = read(instance)
+                found[name] = getattr(self, method)(instance) if method else read(instance)
         return found
 
-    @cached_property
-    def _reads(self) -> list[tuple[str, Callable[[Any], Any]]]:
-        return [(str(field.field_name), _reader(self, field)) for field in self._readable_fields]
+
+@functools.cache
+def _reads(kind: type[QuickAnswer]) -> list[tuple[str, str, Callable[[Any], Any]]]:
+    """Name, method and reader of each field: made once, of a serializer without context, for making fields takes
+    longer than reading them. The methods are those of the serializer that answers, with its context."""
+    return [(str(field.field_name), _method(field), _reader(field)) for field in kind()._readable_fields]
 
 
-def _reader(owner: Any, field: Any) -> Callable[[Any], Any]:
+def _method(field: Any) -> str:
+    return str(field.method_name) if type(field) is serializers.SerializerMethodField else ""
+
+
+def _reader(field: Any) -> Callable[[Any], Any]:
     """What reads one field of an object."""
-    if type(field) is serializers.SerializerMethodField:
-        method: Callable[[Any], Any] = getattr(owner, str(field.method_name))
-        return method
     if type(field) not in _AS_THEY_ARE:
-        return partial(_as_drf_does, field)
+        return functools.partial(_as_drf_does, field)
     get = attrgetter(".".join(field.source_attrs))
     wanted = _AS_THEY_ARE[type(field)]
 
