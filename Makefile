@@ -44,8 +44,8 @@ check: install  ## style, types, imports, migrations and settings
 bench: install  ## the measurements of benchmarks/
 	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python -m "benchmarks.$$(basename $$script .py)"; done
 
-drill: install  ## the long forms of the crash and race tests
-	@$(BIN)/python -m tests.run --only drill $(ARGS)
+drill: install  ## the long forms of the crash, race and state machine tests, on both engines
+	@$(BIN)/python -m tests.run --only drill --only drill-sqlite $(ARGS)
 
 lock: $(INSTALLED)  ## requirements.lock again, at the newest versions that pyproject.toml allows
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \

@@ -1,7 +1,8 @@
 """All tests, phase by phase, on servers of their own: `python -m tests.run [--only PHASE] [pytest options]`.
 
 pure: no database. sqlite: the database tests as embedded. postgres: the same on PostgreSQL and Redis, and
-those that need them. browser: the pages in a real Chromium. drill (when asked for): the long forms.
+those that need them. browser: the pages in a real Chromium. drill (when asked for): the long forms, on PostgreSQL
+and Redis; drill-sqlite: those of them that need no server, as embedded.
 The last line counts: N passed, N failed, N skipped.
 """
 
@@ -23,7 +24,7 @@ from typing import NamedTuple
 from tests import programs, servers
 from tests.processes import ROOT, exit_on_sigterm
 
-WORKERS = {"pure": 2, "sqlite": 2, "postgres": 2, "browser": 0, "drill": 0}
+WORKERS = {"pure": 2, "sqlite": 2, "postgres": 2, "browser": 0, "drill": 0, "drill-sqlite": 0}
 DEFAULT = ("pure", "sqlite", "postgres", "browser")
 NO_TESTS = 5  # pytest's exit status
 SLOWEST = 10
@@ -128,10 +129,10 @@ def report(results: list[Result]) -> None:
     slowest = sorted(((*case, result.phase) for result in results for case in result.slowest), reverse=True)
     _say(f"\n{SLOWEST} slowest tests")
     for secs, name, phase in slowest[:SLOWEST]:
-        _say(f"{secs:7.1f} s  {phase:<8}  {name}")
-    _say(f"\n{'phase':<10}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")
+        _say(f"{secs:7.1f} s  {phase:<12}  {name}")
+    _say(f"\n{'phase':<14}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")
     for result in results:
-        row = f"{result.phase:<10}{result.passed:>8}{result.failed:>8}{result.skipped:>9}{result.secs:>9.0f}"
+        row = f"{result.phase:<14}{result.passed:>8}{result.failed:>8}{result.skipped:>9}{result.secs:>9.0f}"
         _say(f"{row}  {result.problem}".rstrip())
     passed, failed, skipped = (
         sum(column)

@@ -7,7 +7,8 @@ from django.test import TransactionTestCase
 
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server"}
 EXTRAS = {"postgres", "broker", "browser", "slow"}
-PHASES = ("pure", "sqlite", "postgres", "browser", "drill")
+PHASES = ("pure", "sqlite", "postgres", "browser", "drill", "drill-sqlite")
+NEEDS_SERVERS = {"postgres", "broker", "browser"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -24,10 +25,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def phases_of(item: pytest.Item) -> set[str]:
-    """Each test runs once, but for those that use the database: these run on both engines."""
+    """Each test runs once, but for those that use the database: these run on both engines, long forms too."""
     marks = EXTRAS & {mark.name for mark in item.iter_markers()}
     if "slow" in marks:
-        return {"drill"}
+        return {"drill"} if marks & NEEDS_SERVERS or not uses_database(item) else {"drill", "drill-sqlite"}
     if "browser" in marks:
         return {"browser"}
     if marks:

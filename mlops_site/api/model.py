@@ -12,7 +12,7 @@ from rest_framework.serializers import SerializerMethodField
 from mlops_site.core import events
 from mlops_site.core.api.views import ApiView
 from monitoring.api.serializers import AlertLine
-from monitoring.selectors import alerts
+from monitoring.selectors import open_alerts
 from registry import selectors, services
 from registry.api.answers import ModelDetailAnswer
 from registry.api.serializers import ModelEdit
@@ -30,7 +30,7 @@ class ModelWithAlerts(ModelDetailAnswer):
 
     @extend_schema_field(AlertLine(many=True))
     def get_open_alerts(self, model: RegisteredModel) -> Any:
-        return AlertLine(alerts(self.context["actor"], model=model.name), many=True).data
+        return AlertLine(open_alerts(model), many=True).data
 
 
 class ModelDetail(ApiView):

@@ -8,12 +8,15 @@ import itertools
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections, models
 from django.db.backends.utils import CursorWrapper
 
+M = TypeVar("M", bound=models.Model)
+_MARK, _LARGEST = 2_000_000_000, 2**63 - 1
 _PLAIN = frozenset({str, int, float})
+_LENGTHS = (1, 10, 25, 50, 100, 200)
 _numbers = itertools.count()
 
 
@@ -53,6 +56,104 @@ class Prepared:
             name = self._build.__name__
             raise RuntimeError(f"the parameters of {name} must be used once and in order but are {params}")
         return str(sql)
+
+
+class PreparedObjects(Generic[M]):
+    """The same for whole objects, with select_related, annotations, deferred columns and prefetches. A value may also
+    be a list of keys, for one `__in`; there is a statement for each length."""
+
+    def __init__(self, build: Callable[..., models.QuerySet[M]]) -> None:
+        self._build = build
+        self._kept: dict[tuple[int, ...], _Objects] = {}
+
+    def __call__(self, *values: Any) -> list[M]:
+        lengths = tuple(len(value) if isinstance(value, list) else -1 for value in values)
+        too_large = any(isinstance(value, int) and abs(value) > _LARGEST for value in values)
+        if 0 in lengths or too_large:  # Django too asks nothing when nothing can be found
+            return []
+        if (kept := self._kept.get(lengths)) is None:
+            kept = self._kept[lengths] = _Objects(self._build, lengths, values)
+        found: list[M] = kept.read(values)
+        return found
+
+
+class PreparedRows:
+    """The same for a `values_list`: converted as Django does. Lists of keys are filled up with their last one, so that
+    a few statements do for pages of every length."""
+
+    def __init__(self, build: Callable[..., models.QuerySet[Any, Any]]) -> None:
+        self._read: PreparedObjects[Any] = PreparedObjects(build)
+
+    def __call__(self, *values: Any) -> list[Any]:
+        return self._read(*(_filled(value) if isinstance(value, list) else value for value in values))
+
+
+def _filled(keys: list[int]) -> list[int]:
+    length = next((length for length in _LENGTHS if length >= len(keys)), 0)
+    return keys + keys[-1:] * (length - len(keys))
+
+
+class _Objects:
+    """One statement: its SQL, where in its parameters the values go, and how Django makes objects of its rows."""
+
+    def __init__(self, build: Callable[..., Any], lengths: tuple[int, ...], values: Sequence[Any]) -> None:
+        marks = [_marked(number, value) for number, value in enumerate(values)]
+        queryset = build(*marks)
+        self.compiler = queryset.query.get_compiler(DEFAULT_DB_ALIAS)
+        self.lookups = queryset._prefetch_related_lookups
+        self.sql, params = self.compiler.as_sql()
+        flat = _flat(marks)
+        self.places = [(flat.index(param), None) if param in flat else (None, param) for param in params]
+        used = sorted(place for place, _ in self.places if place is not None)
+        changed = any(isinstance(mark, str) and mark in str(constant) for mark in flat for _, constant in self.places)
+        if used != list(range(len(flat))) or changed:  # `startswith` would keep the first value and a % for ever
+            raise RuntimeError(
+                f"the parameters of {build.__name__} must be used once each, as they are, but are {params}"
+            )
+        self.iterable, self.is_plain = queryset._iterable_class, queryset._fields is not None
+
+    def read(self, values: Sequence[Any]) -> list[Any]:
+        flat = _flat(values)
+        params = [constant if place is None else flat[place] for place, constant in self.places]
+        with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
+            _execute(cursor, self.sql, params)
+            rows = cursor.fetchall()
+        if self.is_plain:
+            return list(self.compiler.results_iter([rows], tuple_expected=True))
+        found = list(self.iterable(_Answered(self.compiler, rows)))
+        if self.lookups and found:
+            models.prefetch_related_objects(found, *self.lookups)
+        return found
+
+
+class _Answered:
+    """What Django's own iterable asks of a queryset, answered from rows that are here."""
+
+    def __init__(self, compiler: Any, rows: list[tuple[Any, ...]]) -> None:
+        self.db, self.query, self._compiler, self._rows = DEFAULT_DB_ALIAS, self, compiler, rows
+        self._known_related_objects: dict[Any, Any] = {}
+        self.select, self.klass_info = compiler.select, compiler.klass_info
+        self.annotation_col_map = compiler.annotation_col_map
+
+    def get_compiler(self, using: str) -> _Answered:
+        return self
+
+    def execute_sql(self, **options: Any) -> list[tuple[Any, ...]]:
+        return self._rows
+
+    def results_iter(self, rows: list[tuple[Any, ...]]) -> Any:
+        return self._compiler.results_iter([rows])
+
+
+def _marked(number: int, value: Any) -> Any:
+    """A value of the same type, in the range of every column, that stands nowhere else in the statement."""
+    if isinstance(value, list):
+        return [_MARK + 1_000 * number + place for place in range(len(value))]
+    return f"the value {number} of a statement" if isinstance(value, str) else _MARK + 1_000 * number
+
+
+def _flat(values: Sequence[Any]) -> list[Any]:
+    return [inner for value in values for inner in (value if isinstance(value, list) else [value])]
 
 
 def insert(rows: Sequence[models.Model]) -> None:

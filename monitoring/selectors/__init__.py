@@ -1,6 +1,15 @@
 """Reads of monitoring. What the actor may not see is answered like what does not exist."""
 
-from monitoring.selectors.alerts import ALL, alert_of, alerts, consequences, deliveries, is_silenced, open_count
+from monitoring.selectors.alerts import (
+    ALL,
+    alert_of,
+    alerts,
+    consequences,
+    deliveries,
+    is_silenced,
+    open_alerts,
+    open_count,
+)
 from monitoring.selectors.answers import first_answers
 from monitoring.selectors.bases import Basis, bases, basis_of
 from monitoring.selectors.batches import batch_of, batches
@@ -24,6 +33,7 @@ __all__ = [
     "findings_before",
     "first_answers",
     "is_silenced",
+    "open_alerts",
     "open_count",
     "production_inputs",
     "report_of",

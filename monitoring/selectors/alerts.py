@@ -10,8 +10,10 @@ from django.utils import timezone
 from mlops_site.core.errors import NotFound
 from mlops_site.core.models import Delivery
 from mlops_site.core.permissions import Actor, visible
+from mlops_site.core.prepared import PreparedObjects
 from monitoring.choices import UNRESOLVED, AlertStatus, Severity
 from monitoring.models import Alert, RetrainDecision
+from registry.models import RegisteredModel
 from registry.services.guards import one_of
 
 ALL = "all"
@@ -32,6 +34,18 @@ def alerts(actor: Actor, *, status: str = "", severity: str = "", model: str = "
     if model:
         rows = rows.filter(model__name=model)
     return _complete(rows).order_by(_WORST_FIRST, "-last_seen_at", "-pk")
+
+
+def open_alerts(model: RegisteredModel) -> list[Alert]:
+    """The unresolved ones of a model that the actor sees, worst first, then latest."""
+    rank = list(Severity.values).index
+    return sorted(_unresolved(model.pk), key=lambda alert: rank(alert.severity))
+
+
+@PreparedObjects
+def _unresolved(model: int) -> QuerySet[Alert]:
+    rows = Alert.objects.filter(model=model).filter(status__in=UNRESOLVED)
+    return rows.defer("evidence").order_by("-last_seen_at", "-pk")
 
 
 def alert_of(actor: Actor, alert_id: UUID) -> Alert:

@@ -6,15 +6,17 @@ from typing import Any
 
 from rest_framework import serializers
 
+from mlops_site.core.api.serializers import QuickAnswer, instant
 from mlops_site.core.permissions import Actor
 from registry import selectors
 from registry.choices import Stage
 from registry.models import Incident, PromotionRequest, RegisteredModel, Remark, Transfer, Version
 from registry.selectors.models import aliases_of, stages_of
 from registry.selectors.search import tags_of
+from registry.selectors.versions import aliases_of_version
 
 
-class ModelAnswer(serializers.ModelSerializer[RegisteredModel]):
+class ModelAnswer(QuickAnswer, serializers.ModelSerializer[RegisteredModel]):
     team = serializers.CharField(source="team.name")
     owner = serializers.CharField(source="owner.username")
     stages = serializers.SerializerMethodField(help_text="stage -> its newest version")
@@ -39,13 +41,20 @@ class ModelAnswer(serializers.ModelSerializer[RegisteredModel]):
         return stages_of(model)
 
 
-class ArtifactAnswer(serializers.Serializer[Any]):
+def model_lines(lines: list[selectors.ModelLine]) -> list[dict[str, Any]]:
+    """What ModelAnswer would answer of the same models."""
+    names = ModelAnswer.Meta.fields
+    places = [(name, selectors.ModelLine._fields.index(name)) for name in names]
+    return [{name: instant(line[place]) for name, place in places} for line in lines]
+
+
+class ArtifactAnswer(QuickAnswer):
     digest = serializers.CharField()
     format = serializers.CharField()
     size = serializers.IntegerField(help_text="bytes")
 
 
-class IntervalAnswer(serializers.Serializer[Any]):
+class IntervalAnswer(QuickAnswer):
     """One stage of a version's life; `to` is null while it lasts."""
 
     stage = serializers.CharField()
@@ -59,7 +68,7 @@ class IntervalAnswer(serializers.Serializer[Any]):
         return {**super().get_fields(), "from": serializers.DateTimeField(source="started_at")}
 
 
-class VersionLine(serializers.ModelSerializer[Version]):
+class VersionLine(QuickAnswer, serializers.ModelSerializer[Version]):
     """A version in a list."""
 
     name = serializers.CharField(source="model.name")
@@ -85,7 +94,7 @@ class VersionLine(serializers.ModelSerializer[Version]):
         return tags_of(version)
 
     def get_aliases(self, version: Version) -> list[str]:
-        return [alias.name for alias in version.aliases.all()]
+        return aliases_of_version(version)
 
     def get_deprecated(self, version: Version) -> dict[str, Any] | None:
         remark: Remark | None = getattr(version, "remark", None)
@@ -116,7 +125,7 @@ class VersionAnswer(VersionLine):
         fields = (*VersionLine.Meta.fields, "signature", "data_digest", "importance", "serving", "intervals")
 
     def get_intervals(self, version: Version) -> list[dict[str, Any]]:
-        return [dict(row) for row in IntervalAnswer(selectors.intervals(version), many=True).data]
+        return [dict(row) for row in IntervalAnswer(selectors.life(version), many=True).data]
 
 
 class ReviewAnswer(serializers.Serializer[Any]):
@@ -144,7 +153,7 @@ class ReportAnswer(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
 
 
-class RequestAnswer(serializers.ModelSerializer[PromotionRequest]):
+class RequestAnswer(QuickAnswer, serializers.ModelSerializer[PromotionRequest]):
     """A promotion request; `may_decide` is about the one who asks, and needs the actor in the context."""
 
     model = serializers.CharField(source="model.name")
@@ -301,11 +310,11 @@ class ModelDetailAnswer(ModelAnswer):
         fields = (*ModelAnswer.Meta.fields, "production", "open_requests", "auto_deploy")
 
     def get_production(self, model: RegisteredModel) -> dict[str, Any] | None:
-        now = selectors.in_production(model)
-        return None if now is None else dict(VersionAnswer(selectors.version_numbered(model, now.number)).data)
+        now = selectors.version_serving(model)
+        return None if now is None else dict(VersionAnswer(now).data)
 
     def get_open_requests(self, model: RegisteredModel) -> list[dict[str, Any]]:
-        rows = selectors.requests(self.context["actor"], status="pending", model=model)
+        rows = selectors.open_requests(model)
         return [dict(row) for row in RequestAnswer(rows, many=True, context=self.context).data]
 
     def get_auto_deploy(self, model: RegisteredModel) -> dict[str, Any] | None:

@@ -26,13 +26,13 @@ class Versions(ApiView):
     def get(self, request: Request, name: str) -> Response:
         """The versions of a model, newest first, each with its stage."""
         valid(serializers.PageFilter(data=request.query_params.dict()))
-        rows = selectors.versions(selectors.model_named(self.actor, name))
+        rows = selectors.versions(selectors.model_located(self.actor, name))
         return listed(self, selectors.with_version_aliases(rows), answers.VersionLine)
 
     @extend_schema(request={"multipart/form-data": serializers.VersionUpload}, responses={201: answers.VersionAnswer})
     def post(self, request: Request, name: str) -> Response:
         """Upload a .skops or .onnx file as a version. The same content is the same version."""
-        model = selectors.model_named(self.actor, name)
+        model = selectors.model_located(self.actor, name)
         asked = valid(serializers.VersionUpload(data=request.data))
         if asked["artifact"].size > settings.MAX_UPLOAD_BYTES:
             raise _too_large()
@@ -46,14 +46,14 @@ class VersionDetail(ApiView):
     @extend_schema(operation_id="versions_retrieve", responses=answers.VersionAnswer)
     def get(self, request: Request, name: str, version: str) -> Response:
         """One version, by number or @alias, with its artifact, metrics, signature, lineage and stages."""
-        model = selectors.model_named(self.actor, name)
+        model = selectors.model_located(self.actor, name)
         return Response(answers.VersionAnswer(selectors.version_numbered(model, version)).data)
 
     @extend_schema(operation_id="versions_describe", request=serializers.VersionEdit, responses=answers.VersionAnswer)
     def patch(self, request: Request, name: str, version: str) -> Response:
         """Say what a version is. Everything else about it stays as it was registered."""
         asked = valid(serializers.VersionEdit(data=request.data))
-        model = selectors.model_named(self.actor, name)
+        model = selectors.model_located(self.actor, name)
         found = selectors.version_numbered(model, version)
         services.describe_version(found, actor=self.actor, **asked)
         return Response(answers.VersionAnswer(selectors.version_numbered(model, found.number)).data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -26,8 +27,8 @@ class Models(ApiView):
         asked = valid(serializers.ModelFilter(data=request.query_params))
         ordering, filters = asked.pop("ordering", "name"), serializers.filters(asked)
         told = selectors.model_facets(selectors.found_models(self.actor, **filters)) if asked["facets"] else None
-        rows = selectors.with_aliases(selectors.models(self.actor, ordering=ordering, **filters))
-        return listed(self, selectors.Paged(rows), answers.ModelAnswer, facets=told)
+        rows = selectors.ModelLines(self.actor, ordering=ordering, **filters)
+        return paged(self, rows, answers.model_lines, facets=told)
 
     @extend_schema(request=serializers.ModelNew, responses={201: answers.ModelDetailAnswer})
     def post(self, request: Request) -> Response:
@@ -43,7 +44,7 @@ class Schema(ApiView):
     def get(self, request: Request, name: str) -> Response:
         """What predict takes: of the production version, else of the newest; or of the one you name."""
         asked = valid(serializers.SchemaFilter(data=request.query_params.dict()))
-        model = selectors.model_named(self.actor, name, action=Action.SCHEMA_VIEW)
+        model = selectors.model_located(self.actor, name, action=Action.SCHEMA_VIEW)
         return Response(answers.SchemaAnswer(selectors.feature_schema(model, number=asked.get("version"))).data)
 
 
@@ -52,7 +53,7 @@ class Compare(ApiView):
     def get(self, request: Request, name: str, v1: str, v2: str) -> Response:
         """Two versions side by side; metrics with a paired 95 % interval where the holdouts share rows."""
         asked = valid(serializers.CompareFilter(data=request.query_params.dict()))
-        model = selectors.model_named(self.actor, name)
+        model = selectors.model_located(self.actor, name)
         first, second = (selectors.version_numbered(model, number) for number in (v1, v2))
         return Response(selectors.comparison(first, second, diff_only=asked["diff_only"]))
 
@@ -71,7 +72,7 @@ class Promote(ApiView):
     def post(self, request: Request, name: str, version: str) -> Response:
         """Move a version to another stage. For production a request is filed, which other people decide."""
         asked = valid(serializers.PromoteOrder(data=request.data))
-        found = selectors.version_numbered(selectors.model_named(self.actor, name), version)
+        found = selectors.version_numbered(selectors.model_located(self.actor, name), version)
         done = services.move_stage(found, actor=self.actor, **asked)
         code = status.HTTP_200_OK if done.request is None else status.HTTP_202_ACCEPTED
         return Response(answers.PromotionAnswer(done, context={"actor": self.actor}).data, status=code)
@@ -81,7 +82,7 @@ class Consumers(ApiView):
     @extend_schema(responses=answers.ConsumerAnswer(many=True))
     def get(self, request: Request, name: str) -> Response:
         """The tokens that predicted or logged with the model in the last 30 days."""
-        rows = selectors.consumers(selectors.model_named(self.actor, name))
+        rows = selectors.consumers(selectors.model_located(self.actor, name))
         return Response(answers.ConsumerAnswer(rows, many=True).data)
 
 
@@ -89,7 +90,7 @@ class Rollback(ApiView):
     @extend_schema(request=serializers.Reason, responses=answers.RollbackAnswer)
     def post(self, request: Request, name: str) -> Response:
         """Put the last good production version back."""
-        model, asked = selectors.model_named(self.actor, name), valid(serializers.Reason(data=request.data))
+        model, asked = selectors.model_located(self.actor, name), valid(serializers.Reason(data=request.data))
         return Response(answers.RollbackAnswer(services.rollback(model, actor=self.actor, **asked)).data)
 
 
@@ -101,9 +102,16 @@ def valid(serializer: drf.Serializer[Any]) -> dict[str, Any]:
 
 def listed(view: ApiView, rows: Any, serializer: Any, facets: list[selectors.Facet] | None = None) -> Response:
     """A page of the rows; with facets beside it, where they were asked for."""
+    return paged(
+        view, rows, lambda page: serializer(page, many=True, context={"actor": view.actor}).data, facets=facets
+    )
+
+
+def paged(
+    view: ApiView, rows: Any, answered: Callable[[Any], Any], facets: list[selectors.Facet] | None = None
+) -> Response:
     pages = Pages()
-    page: Any = pages.paginate_queryset(rows, view.request, view=view)
-    answer = pages.get_paginated_response(serializer(page, many=True, context={"actor": view.actor}).data)
+    answer = pages.get_paginated_response(answered(pages.paginate_queryset(rows, view.request, view=view)))
     if facets is not None:
         answer.data["facets"] = {f.name: [{"value": v, "count": n} for v, n in f.values] for f in facets}
     return answer

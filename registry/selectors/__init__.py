@@ -9,6 +9,7 @@ from registry.selectors.approvals import (
     decidable,
     diff,
     missing_roles,
+    open_requests,
     request_numbered,
     requests,
 )
@@ -28,8 +29,9 @@ from registry.selectors.explanations import (
 from registry.selectors.holdouts import drift_said, holdout_drift
 from registry.selectors.incidents import incident_numbered, incidents
 from registry.selectors.inventory import INVENTORY_HEAD, InventoryLine, inventory, inventory_lines, inventory_table
+from registry.selectors.lines import ModelLine, ModelLines
 from registry.selectors.mirror import Lag, in_mlflow, lag
-from registry.selectors.models import model_named, models, policy, with_aliases
+from registry.selectors.models import model_located, model_named, models, policy, with_aliases
 from registry.selectors.period import PERIOD_HEAD, Happening, Period, period_report
 from registry.selectors.reviewers import Told, reviewers
 from registry.selectors.search import Facet, Paged, found_models, found_versions, model_facets, version_facets
@@ -39,6 +41,7 @@ from registry.selectors.stages import (
     in_production,
     interval_at,
     intervals,
+    life,
     rollback_target,
     rollback_targets,
     served_at,
@@ -46,7 +49,14 @@ from registry.selectors.stages import (
 from registry.selectors.trend import Trend, metric_trend
 from registry.selectors.trials import Trial, trial
 from registry.selectors.validation import report_numbered, reports, reports_digest
-from registry.selectors.versions import feature_schema, version_numbered, versions, versions_found, with_version_aliases
+from registry.selectors.versions import (
+    feature_schema,
+    version_numbered,
+    version_serving,
+    versions,
+    versions_found,
+    with_version_aliases,
+)
 
 __all__ = [
     "INVENTORY_HEAD",
@@ -58,6 +68,8 @@ __all__ = [
     "Happening",
     "InventoryLine",
     "Lag",
+    "ModelLine",
+    "ModelLines",
     "Paged",
     "Period",
     "Told",
@@ -100,13 +112,16 @@ __all__ = [
     "inventory_lines",
     "inventory_table",
     "lag",
+    "life",
     "markdown",
     "metric_trend",
     "missing_roles",
     "model_facets",
+    "model_located",
     "model_named",
     "models",
     "open_conditions",
+    "open_requests",
     "overdue_conditions",
     "period_report",
     "policy",
@@ -128,6 +143,7 @@ __all__ = [
     "trial",
     "version_facets",
     "version_numbered",
+    "version_serving",
     "versions",
     "versions_found",
     "versions_named",

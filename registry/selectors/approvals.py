@@ -12,6 +12,7 @@ from mlops_site.core.choices import Role
 from mlops_site.core.errors import Invalid, NotFound
 from mlops_site.core.models import User
 from mlops_site.core.permissions import Action, Actor, visible
+from mlops_site.core.prepared import PreparedObjects
 from registry.choices import RequestStatus, RiskTier
 from registry.models import PromotionRequest, RegisteredModel, Review, ValidationReport, Version
 from registry.selectors.absences import handed_over
@@ -49,6 +50,16 @@ def requests(
     if waiting_for_me:
         return _complete(_waiting(rows, actor)).order_by("created_at", "pk")
     return _complete(rows)
+
+
+def open_requests(model: RegisteredModel) -> list[PromotionRequest]:
+    """The pending ones of a model that the actor sees, latest first."""
+    return _pending(model.pk)
+
+
+@PreparedObjects
+def _pending(model: int) -> QuerySet[PromotionRequest]:
+    return _complete(PromotionRequest.objects.filter(model=model).filter(status=RequestStatus.PENDING))
 
 
 def requests_of(version: Version) -> QuerySet[PromotionRequest]:
@@ -105,10 +116,15 @@ def _complete(rows: QuerySet[PromotionRequest]) -> QuerySet[PromotionRequest]:
 
 def request_numbered(actor: Actor, pk: int) -> PromotionRequest:
     """One request; NotFound if it is absent or another team's."""
-    found = _complete(visible(actor, PromotionRequest.objects.filter(pk=pk), team="model__team")).first()
-    if found is None:
+    found = _one(pk, actor.teams(Action.VIEW))
+    if not found:
         raise NotFound(f"no approval {pk} here, or it belongs to another team", code="unknown_request")
-    return found
+    return found[0]
+
+
+@PreparedObjects
+def _one(pk: int, teams: list[int]) -> QuerySet[PromotionRequest]:
+    return _complete(PromotionRequest.objects.filter(pk=pk).filter(model__team__in=teams))
 
 
 def missing_roles(risk_tier: str, reviews: Iterable[Review]) -> list[str]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Count, F, OuterRef, Prefetch, QuerySet, Subquery, Window
+from django.db.models.functions import Coalesce, RowNumber
 
 from mlops_site.core.errors import NotFound
-from mlops_site.core.permissions import Action, Actor, visible
+from mlops_site.core.permissions import Action, Actor
+from mlops_site.core.prepared import PreparedObjects, PreparedRows
 from registry.choices import Stage
 from registry.models import Alias, DeployPolicy, RegisteredModel, StageInterval, Version
 from registry.selectors.search import found_models, known
 
+_STAGES = tuple(Stage.values)  # the enumeration makes it anew each time
 _NUMBER = ("major", "minor", "patch", "model")
 _ALIASES = (
     Alias.objects.select_related("version").only("name", "model", *(f"version__{part}" for part in _NUMBER))
@@ -23,20 +26,25 @@ ORDERINGS = ("name", "-name", "updated_at", "-updated_at", "version_count", "-ve
 def models(actor: Actor, *, ordering: str = "name", **filters: Any) -> QuerySet[RegisteredModel]:
     """The models that `search.found_models` finds, each with `version_count`, and, in `open_intervals`, the
     newest version per stage. Two queries, however many rows; `with_aliases` adds one."""
-    known("ordering", ordering, ORDERINGS)
     rows = found_models(actor, **filters).select_related("team", "owner")
-    return _complete(rows).order_by(ordering, "pk")
+    return ordered(_complete(rows), ordering)
+
+
+def ordered(rows: QuerySet[RegisteredModel], ordering: str) -> QuerySet[RegisteredModel]:
+    known("ordering", ordering, ORDERINGS)
+    counted = with_counts(rows) if "version_count" in ordering else rows
+    return counted.order_by(ordering, "pk")
 
 
 def _complete(rows: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
-    return _with_counts(rows).prefetch_related(_stages())
+    return with_counts(rows).prefetch_related(_stages())
 
 
 def with_aliases(rows: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
     return rows.prefetch_related(Prefetch("aliases", queryset=_ALIASES))
 
 
-def _with_counts(rows: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
+def with_counts(rows: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
     counted = (
         Version.objects.filter(model=OuterRef("pk")).order_by().values("model").annotate(n=Count("pk")).values("n")
     )
@@ -44,40 +52,100 @@ def _with_counts(rows: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
 
 
 def _stages() -> Prefetch[str]:
-    """The newest version of each stage of each model, without the heavy columns of a version."""
-    same = StageInterval.objects.open().filter(model=OuterRef("model"), stage=OuterRef("stage"))
-    newest = same.order_by("-version__major", "-version__minor", "-version__patch").values("pk")[:1]
-    rows = (
-        StageInterval.objects.open()
-        .filter(pk=Subquery(newest))
-        .select_related("version")
-        .only("model", "stage", "version__major", "version__minor", "version__patch", "version__model")
-    )
-    return Prefetch("intervals", queryset=rows, to_attr="open_intervals")
+    return Prefetch("intervals", queryset=newest_of_stages().only("model", "stage"), to_attr="open_intervals")
+
+
+def newest_of_stages() -> QuerySet[StageInterval]:
+    """The newest version of each stage of each model, by its major, minor and patch."""
+    number = [f"version__{part}" for part in ("major", "minor", "patch")]
+    newest_first = [F(part).desc() for part in number]
+    # Not a subquery for each interval: with ten versions a model that took most of the time of a list.
+    place = Window(RowNumber(), partition_by=[F("model"), F("stage")], order_by=newest_first)
+    parts = {part.removeprefix("version__"): F(part) for part in number}
+    return StageInterval.objects.open().annotate(place=place, **parts).filter(place=1)
 
 
 def stages_of(model: RegisteredModel) -> dict[str, str]:
-    """Stage -> number of its newest version, of a model from `models`; in the order of a version's life."""
-    found = {interval.stage: interval.version.number for interval in getattr(model, "open_intervals")}  # noqa: B009
-    return {stage: found[stage] for stage in Stage.values if stage in found}
+    """Stage -> number of its newest version, in the order of a version's life; one query, unless the model is from
+    `models`."""
+    fetched = getattr(model, "open_intervals", None)
+    if fetched is None:
+        return in_order(stages_by_model([model.pk]).get(model.pk, {}))
+    return in_order({i.stage: f"{i.major}.{i.minor}.{i.patch}" for i in fetched})
+
+
+def stages_by_model(models: list[int]) -> dict[int, dict[str, str]]:
+    return _by_model(_stage_rows(models))
+
+
+def aliases_by_model(models: list[int]) -> dict[int, dict[str, str]]:
+    """By name."""
+    return _by_model(_alias_rows(models))
+
+
+def _by_model(rows: Iterable[tuple[int, str, int, int, int]]) -> dict[int, dict[str, str]]:
+    found: dict[int, dict[str, str]] = {}
+    for model, name, major, minor, patch in rows:
+        found.setdefault(model, {})[name] = f"{major}.{minor}.{patch}"
+    return found
+
+
+@PreparedRows
+def _stage_rows(models: list[int]) -> QuerySet[Any, tuple[Any, ...]]:
+    parts = ("major", "minor", "patch")
+    return newest_of_stages().filter(model__in=models).values_list("model_id", "stage", *parts)
+
+
+@PreparedRows
+def _alias_rows(models: list[int]) -> QuerySet[Alias, tuple[Any, ...]]:
+    parts = [F(f"version__{part}") for part in ("major", "minor", "patch")]
+    return Alias.objects.filter(model__in=models).order_by("name").values_list("model_id", "name", *parts)
+
+
+def in_order(stages: Mapping[str, str]) -> dict[str, str]:
+    """In the order of a version's life."""
+    return {stage: stages[stage] for stage in _STAGES if stage in stages}
 
 
 def model_named(actor: Actor, name: str, *, action: Action = Action.VIEW) -> RegisteredModel:
-    """One model as in `models`; NotFound if it is absent or not the actor's to see."""
-    rows = visible(actor, RegisteredModel.objects.filter(name=name), action=action).select_related("team", "owner")
-    found = _complete(rows).first()
-    if found is None:
+    """One model with its `version_count`; NotFound if it is absent or not the actor's to see."""
+    return _only(_named(name, actor.teams(action)), name)
+
+
+def model_located(actor: Actor, name: str, *, action: Action = Action.VIEW) -> RegisteredModel:
+    """The same for what only goes on from it to something else: without the count."""
+    return _only(_located(name, actor.teams(action)), name)
+
+
+def _only(found: list[RegisteredModel], name: str) -> RegisteredModel:
+    if not found:
         raise NotFound(f"no model {name[:80]!r} here, or it belongs to another team", code="unknown_model")
-    return found
+    return found[0]
+
+
+@PreparedObjects
+def _named(name: str, teams: list[int]) -> QuerySet[RegisteredModel]:
+    rows = RegisteredModel.objects.filter(name=name).filter(team__in=teams).select_related("team", "owner")
+    return with_counts(rows)
+
+
+@PreparedObjects
+def _located(name: str, teams: list[int]) -> QuerySet[RegisteredModel]:
+    return RegisteredModel.objects.filter(name=name).filter(team__in=teams).select_related("team", "owner")
 
 
 def aliases_of(model: RegisteredModel) -> dict[str, str]:
     """Alias -> number of its version; one query, unless the model is from `models`."""
-    is_fetched = "aliases" in getattr(model, "_prefetched_objects_cache", {})
-    rows = model.aliases.all() if is_fetched else _ALIASES.filter(model=model)
-    return {alias.name: alias.version.number for alias in rows}
+    if "aliases" not in getattr(model, "_prefetched_objects_cache", {}):
+        return aliases_by_model([model.pk]).get(model.pk, {})
+    return {alias.name: alias.version.number for alias in model.aliases.all()}
 
 
 def policy(model: RegisteredModel) -> DeployPolicy | None:
     """The deploy policy in force: the newest."""
-    return model.policies.order_by("-pk").select_related("set_by").first()
+    return next(iter(_policies(model.pk)), None)
+
+
+@PreparedObjects
+def _policies(model: int) -> QuerySet[DeployPolicy]:
+    return DeployPolicy.objects.filter(model=model).order_by("-pk").select_related("set_by")[:1]

@@ -6,19 +6,20 @@ from datetime import datetime
 
 from django.db.models import Exists, OuterRef, QuerySet
 
+from mlops_site.core.prepared import PreparedObjects
 from registry.choices import Cause, Stage
 from registry.models import RegisteredModel, StageInterval, Version
 
 
 def in_production(model: RegisteredModel) -> Version | None:
     """The version that serves now, by one statement: readers see exactly one, once there has been one."""
-    found = (
-        StageInterval.objects.open()
-        .filter(model=model, stage=Stage.PRODUCTION)
-        .select_related("version__model")
-        .first()
-    )
-    return None if found is None else found.version
+    return next((interval.version for interval in _serving(model.pk)), None)
+
+
+@PreparedObjects
+def _serving(model: int) -> QuerySet[StageInterval]:
+    rows = StageInterval.objects.open().filter(model=model).filter(stage=Stage.PRODUCTION)
+    return rows.select_related("version__model")
 
 
 def served_at(model: RegisteredModel, moment: datetime) -> Version | None:
@@ -36,7 +37,20 @@ def interval_at(version: Version, moment: datetime) -> StageInterval | None:
 
 def intervals(version: Version) -> QuerySet[StageInterval]:
     """A version's stages, oldest first."""
-    return version.intervals.select_related("by", "policy", "request").order_by("started_at", "pk")
+    return _life(version.pk)
+
+
+def life(version: Version) -> list[StageInterval]:
+    """The same, read at once."""
+    return _read_life(version.pk)
+
+
+def _life(version: int) -> QuerySet[StageInterval]:
+    rows = StageInterval.objects.filter(version=version).select_related("by", "policy", "request")
+    return rows.order_by("started_at", "pk")
+
+
+_read_life = PreparedObjects(_life)
 
 
 def history(model: RegisteredModel) -> QuerySet[StageInterval]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from mlops_site.core.errors import NotFound
 from mlops_site.core.permissions import Actor
+from mlops_site.core.prepared import PreparedObjects, PreparedRows
 from registry.artifacts.schema import json_schema, sample_row
 from registry.artifacts.signature import Signature
 from registry.choices import Stage
-from registry.models import RegisteredModel, Version
+from registry.models import Alias, RegisteredModel, Version
 from registry.models.version import VersionQuerySet, parts_of
 from registry.selectors.search import found_versions
 from registry.selectors.stages import in_production
@@ -22,8 +23,7 @@ _HEAVY = ("reference", "golden", "facts", "explanation")
 
 def versions(model: RegisteredModel) -> VersionQuerySet:
     """All versions, newest first, each with `stage`, its remark and tags; one query."""
-    rows: VersionQuerySet = model.versions.all()
-    return complete(rows).newest_first()
+    return complete(Version.objects.filter(model=model)).newest_first()
 
 
 def versions_found(actor: Actor, **filters: Any) -> VersionQuerySet:
@@ -33,7 +33,7 @@ def versions_found(actor: Actor, **filters: Any) -> VersionQuerySet:
 
 def complete(rows: VersionQuerySet) -> VersionQuerySet:
     people = ("created_by", "trained_by", "remark__deprecated_by")
-    chosen = rows.with_stage().select_related("model", "artifact", "remark", "mirrored", *people)
+    chosen = rows.with_stage().select_related("model__team", "artifact", "remark", "mirrored", *people)
     return chosen.defer(*_HEAVY)
 
 
@@ -42,27 +42,58 @@ def with_version_aliases(rows: VersionQuerySet) -> VersionQuerySet:
     return rows.prefetch_related("aliases")
 
 
+def version_serving(model: RegisteredModel) -> Version | None:
+    """The one in production, as in `version_numbered`, by one statement."""
+    return next(iter(_serving(model.pk, Stage.PRODUCTION.value)), None)
+
+
+@PreparedObjects
+def _serving(model: int, stage: str) -> QuerySet[Version]:
+    # Joined, not looked up in a subquery: PostgreSQL would read every version before it does that.
+    rows = Version.objects.filter(model=model).filter(intervals__ended_at=None, intervals__stage=stage)
+    return _whole(rows)
+
+
+def aliases_of_version(version: Version) -> list[str]:
+    """By name; one query, unless they were fetched with it."""
+    if "aliases" in getattr(version, "_prefetched_objects_cache", {}):
+        return [alias.name for alias in version.aliases.all()]
+    return [name for (name,) in _aliases(version.pk)]
+
+
+@PreparedRows
+def _aliases(version: int) -> QuerySet[Alias, tuple[str]]:
+    return Alias.objects.filter(version=version).values_list("name")
+
+
 def version_numbered(model: RegisteredModel, number: str) -> Version:
     """The version written as `1.2.0`, or as `@champion` for the one that has an alias (`@production`, `@staging` and
     `@latest` always work), with its stage; NotFound if the model has none."""
-    found = None
-    if (wanted := _wanted(model, number)) is not None:
-        rows = complete(model.versions.all()).select_related("serving", "holdout", "background")
-        found = rows.filter(wanted).newest_first().first()
-    if found is None:
+    parts = parts_of(number)
+    found = _numbered(model.pk, *parts) if parts else _aliased(model, number)
+    if not found:
         raise NotFound(f"{model.name} has no version {number[:80]!r}", code="unknown_version")
-    return found
+    return found[0]
 
 
-def _wanted(model: RegisteredModel, number: str) -> Q | None:
-    if parts := parts_of(number):
-        return Q(**dict(zip(("major", "minor", "patch"), parts, strict=True)))
+@PreparedObjects
+def _numbered(model: int, major: int, minor: int, patch: int) -> QuerySet[Version]:
+    rows = Version.objects.filter(model=model).filter(major=major).filter(minor=minor).filter(patch=patch)
+    return _whole(rows)
+
+
+def _aliased(model: RegisteredModel, number: str) -> list[Version]:
     if not number.startswith("@"):
-        return None
+        return []
     name = number[1:]
+    wanted = Q() if name == LATEST else Q(aliases__name=name, aliases__model=model)
     if name in (Stage.PRODUCTION, Stage.STAGING):
-        return Q(intervals__ended_at=None, intervals__stage=name)
-    return Q() if name == LATEST else Q(aliases__name=name, aliases__model=model)
+        wanted = Q(intervals__ended_at=None, intervals__stage=name)
+    return list(_whole(Version.objects.filter(model=model).filter(wanted)).newest_first()[:1])
+
+
+def _whole(rows: VersionQuerySet) -> VersionQuerySet:
+    return complete(rows).select_related("serving", "holdout", "background")
 
 
 def feature_schema(model: RegisteredModel, *, number: str | None = None) -> dict[str, Any]:

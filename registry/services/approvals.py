@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from mlops_site.core import events
 from mlops_site.core.errors import Conflict, Forbidden
 from mlops_site.core.models import User
 from mlops_site.core.permissions import Action, Actor, person, refused, require
+from mlops_site.core.prepared import PreparedObjects
 from registry import selectors
 from registry.artifacts.scorer import keep_ready, preflight
 from registry.choices import IN_FAVOUR, Cause, Decision, NoticeKind, RequestStatus, Stage
@@ -142,8 +144,14 @@ def _ground_gone(request: PromotionRequest) -> Conflict | None:
 
 def _row(request: PromotionRequest) -> PromotionRequest:
     """The request as it is now, locked after its model."""
-    rows = PromotionRequest.objects.select_for_update(no_key=True, of=("self",))
-    return rows.select_related("model__team", "version__model__team").get(pk=request.pk)
+    (row,) = _taken(request.pk)
+    return row
+
+
+@PreparedObjects
+def _taken(request: int) -> QuerySet[PromotionRequest]:
+    rows = PromotionRequest.objects.select_for_update(no_key=True, of=("self",)).filter(pk=request)
+    return rows.select_related("model__team", "version__model__team")
 
 
 def _guard(request: PromotionRequest, actor: Actor) -> None:

@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.db import IntegrityError
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from mlops_site.core import events
 from mlops_site.core.errors import Conflict, FieldError, Invalid
+from mlops_site.core.prepared import PreparedObjects
 from mlops_site.core.texts import unseen
 from registry.models import RegisteredModel
 
@@ -26,14 +28,20 @@ def locked(model: RegisteredModel) -> Iterator[RegisteredModel]:
     """
     try:
         with events.atomic():
-            # FOR NO KEY UPDATE: a plain FOR UPDATE would hold up every prediction row that names the model.
-            rows = RegisteredModel.objects.select_for_update(no_key=True, of=("self",)).select_related("team")
-            yield rows.get(pk=model.pk)
+            (row,) = _taken(model.pk)
+            yield row
     except IntegrityError as error:
         said = str(error).splitlines()[0][:300]
         raise Conflict(
             f"{model.name} was changed meanwhile, or a law forbids this: {said}", code="refused_by_law"
         ) from error
+
+
+@PreparedObjects
+def _taken(model: int) -> QuerySet[RegisteredModel]:
+    # FOR NO KEY UPDATE: a plain FOR UPDATE would hold up every prediction row that names the model.
+    rows = RegisteredModel.objects.select_for_update(no_key=True, of=("self",)).select_related("team")
+    return rows.filter(pk=model)
 
 
 def touch(model: RegisteredModel) -> None:

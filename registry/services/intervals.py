@@ -5,12 +5,14 @@ Everything here runs under the model's lock (`guards.locked`)."""
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Max
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from mlops_site.core.errors import Conflict
 from mlops_site.core.models import User
+from mlops_site.core.prepared import Prepared, PreparedObjects
 from registry.choices import MOVES, Cause, Stage
 from registry.models import DeployPolicy, PromotionRequest, RegisteredModel, StageInterval, Version
 from registry.signals import stage_changed
@@ -18,13 +20,24 @@ from registry.signals import stage_changed
 
 def moment_after(model: RegisteredModel) -> datetime:
     """Now; or just after the model's last change, where this machine's clock is behind that of another."""
-    last = StageInterval.objects.filter(model=model).aggregate(last=Max("started_at"))["last"]
+    last = max((interval.started_at for interval in _newest(model.pk)), default=None)
     now = timezone.now()
     return now if last is None or last < now else last + timedelta(microseconds=1)
 
 
+@PreparedObjects
+def _newest(model: int) -> QuerySet[StageInterval]:
+    return StageInterval.objects.filter(model=model).order_by("-started_at").only("started_at")[:1]
+
+
 def current_stage(version: Version) -> str:
-    return str(StageInterval.objects.open().values_list("stage", flat=True).get(version=version))
+    ((stage,),) = _open_stage(version.pk)
+    return str(stage)
+
+
+@Prepared
+def _open_stage(version: int) -> QuerySet[StageInterval, tuple[Any, ...]]:
+    return StageInterval.objects.open().filter(version=version).values_list("stage")
 
 
 def check_move(version: Version, target: str) -> None:

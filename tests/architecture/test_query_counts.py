@@ -24,9 +24,11 @@ from tests import factories, query_counts
 from tests.factories import Scene
 from tests.monitoring.parts import finding, raised
 from tests.people import bearer, person
+from tests.registry.parts import candidate
 from tests.training import runs
 
 pytestmark = pytest.mark.django_db
+TIMES = 2  # versions, and requests for them, that the scene begins with
 Counting = Callable[[str], AbstractContextManager[None]]
 
 
@@ -104,7 +106,7 @@ class Site:
     def pages(self) -> dict[str, str]:
         scene = self.scene
         model, run = f"/models/{scene.model.name}", scene.working.pk
-        asked = Prediction.objects.order_by("-predicted_at")[:1]
+        asked = Prediction.objects.filter(version=scene.served).order_by("-predicted_at")[:1]
         return {
             "home": "/",
             "models": "/models",
@@ -150,7 +152,8 @@ class Site:
         """Name -> what asks it once."""
         predict = f"/api/v1/models/{self.scene.model.name}/predict"
         rows = [{"features": {"age": 50, "visits": n}} for n in range(9)]
-        ids = ",".join(str(pk) for pk in Prediction.objects.order_by("predicted_at").values_list("pk", flat=True)[:9])
+        served = Prediction.objects.filter(version=self.scene.served).order_by("predicted_at")
+        ids = ",".join(str(pk) for pk in served.values_list("pk", flat=True)[:9])
         one = f"/api/v1/models/{self.scene.model.name}/{self.scene.served.number}"
         nine = f"{one}/explanations?prediction_ids={ids}"
         ask = partial(self.machine.post, predict, content_type="application/json")
@@ -169,24 +172,28 @@ class Site:
         }
 
     def grow(self) -> None:
-        """More of everything that lists show."""
+        """Ten times as much of everything that lists show."""
         scene = self.scene
-        for seed in (3, 4):
-            version = factories.version(scene.model, scene.author, scene.run, seed=seed)
+        for n in range(9 * TIMES):
+            parts = candidate(1, params={"C": 100.0 + n})  # without a holdout: none has to be compared
+            version = registry.register_version(scene.model, actor=scene.author, candidate=parts)
             registry.move_stage(version, actor=scene.author, target_stage="staging", reason="another")
             registry.request_promotion(version, actor=scene.author, reason="another")
-            registry.attach_report(version, actor=scene.author, name="a.txt", content=BytesIO(b"%d" % seed))
-            registry.create_model(actor=scene.author, name=f"another_{seed}", task_type="regression")
-            registry.set_tag(version, actor=scene.author, key="site", value=str(seed))
-            registry.set_tag(scene.model, actor=scene.author, key=f"site-{seed}")
-            registry.set_alias(scene.model, actor=scene.author, alias=f"alias-{seed}", version=version)
+            registry.attach_report(version, actor=scene.author, name="a.txt", content=BytesIO(b"%d" % n))
+            registry.set_tag(version, actor=scene.author, key="site", value=str(n))
+            registry.set_tag(scene.model, actor=scene.author, key=f"site-{n}")
+            registry.set_alias(scene.model, actor=scene.author, alias=f"alias-{n}", version=version)
             registry.open_incident(version, kind="rolled_back", what="Another.", actor=scene.approver)
-            dataset = runs.dataset_version(scene.scientist, name=f"another_{seed}", rows=60)
+        for n in range(9):
+            registry.create_model(actor=scene.author, name=f"another_{n}", task_type="regression")
+            dataset = runs.dataset_version(scene.scientist, name=f"another_{n}", rows=60)
             runs.queued_run(scene.scientist, scene.model, dataset)
-            factories.scored(scene.served, scene.author, f"age,visits\n{seed},1\n")
-        raised(scene.served, *(finding("quality", f"feature {n}") for n in range(3)))
+            runs.queued_run(scene.scientist, scene.model, dataset)
+            factories.scored(scene.served, scene.author, f"age,visits\n{n},1\n")
+        raised(scene.served, *(finding("quality", f"feature {n}") for n in range(9)))
+        factories.predictions(scene.staged, 270)
         told = {"channel": "x", "subject": scene.alert.subject, "team": scene.model.team, "event": "x", "body": {}}
-        Delivery.objects.bulk_create(Delivery(**told) for _ in range(3))
+        Delivery.objects.bulk_create(Delivery(**told) for _ in range(9))
 
 
 def answered(ask: Callable[[], Any]) -> Any:
@@ -224,13 +231,13 @@ def test_every_reading_endpoint_takes_as_many_statements_as_committed(count_quer
     assert not wrong, "\n\n".join(wrong)
 
 
-def test_more_rows_take_no_more_statements() -> None:
+def test_ten_times_the_rows_take_as_many_statements() -> None:
     site = Site()
     before = {name: (answered(ask), counted(ask))[1] for name, ask in site.requests().items()}
     site.grow()
     after = {name: (answered(ask), counted(ask))[1] for name, ask in site.requests().items()}
-    grown = {name: (before[name], count) for name, count in after.items() if count > before[name]}
-    assert grown == {}
+    changed = {name: (before[name], count) for name, count in after.items() if count != before[name]}
+    assert changed == {}
 
 
 def test_no_endpoint_that_reads_is_left_out() -> None:

@@ -12,8 +12,9 @@ from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from mlops_site.core.models import Team
-from mlops_site.core.prepared import Prepared, insert
+from mlops_site.core.models import Membership, Team
+from mlops_site.core.prepared import Prepared, PreparedObjects, PreparedRows, _filled, insert
+from tests.people import person
 
 pytestmark = pytest.mark.django_db
 
@@ -52,6 +53,17 @@ def test_parameters_out_of_order_are_found_at_the_first_use() -> None:
 
     with pytest.raises(RuntimeError, match="the parameters of swapped must be used once and in order"):
         Prepared(swapped)("a", timezone.now())
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 12, 205])
+def test_rows_of_keys_are_those_of_the_query_by_few_statements(count: int) -> None:
+    def of_keys(keys: list[int]) -> QuerySet[Team, tuple[Any, ...]]:
+        return Team.objects.filter(pk__in=keys).order_by("pk").values_list("name", "created_at", "pk")
+
+    teams = Team.objects.bulk_create(Team(name=f"t{n}") for n in range(count + 1))
+    read, keys = PreparedRows(of_keys), [team.pk for team in teams[:count]]
+    assert read(keys) == list(of_keys(keys))
+    assert len({len(_filled([1] * n)) for n in range(1, 201)}) == 6
 
 
 def test_rows_are_inserted_in_one_statement_as_the_orm_would() -> None:
@@ -106,3 +118,45 @@ def planned() -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT name FROM pg_prepared_statements WHERE statement LIKE '%core_team%'")
         return [name for (name,) in cursor.fetchall()]
+
+
+def members(name: str, teams: list[int]) -> QuerySet[Membership]:
+    rows = Membership.objects.filter(user__username=name).filter(team__in=teams).exclude(role="admin")
+    return rows.select_related("team", "user").defer("user__password").order_by("pk")
+
+
+def test_whole_objects_are_those_of_the_query() -> None:
+    """With what is joined to them, whatever the values and however long a list of them; built once a length."""
+    people = [person(name, "viewer", team=team) for name, team in (("ada", "one"), ("ben", "two"))]
+    teams = list(Team.objects.order_by("pk").values_list("pk", flat=True))
+    prepared = PreparedObjects(members)
+    for user in people:
+        for asked in (teams, teams[:1], teams[1:], [], [*teams, 10**6]):
+            with CaptureQueriesContext(connection) as queries:
+                found = [(row.pk, row.role, row.team.name, row.user.username) for row in prepared(user.username, asked)]
+            assert len(queries) == bool(asked)
+            wanted = members(user.username, asked)
+            assert found == [(row.pk, row.role, row.team.name, row.user.username) for row in wanted]
+
+
+def test_a_number_that_no_column_holds_finds_nothing() -> None:
+    assert PreparedObjects(lambda pk: Team.objects.filter(pk=pk))(10**20) == []
+
+
+def test_prefetches_are_made_for_what_was_found() -> None:
+    user = person("ada", "viewer")
+    prepared = PreparedObjects(lambda name: Team.objects.filter(name=name).prefetch_related("memberships"))
+    (team,) = prepared("claims")
+    with CaptureQueriesContext(connection) as queries:
+        assert [membership.user_id for membership in team.memberships.all()] == [user.pk]
+    assert len(queries) == 0
+    assert prepared("elsewhere") == []
+
+
+@pytest.mark.parametrize("lookup", ["name", "name__startswith"])
+def test_a_value_used_twice_or_changed_is_found_at_the_first_use(lookup: str) -> None:
+    def twice(name: str) -> QuerySet[Team]:
+        return Team.objects.filter(name=name).exclude(**{lookup: name})
+
+    with pytest.raises(RuntimeError, match="the parameters of twice must be used once each"):
+        PreparedObjects(twice)("a")

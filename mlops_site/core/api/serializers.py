@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from datetime import datetime
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
 from django.utils import timezone
 from rest_framework import serializers
+from rest_framework.fields import SkipField
 
 from mlops_site.core.texts import unseen
 
@@ -79,3 +84,66 @@ class JobAnswer(serializers.Serializer[Any]):
 
     job_id = serializers.UUIDField()
     status_url = serializers.CharField()
+
+
+class QuickAnswer(serializers.Serializer[Any]):
+    """Answers what DRF would, reading plain columns straight from the object: in a list of a hundred, what DRF asks
+    of each field of each row takes as long as the database does."""
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, method, read in _reads(type(self)):
+            with suppress(SkipField):
+                found[name] = getattr(self, method)(instance) if method else read(instance)
+        return found
+
+
+@functools.cache
+def _reads(kind: type[QuickAnswer]) -> list[tuple[str, str, Callable[[Any], Any]]]:
+    """Name, method and reader of each field: made once, of a serializer without context, for making fields takes
+    longer than reading them. The methods are those of the serializer that answers, with its context."""
+    return [(str(field.field_name), _method(field), _reader(field)) for field in kind()._readable_fields]
+
+
+def _method(field: Any) -> str:
+    return str(field.method_name) if type(field) is serializers.SerializerMethodField else ""
+
+
+def _reader(field: Any) -> Callable[[Any], Any]:
+    """What reads one field of an object."""
+    if type(field) not in _AS_THEY_ARE:
+        return functools.partial(_as_drf_does, field)
+    get = attrgetter(".".join(field.source_attrs))
+    wanted = _AS_THEY_ARE[type(field)]
+
+    def read(instance: Any) -> Any:
+        try:
+            value = get(instance)
+        except AttributeError:
+            return _as_drf_does(field, instance)
+        if type(value) is datetime and value.tzinfo is UTC:
+            return instant(value)
+        return value if value is None or type(value) in wanted else _as_drf_does(field, instance)
+
+    return read
+
+
+def instant(value: Any) -> Any:
+    """A time in UTC as DRF writes it; anything else as it is."""
+    return value.isoformat()[:-6] + "Z" if type(value) is datetime else value
+
+
+def _as_drf_does(field: Any, instance: Any) -> Any:
+    value = field.get_attribute(instance)
+    return None if value is None else field.to_representation(value)
+
+
+# by the very class: another that inherits from it may answer something else
+_AS_THEY_ARE: dict[type, tuple[type, ...]] = {
+    serializers.CharField: (str,),
+    serializers.ChoiceField: (str,),
+    serializers.IntegerField: (int,),
+    serializers.FloatField: (float,),
+    serializers.JSONField: (dict, list, str, int, float, bool),
+    serializers.DateTimeField: (),
+}
