@@ -11,7 +11,6 @@ from django.conf import settings
 
 from mlops_site.core import events, store
 from mlops_site.core.errors import Conflict
-from registry import plots
 from registry.artifacts.archive import Format
 from registry.artifacts.background import from_bytes
 from registry.artifacts.cache import BoundedCache
@@ -22,6 +21,8 @@ from registry.models import Version
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from registry import plots
 
 TOP = 10
 FEWEST_GOLDEN = 10  # golden rows that can stand for the training data of a version without a background
@@ -107,6 +108,8 @@ def explanation_summary(explanation: Mapping[str, Any], *, top: int = TOP) -> di
 
 def importances(version: Version, *, top: int = 20) -> plots.Importance:
     """The most important inputs, as the figure wants them; of a version that has an explanation."""
+    from registry import plots  # which loads Plotly
+
     rows = version.explanation["features"][:top]
     ends = [row["ci95"] for row in rows]
     return plots.Importance(
@@ -120,6 +123,8 @@ def importances(version: Version, *, top: int = 20) -> plots.Importance:
 
 def dependence(version: Version, feature: str) -> plots.Dependence | None:
     """What an input contributes by its value, over the rows that were explained; None if there are none."""
+    from registry import plots
+
     found = attributions(version)
     if found is None or feature not in found[0]:
         return None

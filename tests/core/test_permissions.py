@@ -32,6 +32,7 @@ TABLE = {
     "promotion.decide": (" ", " ", " ", " ", "x", " ", " ", " "),
     "rollback":         (" ", " ", " ", " ", "x", " ", " ", " "),
     "incident.close":   (" ", " ", "x", "x", "x", " ", " ", " "),
+    "evidence.export":  (" ", " ", "x", "x", "x", "x", " ", " "),
     "dataset.create":   (" ", "x", "x", " ", " ", " ", " ", " "),
     "run.request":      (" ", "x", "x", " ", " ", " ", " ", " "),
     "input.view":       (" ", "x", "x", "x", "x", "x", " ", " "),

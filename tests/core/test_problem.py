@@ -98,7 +98,12 @@ def echo(client: Client, body: Any) -> Any:
         ({}, "name", "required", "This field is required."),
         ({"name": None}, "name", "null", "This field may not be null."),
         ({"name": "a\x00b"}, "", "malformed", ""),
-        ({"name": "a\x07b"}, "name", "control_character", "must not contain control characters but got 'a\\x07b'"),
+        (
+            {"name": "a\x07b"},
+            "name",
+            "control_character",
+            "must not contain control characters, seen or unseen, such as U+0007 but got 'a\\x07b'",
+        ),
         ({"name": "x" * 2001}, "name", "max_length", ""),
         ({"name": "x", "count": "many"}, "count", "invalid", "A valid integer is required but got 'many'"),
         ({"name": "x", "count": 11}, "count", "max_value", ""),

@@ -45,7 +45,7 @@ class TextField(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
         if found := unseen(text):
-            message = f"must not contain control characters, seen or unseen, but has {found}"
+            message = f"must not contain control characters, seen or unseen, such as {found}"
             raise serializers.ValidationError(message, code="control_character")
         return text
 
