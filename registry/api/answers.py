@@ -141,7 +141,7 @@ class ReviewAnswer(serializers.Serializer[Any]):
     void_reason = serializers.CharField()
 
 
-class ReportAnswer(serializers.Serializer[Any]):
+class ValidationReportAnswer(serializers.Serializer[Any]):
     """A validation report; its bytes are at /api/v1/validation-reports/{id}."""
 
     id = serializers.IntegerField()
@@ -165,7 +165,7 @@ class RequestAnswer(QuickAnswer, serializers.ModelSerializer[PromotionRequest]):
     closed_by = serializers.CharField(source="closed_by.username", default=None, allow_null=True)
     reviews = ReviewAnswer(many=True)
     warnings = serializers.SerializerMethodField(help_text="what callers would notice, and who they are")
-    reports = ReportAnswer(source="version.reports", many=True)
+    reports = ValidationReportAnswer(source="version.reports", many=True)
     diff = serializers.SerializerMethodField(help_text="against production when it was filed; only what differs")
     may_decide = serializers.SerializerMethodField()
 

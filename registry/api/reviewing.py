@@ -27,21 +27,23 @@ class Reports(ApiView):
     @extend_schema(
         operation_id="validation_reports_list",
         parameters=[serializers.PageFilter],
-        responses=answers.ReportAnswer(many=True),
+        responses=answers.ValidationReportAnswer(many=True),
     )
     def get(self, request: Request, name: str, version: str) -> Response:
         """The validation reports of a version, in the order in which they were attached."""
         valid(serializers.PageFilter(data=request.query_params.dict()))
         found = selectors.version_numbered(selectors.model_named(self.actor, name), version)
-        return listed(self, selectors.reports(found), answers.ReportAnswer)
+        return listed(self, selectors.reports(found), answers.ValidationReportAnswer)
 
-    @extend_schema(request={"multipart/form-data": serializers.ReportUpload}, responses={201: answers.ReportAnswer})
+    @extend_schema(
+        request={"multipart/form-data": serializers.ReportUpload}, responses={201: answers.ValidationReportAnswer}
+    )
     def post(self, request: Request, name: str, version: str) -> Response:
         """Attach a PDF, Markdown or text file. Approvals that were given before, of a request that waits, are void."""
         found = selectors.version_numbered(selectors.model_named(self.actor, name), version)
         file = valid(serializers.ReportUpload(data=request.data))["file"]
         made = services.attach_report(found, actor=self.actor, name=file.name, content=file)
-        return Response(answers.ReportAnswer(made).data, status=status.HTTP_201_CREATED)
+        return Response(answers.ValidationReportAnswer(made).data, status=status.HTTP_201_CREATED)
 
 
 class ReportFile(ApiView):
