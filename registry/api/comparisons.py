@@ -59,7 +59,9 @@ class TrendAnswer(drf.Serializer[Any]):
 
 
 class CompareMany(ApiView):
-    @extend_schema(parameters=[serializers.CompareManyFilter], responses=SideBySideAnswer)
+    @extend_schema(
+        operation_id="models_compare_many", parameters=[serializers.CompareManyFilter], responses=SideBySideAnswer
+    )
     def get(self, request: Request, name: str) -> Response:
         """Two to eight versions against one of them, with ROC, precision-recall and calibration overlays."""
         asked = valid(serializers.CompareManyFilter(data=request.query_params.dict()))

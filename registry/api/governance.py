@@ -90,10 +90,10 @@ class InventorySheet(ApiView):
 
 
 class PeriodReport(ApiView):
-    @extend_schema(parameters=[serializers.PeriodFilter], responses=answers.PeriodAnswer)
+    @extend_schema(parameters=[serializers.PeriodFilter], responses=answers.PeriodReportAnswer)
     def get(self, request: Request) -> Response:
         """Promotions, rollbacks, waivers, incidents, new, updated and retired models between two days."""
-        return Response(answers.PeriodAnswer(_period(self, request)).data)
+        return Response(answers.PeriodReportAnswer(_period(self, request)).data)
 
 
 class PeriodSheet(ApiView):

@@ -74,7 +74,7 @@ class HappeningAnswer(serializers.Serializer[Any]):
     reason = serializers.CharField()
 
 
-class PeriodAnswer(serializers.Serializer[Any]):
+class PeriodReportAnswer(serializers.Serializer[Any]):
     to = serializers.DateField(source="last")
     happenings = HappeningAnswer(many=True)
 
