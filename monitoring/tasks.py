@@ -30,6 +30,13 @@ def compact() -> None:
     services.compact(timezone.now())
 
 
+@shared_task(name="monitoring.forget_pieces")
+def forget_pieces() -> None:
+    """Delete the pieces of scorings that ended without a result."""
+    close_old_connections()
+    services.forget_pieces()
+
+
 @shared_task(name="monitoring.run_all")
 def run_all() -> None:
     """Ask for a report on the last 24 hours of every model in production."""

@@ -19,7 +19,7 @@ from mlops_site.core.permissions import Actor
 from monitoring.models import BatchChunk, BatchRun
 from monitoring.pipeline import results, scoring
 from monitoring.services.batches import MAX_RESULT_BYTES, MAX_ROWS, as_refusal
-from monitoring.services.ingest import CHUNK, insert_rows
+from monitoring.services.inserts import insert_columns
 from registry.artifacts import scorer
 from registry.artifacts.engines import Scorer
 
@@ -57,10 +57,12 @@ def _score_all(run: BatchRun, model: Scorer, file: IO[bytes]) -> None:
     size = file.seek(0, 2)
     file.seek(0)
     wanted = [name for name in found.names if name in model.signature.kinds or name == run.id_column]
+    levels = [name for name in wanted if model.signature.kinds.get(name) == "category" and name != run.id_column]
     known = dict(run.chunks.values_list("number", "rows"))
     place = _reached(run)
     start = 0
-    for number, frame in enumerate(pieces.pieces(file, found, rows=run.chunk_rows, columns=wanted)):
+    read = pieces.pieces(file, found, rows=run.chunk_rows, columns=wanted, levels=levels)
+    for number, frame in enumerate(read):
         if number not in known:
             if start + len(frame) > MAX_ROWS:
                 message = f"a file must have at most {MAX_ROWS:,} rows but has more; send it in parts"
@@ -82,7 +84,7 @@ def _keep(run: BatchRun, number: int, piece: scoring.Piece, place: Place, share:
     """The piece is done, once and for all: its file first, then everything that says so."""
     kept = store.put(results.part(piece, run), max_bytes=MAX_RESULT_BYTES)
     reached = Place(place.rows + piece.rows, place.rejected + len(piece.faults))
-    logged = scoring.predictions(piece, run) if run.logged else []
+    logged = scoring.predictions(piece, run) if run.logged and len(piece.good) else {}
     with jobs.fenced(run):
         BatchChunk.objects.create(
             run=run,
@@ -92,8 +94,8 @@ def _keep(run: BatchRun, number: int, piece: scoring.Piece, place: Place, share:
             rejections=scoring.rejections(piece, SHOWN),
             digest=kept.digest,
         )
-        for first in range(0, len(logged), CHUNK):
-            insert_rows(logged[first : first + CHUNK])
+        if logged:
+            insert_columns(logged)
         jobs.advance(
             run,
             step=f"{reached.rows:,} rows scored",

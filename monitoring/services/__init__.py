@@ -9,7 +9,7 @@ from monitoring.services.alerts import (
     silence_alert,
 )
 from monitoring.services.answers import Draft, answers_kept, log_answers
-from monitoring.services.batches import cancel_scoring, opened_result, request_scoring
+from monitoring.services.batches import cancel_scoring, forget_pieces, opened_result, request_scoring
 from monitoring.services.compaction import compact
 from monitoring.services.explanations import explain_prediction, explain_predictions, request_explanations
 from monitoring.services.folding import fold, fold_all
@@ -32,6 +32,7 @@ __all__ = [
     "explain_predictions",
     "fold",
     "fold_all",
+    "forget_pieces",
     "keep_report",
     "log_answers",
     "log_labels",

@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from typing import IO, NamedTuple
 
 from django.conf import settings
+from django.db import transaction
 
 from mlops_site.core import events, jobs, store
+from mlops_site.core.choices import JobState
 from mlops_site.core.errors import Conflict, FieldError, Invalid, StewardError, TooLarge
 from mlops_site.core.permissions import Action, Actor, person, require
-from monitoring.models import BatchRun
+from monitoring.models import BatchChunk, BatchRun
 from registry import selectors as registry
 from registry.artifacts import frames
 from registry.artifacts.signature import Signature
@@ -22,6 +24,7 @@ from training.selectors import dataset_named
 
 CHUNK_ROWS = 50_000
 LOGGED_CHUNK_ROWS = 5_000  # each of them is a row of its own, and nobody should wait long for the transaction
+PIECES_AT_A_TIME = 500
 MAX_RESULT_BYTES = 1 << 40
 MAX_ROWS = 20_000_000
 
@@ -86,6 +89,20 @@ def cancel_scoring(run: BatchRun, *, actor: Actor) -> BatchRun:
         require(actor, Action.PREDICT, run.model.team, subject=run.subject)
         jobs.cancel(run, actor=actor, team=run.team_name)
     return run
+
+
+def forget_pieces() -> int:
+    """Delete what failed and cancelled runs had finished, whose next attempt never comes; how many pieces. Beside a run
+    that goes on it touches nothing."""
+    ended = BatchChunk.objects.filter(run__state__in=[JobState.FAILED, JobState.CANCELLED])
+    count = 0
+    while found := list(ended.values_list("pk", "digest")[:PIECES_AT_A_TIME]):
+        with transaction.atomic():
+            BatchChunk.objects.filter(pk__in=[pk for pk, _ in found]).delete()
+        for _, digest in found:  # after the rows: a file that a crash leaves here, the sweep of orphans finds
+            store.delete(digest)
+        count += len(found)
+    return count
 
 
 @contextmanager

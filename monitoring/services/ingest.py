@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from mlops_site.core.permissions import Action, Actor
@@ -17,6 +17,7 @@ from monitoring.choices import Source
 from monitoring.models import Prediction
 from monitoring.selectors.bases import bases
 from monitoring.services.fields import FIELDS, answer, features, slices
+from monitoring.services.inserts import insert_columns
 from monitoring.services.rows import (
     Ingested,
     Refused,
@@ -134,29 +135,11 @@ def _keep(drafts: Iterable[_Draft]) -> dict[Name, tuple[uuid.UUID, str]]:
     for start in range(0, len(rows), CHUNK):
         chunk = rows[start : start + CHUNK]
         with transaction.atomic():
-            insert_rows([draft.values for draft in chunk])
+            insert_columns({name: [draft.values[name] for draft in chunk] for name in chunk[0].values})
             among = {"model__in": {row.name[0] for row in chunk}, "request_id__in": [row.name[1] for row in chunk]}
             found = Prediction.objects.filter(**among).values_list("model_id", "request_id", "pk", "payload_digest")
             kept |= {(model, request): (pk, digest) for model, request, pk, digest in found}
     return kept
-
-
-def insert_rows(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Predictions by their columns, in one statement that passes over names that are taken. By hand: of ten thousand
-    rows the ORM's way through instances and fields takes longer than the database."""
-    columns = tuple(rows[0])
-    adapt = connection.ops.adapt_datetimefield_value
-    native = connection.features.has_native_uuid_field
-    values: list[Any] = []
-    for row in rows:
-        own = {**row, "predicted_at": adapt(row["predicted_at"]), "received_at": adapt(row["received_at"])}
-        own["id"] = row["id"] if native else row["id"].hex
-        values += own.values()
-    places = ", ".join([f"({', '.join(['%s'] * len(columns))})"] * len(rows))
-    names = ", ".join(columns)
-    sql = f"INSERT INTO {Prediction._meta.db_table} ({names}) VALUES {places} ON CONFLICT DO NOTHING"  # noqa: S608
-    with connection.cursor() as cursor:
-        cursor.execute(sql, values)
 
 
 def _draft(row: Any, targets: _Targets, now: datetime) -> _Draft:

@@ -25,7 +25,8 @@ THROUGH = {
     "resolve_revalidation": "close_condition",
     "set_schedule": "set_retrain_policy",  # people's schedules are edited in the admin, which calls it
 }
-SYSTEM = {"compact", "fold", "fold_all", "sweep_approvals", "raise_revalidation"}  # what nobody asks for: Beat rings
+# what nobody asks for: Beat rings
+SYSTEM = {"compact", "fold", "fold_all", "forget_pieces", "sweep_approvals", "raise_revalidation"}
 
 
 def services(app: str) -> list[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -24,9 +26,11 @@ from mlops_site.core.models import AuditRecord
 from mlops_site.core.permissions import Actor
 from monitoring.models import BatchChunk, BatchRun, Bucket, Prediction
 from monitoring.pipeline import execute, scoring
-from monitoring.services import batches, fold_all
+from monitoring.services import batches, fold_all, forget_pieces
 from registry import services
+from registry.artifacts.rows import Columns
 from registry.artifacts.scorer import load
+from registry.artifacts.signature import Input, Signature
 from registry.models import RegisteredModel, Version
 from tests.people import actor, bearer
 from tests.registry.http import API, Person
@@ -206,6 +210,55 @@ def test_pieces_are_named_while_they_are_needed_and_gone_afterwards(
     assert set(store.digests()) - before == {run.result_digest}
     assert {run.source_digest, run.result_digest} <= set(holdings.named())
     assert "" not in holdings.named()
+
+
+def stopped(run: BatchRun, state: str) -> BatchRun:
+    """After 20 of its rows, and never to go on."""
+    real = scoring.scored
+
+    def crash(frame: Any, model: Any, run: Any, start: int, **options: Any) -> Any:
+        if start == 20:
+            raise RuntimeError("killed")
+        return real(frame, model, run, start, **options)
+
+    claimed = jobs.claim(run, worker="test")
+    assert claimed is not None
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(RuntimeError):
+        patch.setattr(scoring, "scored", crash)
+        execute(claimed)
+    if state == "queued":
+        jobs.release(claimed, error="killed")
+    else:
+        assert jobs.finish(claimed, state)
+    return run
+
+
+@pytest.mark.parametrize("state", ["failed", "cancelled"])
+def test_pieces_of_a_run_that_never_goes_on_are_deleted(
+    author: Actor, served: Version, small_pieces: None, state: str
+) -> None:
+    going_on = stopped(asked(author, csv(claims(30, seed=1))), "queued")
+    before = set(store.digests())
+    run = stopped(asked(author, csv(claims(30, seed=2))), state)
+    assert len(set(store.digests()) - before) == 3, "the file and two pieces"
+    assert (forget_pieces(), forget_pieces()) == (2, 0)
+    assert set(store.digests()) - before == {run.source_digest}
+    assert list(holdings.faults()) == []
+    going_on = executed(going_on)
+    assert (going_on.state, going_on.attempt) == ("succeeded", 2)
+    assert result(going_on)["row"].tolist() == list(range(30))
+
+
+def test_names_and_features_are_written_as_the_standard_library_would(author: Actor, served: Version) -> None:
+    run = executed(asked(author, csv(claims(3))))
+    for at, row in enumerate(Prediction.objects.order_by("request_id")):
+        assert (row.request_id, row.pk) == (f"{run.pk}:{at}", uuid.uuid5(run.pk, str(at)))
+    inputs = (Input('100% "a"', "number", nullable=True), Input("plän", "category", nullable=True, open=True))
+    numbers = np.array([[1e22, np.nan, -0.1, 3.0]])
+    columns = Columns(Signature(inputs, "regression"), numbers, [['say "no"', "", "ü\\", "a"]])
+    pairs = zip(numbers[0].tolist(), columns.categories[0], strict=True)
+    rows = [{'100% "a"': None if n != n else n, "plän": t or None} for n, t in pairs]
+    assert list(scoring._features(columns)) == [json.dumps(row) for row in rows]
 
 
 def test_a_data_set_is_scored(author: Actor, served: Version) -> None:

@@ -5,7 +5,7 @@ Cells of a csv stay text: whoever knows what a column is (`registry.artifacts.fr
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -40,10 +40,13 @@ def heading(source: IO[bytes], filename: str) -> Heading:
     return found
 
 
-def pieces(source: IO[bytes], found: Heading, *, rows: int, columns: list[str]) -> Iterator[pd.DataFrame]:
+def pieces(
+    source: IO[bytes], found: Heading, *, rows: int, columns: list[str], levels: Collection[str] = ()
+) -> Iterator[pd.DataFrame]:
     """The columns of the file in frames of `rows` rows, the last one shorter. TableError for what cannot be read,
-    naming the row where the file breaks off."""
-    batches = _csv_batches(source, found, columns) if found.kind == "csv" else _parquet_batches(source, rows, columns)
+    naming the row where the file breaks off. Texts of the columns `levels` may come as codes, as parquet has them."""
+    is_csv = found.kind == "csv"
+    batches = _csv_batches(source, found, columns) if is_csv else _parquet_batches(source, rows, columns, levels)
     read = 0
     try:
         for table in _resized(batches, rows):
@@ -94,8 +97,13 @@ def _csv_batches(source: IO[bytes], found: Heading, columns: list[str]) -> Itera
             raise
 
 
-def _parquet_batches(source: IO[bytes], rows: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    file = pq.ParquetFile(source, buffer_size=1 << 20, pre_buffer=False)
+def _parquet_batches(
+    source: IO[bytes], rows: int, columns: list[str], levels: Collection[str]
+) -> Iterator[pa.RecordBatch]:
+    schema = pq.read_schema(source)
+    source.seek(0)
+    coded = [name for name in levels if schema.field(name).type in (pa.string(), pa.large_string())]
+    file = pq.ParquetFile(source, buffer_size=1 << 20, pre_buffer=False, read_dictionary=coded)
     yield from file.iter_batches(batch_size=rows, columns=columns, use_threads=False)
 
 
