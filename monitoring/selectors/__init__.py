@@ -3,7 +3,7 @@
 from monitoring.selectors.alerts import ALL, alert_of, alerts, consequences, deliveries, is_silenced, open_count
 from monitoring.selectors.answers import first_answers
 from monitoring.selectors.bases import Basis, bases, basis_of
-from monitoring.selectors.batches import batch_of, batches
+from monitoring.selectors.batches import batch_of, batches, rejections_shown
 from monitoring.selectors.inputs import production_inputs
 from monitoring.selectors.reports import findings_before, report_of, reports
 from monitoring.selectors.windows import Point, Summed, series, window_sum
@@ -26,6 +26,7 @@ __all__ = [
     "is_silenced",
     "open_count",
     "production_inputs",
+    "rejections_shown",
     "report_of",
     "reports",
     "series",
