@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from django import forms
@@ -87,6 +88,13 @@ class AbsenceForm(forms.Form):
     def __init__(self, *args: Any, teams: Sequence[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         offer(self, "team", [(name, name) for name in teams])
+
+    def clean_last_day(self) -> date:
+        """The absence ends with the day after it, which the calendar must have."""
+        day: date = self.cleaned_data["last_day"]
+        if day == date.max:
+            raise forms.ValidationError(f"must be a day that you will be back after but got {day}", code="out_of_range")
+        return day
 
 
 class MoveForm(ReasonForm):
@@ -201,10 +209,14 @@ class OfferForm(ReasonForm):
 
 
 class TakeOverForm(forms.Form):
+    """Without members there is nobody to name: for who withdraws an offer, and may not learn who is in that team."""
+
     owner = forms.ChoiceField(label="New owner")
     comment = forms.CharField(max_length=2000, required=False, widget=_TEXT, help_text="Declining needs a reason.")
 
     def __init__(self, *args: Any, members: Sequence[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        offer(self, "owner", [(name, name) for name in members])
-        self.fields["owner"].required = bool(members)
+        if members:
+            offer(self, "owner", [(name, name) for name in members])
+        else:
+            del self.fields["owner"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from mlops_site.core.api.serializers import StrictSerializer, TextField
 from mlops_site.core.choices import JobState
 from monitoring.api.serializers import RejectionAnswer
 from monitoring.models import BatchRun
+from monitoring.selectors import rejections_shown
 from registry.api.serializers import PageFilter
 
 
@@ -43,7 +45,7 @@ class BatchAnswer(serializers.ModelSerializer[BatchRun]):
     version = serializers.CharField(source="version.number")
     dataset = serializers.SerializerMethodField()
     attempts = serializers.IntegerField(source="attempt")
-    rejections = RejectionAnswer(many=True)
+    rejections = serializers.SerializerMethodField()
     result_url = serializers.SerializerMethodField(help_text="once it has succeeded")
     requested_by = serializers.CharField(source="requested_by.username")
 
@@ -58,6 +60,10 @@ class BatchAnswer(serializers.ModelSerializer[BatchRun]):
 
     def get_dataset(self, run: BatchRun) -> str | None:
         return None if run.dataset is None else str(run.dataset)
+
+    @extend_schema_field(RejectionAnswer(many=True))
+    def get_rejections(self, run: BatchRun) -> list[dict[str, Any]]:
+        return rejections_shown(run, self.context["actor"])
 
     def get_result_url(self, run: BatchRun) -> str | None:
         return reverse("monitoring:batch-result", args=[run.pk]) if run.result_digest else None

@@ -58,14 +58,16 @@ class Batches(ApiView):
         model, state = (asked.validated_data.get(name, "") for name in ("model", "state"))
         pages = self.pagination_class()
         page: Any = pages.paginate_queryset(batches(self.actor, model=model, state=state), request, view=self)
-        return pages.get_paginated_response(batch_answers.BatchAnswer(page, many=True).data)
+        answer = batch_answers.BatchAnswer(page, many=True, context={"actor": self.actor})
+        return pages.get_paginated_response(answer.data)
 
 
 class BatchDetail(ApiView):
     @extend_schema(responses=batch_answers.BatchAnswer)
     def get(self, request: Request, pk: UUID) -> Response:
         """How far a scoring run is, which rows it refused, and where its result is."""
-        return Response(batch_answers.BatchAnswer(batch_of(self.actor, pk)).data)
+        found = batch_of(self.actor, pk)
+        return Response(batch_answers.BatchAnswer(found, context={"actor": self.actor}).data)
 
 
 class BatchResult(ApiView):

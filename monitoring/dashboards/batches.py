@@ -15,7 +15,7 @@ from mlops_site.core.permissions import Action
 from mlops_site.core.tasks import ring
 from monitoring.forms import ScoreForm
 from monitoring.models import BatchRun
-from monitoring.selectors import batch_of, batches
+from monitoring.selectors import batch_of, batches, rejections_shown
 from monitoring.services import cancel_scoring, request_scoring
 from registry.choices import SERVED
 from registry.models import StageInterval
@@ -50,6 +50,7 @@ class BatchPage(Page):
         return {
             "title": f"Scoring {str(run.pk)[:8]}",
             "run": run,
+            "rejections": rejections_shown(run, self.actor),
             "may_cancel": may and not run.has_ended,
             "may_download": may and bool(run.result_digest),
         }

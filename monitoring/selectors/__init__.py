@@ -12,7 +12,7 @@ from monitoring.selectors.alerts import (
 )
 from monitoring.selectors.answers import first_answers
 from monitoring.selectors.bases import Basis, bases, basis_of
-from monitoring.selectors.batches import batch_of, batches
+from monitoring.selectors.batches import batch_of, batches, rejections_shown
 from monitoring.selectors.inputs import production_inputs
 from monitoring.selectors.reports import findings_before, report_of, reports
 from monitoring.selectors.windows import Point, Summed, series, window_sum
@@ -36,6 +36,7 @@ __all__ = [
     "open_alerts",
     "open_count",
     "production_inputs",
+    "rejections_shown",
     "report_of",
     "reports",
     "series",

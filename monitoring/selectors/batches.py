@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -26,3 +27,11 @@ def batch_of(actor: Actor, pk: UUID) -> BatchRun:
     if found is None:
         raise NotFound(f"no scoring run {pk} here, or it belongs to another team", code="unknown_batch")
     return found
+
+
+def rejections_shown(run: BatchRun, actor: Actor) -> list[dict[str, Any]]:
+    """Which rows were refused. What was in them is for who may see the inputs of a prediction, or sends them."""
+    team = run.model.team_id
+    if actor.may(Action.INPUT_VIEW, team) or actor.may(Action.PREDICT, team):
+        return list(run.rejections)
+    return [{**each, "message": "the value is shown to who may see inputs"} for each in run.rejections]

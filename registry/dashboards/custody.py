@@ -84,7 +84,10 @@ class TransferPage(FormPage):
         return selectors.transfer_numbered(self.actor, self.kwargs["pk"])
 
     def form_options(self) -> dict[str, Any]:
-        people = Membership.objects.filter(team=self._transfer().to_team).exclude(role="service")
+        team = self._transfer().to_team
+        if not self.actor.may(Action.MODEL_TRANSFER, team.pk):  # the people of a team are its own
+            return {"members": []}
+        people = Membership.objects.filter(team=team, user__is_active=True).exclude(role="service")
         return {"members": list(people.order_by("user__username").values_list("user__username", flat=True))}
 
     def facts(self) -> dict[str, Any]:
@@ -102,7 +105,7 @@ class TransferPage(FormPage):
         transfer, said = self._transfer(), form.cleaned_data
         decision = self.request.POST.get("decision", "")
         if decision == "accept":
-            services.accept_transfer(transfer, actor=self.actor, owner=said["owner"])
+            services.accept_transfer(transfer, actor=self.actor, owner=said.get("owner", ""))
         elif decision == "withdraw":
             services.withdraw_transfer(transfer, actor=self.actor, comment=said["comment"])
         else:

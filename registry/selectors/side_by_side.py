@@ -41,6 +41,8 @@ def versions_named(actor: Actor, model: RegisteredModel, said: Sequence[str]) ->
 def _version(actor: Actor, model: RegisteredModel, label: str) -> Version:
     name, at, number = label.rpartition("@")
     try:
+        if at and not name:  # an alias
+            return version_numbered(model, label)
         return version_numbered(model_named(actor, name) if at else model, number)
     except NotFound as error:
         form = "" if parts_of(number) else "; write 1.2.0, or name@1.2.0 of another model"

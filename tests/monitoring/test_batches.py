@@ -15,10 +15,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.urls import reverse
 
 from mlops_site.core import holdings, jobs, store
 from mlops_site.core.errors import Invalid
@@ -261,6 +264,28 @@ def test_names_and_features_are_written_as_the_standard_library_would(author: Ac
     assert list(scoring._features(columns)) == [json.dumps(row) for row in rows]
 
 
+@pytest.mark.parametrize("index", ["claim", "age"])
+def test_what_pandas_made_its_index_is_a_column_still(author: Actor, served: Version, index: str) -> None:
+    content = parquet(claims(6).set_index(index))
+    run = executed(asked(author, content, name="claims.parquet", id_column="claim"))
+    assert (run.state, run.rows_done, run.rejected) == ("succeeded", 6, 0)
+    assert result(run)["id"].tolist() == claims(6)["claim"].tolist()
+
+
+def test_what_pandas_writes_of_itself_into_a_file_may_be_anything(author: Actor, served: Version) -> None:
+    table = pa.Table.from_pandas(claims(6)).replace_schema_metadata({"pandas": b"{not json"})
+    stream = io.BytesIO()
+    pq.write_table(table, stream)
+    run = executed(asked(author, stream.getvalue(), name="claims.parquet"))
+    assert (run.state, run.rejected) == ("succeeded", 0)
+
+
+def test_long_ids_stay_what_they_are_beside_missing_ones(author: Actor, served: Version) -> None:
+    frame = claims(3).assign(claim=pd.array([2**60 + 1, None, 2**63 - 1], "Int64"))
+    run = executed(asked(author, parquet(frame), name="claims.parquet", id_column="claim"))
+    assert result(run)["id"].dropna().to_dict() == {0: str(2**60 + 1), 2: str(2**63 - 1)}
+
+
 def test_a_data_set_is_scored(author: Actor, served: Version) -> None:
     engineer = Person(author)
     frame = claims(200).assign(high=np.arange(200) % 2)
@@ -334,6 +359,22 @@ class TestRefusals:
         for path in ("", "/result"):
             assert Person(outsider).get(f"/scoring/{run.pk}{path}")[0] == 404
         assert Person(outsider).get("/scoring")[1]["count"] == 0
+
+
+def test_what_was_in_a_refused_row_is_for_who_may_see_inputs(author: Actor, served: Version) -> None:
+    frame = claims(2).astype({"age": object})
+    frame.loc[1, "age"] = "Jo of 3 Mill Lane"
+    run = executed(asked(author, csv(frame)))
+    for role, sees in {"viewer": False, "admin": False, "auditor": True, "service": True}.items():
+        who = actor(f"some-{role}", role)
+        said = Person(who).get(f"/scoring/{run.pk}")[1], Person(who).get("/scoring")[1]["results"][0]
+        assert [("Mill Lane" in str(each)) for each in said] == [sees, sees], role
+        assert [each["rejections"][0]["code"] for each in said] == ["wrong_type"] * 2
+        client = Client()
+        client.force_login(user(who))
+        if role != "service":
+            page = client.get(reverse("batch", args=[run.pk])).content.decode()
+            assert ("Mill Lane" in page) == sees, role
 
 
 def test_a_machine_follows_its_run_and_downloads_the_result(served: Version) -> None:

@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from mlops_site.core.errors import Conflict, Forbidden, Invalid, StewardError
@@ -138,3 +140,14 @@ def test_errors_name_their_field(approver: Actor) -> None:
     with pytest.raises(Invalid) as raised:
         delegate(approver, "approver")
     assert raised.value.errors[0].field == "delegate"
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01"])
+def test_the_last_day_of_the_calendar_is_refused_on_the_page(approver: Actor, second: Actor, day: str) -> None:
+    client = Client()
+    client.force_login(user(approver))
+    sent = {"team": "claims", "delegate": "second", "first_day": "2026-11-25", "last_day": day}
+    answer = client.post(reverse("absence"), sent)
+    assert answer.status_code == 422
+    assert answer.context["form"].errors
+    assert not Delegation.objects.exists()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, transaction
 from django.test import Client
+from django.urls import reverse
 
 from mlops_site.core.errors import Conflict, Forbidden, Invalid, NotFound
 from mlops_site.core.models import AuditRecord, Team
@@ -205,3 +206,18 @@ class TestTransfer:
         assert other.post(f"/transfers/{said['id']}/decline", {"comment": ""})[1]["errors"][0]["field"] == "comment"
         assert engineer.post(f"/transfers/{said['id']}/withdraw", {})[1]["status"] == "withdrawn"
         assert other.post(f"/transfers/{said['id']}/accept", {"owner": "outsider"})[0] == 409
+
+    def test_who_offers_does_not_learn_who_is_in_the_other_team(
+        self, offer: Transfer, admin: Actor, receiver: Actor, outsider: Actor
+    ) -> None:
+        page = reverse("transfer", args=[offer.pk])
+        there, here = Client(), Client()
+        there.force_login(user(receiver))
+        here.force_login(user(admin))
+        assert 'value="outsider"' in there.get(page).content.decode()
+        assert "outsider" not in here.get(page).content.decode()
+        sent = {"decision": "accept", "owner": "outsider", "comment": ""}
+        assert here.post(page, sent).status_code == 403
+        assert here.post(page, {"decision": "withdraw", "comment": ""}).status_code == 302
+        offer.refresh_from_db()
+        assert offer.status == "withdrawn"

@@ -216,6 +216,13 @@ def test_unknown_versions_are_not_found(
     assert raised.value.errors[0].field == "versions"
 
 
+def test_an_alias_names_a_version_here_as_everywhere(served: Version, model: RegisteredModel, author: Actor) -> None:
+    newer = services.register_version(model, actor=author, candidate=candidate(1))
+    services.set_alias(model, actor=author, alias="champion", version=newer)
+    found = selectors.versions_named(author, model, ["@production", "@champion", "claims@1.0.0"])
+    assert found == {"@production": served, "@champion": newer, "1.0.0": served}
+
+
 def test_over_http(model: RegisteredModel, three: list[str], engineer: Person, stranger: Person) -> None:
     address = "/models/claims/compare"
     status, found = engineer.get(address, versions=",".join(three), base=three[2], diff_only="true")

@@ -19,6 +19,8 @@ from training.ml.tables import MAX_COLUMNS, check_delimiter, check_names
 
 BLOCK_BYTES = 4 << 20
 MAX_LINE = 1 << 20  # of a csv's header, in bytes
+# As floats, which pandas would make of whole numbers with gaps, long ids become others.
+_WITH_GAPS = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
 
 
 class Heading(NamedTuple):
@@ -51,11 +53,18 @@ def pieces(
     try:
         for table in _resized(batches, rows):
             read += table.num_rows
-            # No copy is shared with Arrow, which would keep the whole block of a piece alive.
-            yield table.to_pandas(split_blocks=True, self_destruct=True)
+            yield _frame(table)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as problem:
         message = f"the file cannot be read beyond row {read}: {' '.join(str(problem).split())[:200]}"
         raise refusal("malformed_file", message) from problem
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    """Whole numbers stay whole beside missing ones."""
+    gaps = any(column.null_count and pa.types.is_integer(column.type) for column in table.columns)
+    mapper = _WITH_GAPS.get if gaps else None
+    # No copy is shared with Arrow, which would keep the whole block of a piece alive.
+    return table.to_pandas(split_blocks=True, self_destruct=True, types_mapper=mapper)
 
 
 def _csv_heading(source: IO[bytes]) -> Heading:
@@ -104,7 +113,9 @@ def _parquet_batches(
     source.seek(0)
     coded = [name for name in levels if schema.field(name).type in (pa.string(), pa.large_string())]
     file = pq.ParquetFile(source, buffer_size=1 << 20, pre_buffer=False, read_dictionary=coded)
-    yield from file.iter_batches(batch_size=rows, columns=columns, use_threads=False)
+    for batch in file.iter_batches(batch_size=rows, columns=columns, use_threads=False):
+        # What pandas wrote of its own makes an index of some columns, and in a hostile file may be anything.
+        yield batch.replace_schema_metadata(None)
 
 
 def _resized(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
