@@ -208,6 +208,16 @@ def test_pieces_are_named_while_they_are_needed_and_gone_afterwards(
     assert "" not in holdings.named()
 
 
+def test_a_file_of_one_piece_keeps_its_result(
+    author: Actor, served: Version, django_capture_on_commit_callbacks: Callable[..., Any]
+) -> None:
+    """The one piece and the result are the same bytes, so they are one file of the store."""
+    with django_capture_on_commit_callbacks(execute=True):
+        run = executed(asked(author, csv(claims(20))))
+    assert len(result(run)) == 20
+    assert list(holdings.faults()) == []
+
+
 def test_a_data_set_is_scored(author: Actor, served: Version) -> None:
     engineer = Person(author)
     frame = claims(200).assign(high=np.arange(200) % 2)
