@@ -52,6 +52,7 @@ class Scene:
     incident: Incident  # open, of the served version
     transfer: Transfer  # offered to the other team, and declined
     batch: BatchRun  # succeeded
+    prediction: Prediction  # the first of the served version
     others: dict[str, Any] = field(default_factory=dict)
 
 
@@ -110,6 +111,7 @@ def scene(*, trials: bool = False) -> Scene:
         transfer=transfer,
         others={"report": report},
         batch=batch,
+        prediction=Prediction.objects.filter(model=model).earliest("predicted_at"),
     )
 
 

@@ -6,3 +6,9 @@ from django.apps import AppConfig
 class TrainingConfig(AppConfig):
     name = "training"
     verbose_name = "Training"
+
+    def ready(self) -> None:
+        from registry.signals import evidence_wanted
+        from training import receivers
+
+        evidence_wanted.connect(receivers.add_gate, dispatch_uid="training.add_gate")

@@ -17,6 +17,7 @@ from mlops_site.pages.traffic import last_day, together
 from monitoring import selectors as monitoring
 from monitoring.choices import AlertStatus
 from registry import selectors
+from registry.choices import TransferStatus
 from training import selectors as training
 
 SHOWN, COUNTED = 8, 200
@@ -38,14 +39,18 @@ class HomePage(Page):
         models = list(selectors.models(self.actor))
         waiting = list(selectors.requests(self.actor, waiting_for_me=True)[:COUNTED])
         failed, alerts = list(self._failed()), list(self._alerts())
+        incidents, transfers = list(self._incidents()), list(self._transfers())
+        needed = (waiting, transfers, incidents, failed, alerts)
         traffic = last_day(models)
         return {
-            "needs": sentence(len(waiting) + len(failed) + len(alerts)),
+            "needs": sentence(sum(map(len, needed))),
             "who": _teams(self.actor),
             "waiting": waiting[:SHOWN],
             "failed": failed[:SHOWN],
             "alerts": alerts[:SHOWN],
-            "more": sum(max(0, len(rows) - SHOWN) for rows in (waiting, failed, alerts)),
+            "incidents": incidents[:SHOWN],
+            "transfers": transfers[:SHOWN],
+            "more": sum(max(0, len(rows) - SHOWN) for rows in needed),
             "asked": selectors.requests(self.actor, status="pending").filter(requester=self.actor.user)[:SHOWN],
             "runs": training.runs(self.actor)[:SHOWN],
             "ended": _ended(self.actor),
@@ -63,6 +68,16 @@ class HomePage(Page):
         mine = monitoring.alerts(self.actor, status=AlertStatus.OPEN)
         mine = mine.filter(model__team__in=self.actor.teams(Action.ALERT_HANDLE))
         return mine.exclude(silenced_until__gt=timezone.now())[:COUNTED]
+
+    def _incidents(self) -> Any:
+        """Those that are open and that I may close."""
+        mine = selectors.incidents(self.actor, status="open")
+        return mine.filter(model__team__in=self.actor.teams(Action.INCIDENT_CLOSE))[:COUNTED]
+
+    def _transfers(self) -> Any:
+        """Models that another team offers to one of which I am an admin; the model itself I do not see yet."""
+        mine = selectors.transfers(self.actor, status=TransferStatus.PENDING)
+        return mine.filter(to_team__in=self.actor.teams(Action.MODEL_TRANSFER))[:COUNTED]
 
 
 def sentence(count: int) -> str:

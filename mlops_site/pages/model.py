@@ -45,6 +45,8 @@ class ModelPage(Page):
             "tags": tags_of(found),
             "transfers": selectors.transfers(self.actor, model=found, status=TransferStatus.PENDING),
             "incidents": list(selectors.incidents(self.actor, model=found).order_by(_OPEN_FIRST, "-opened_at")[:SHOWN]),
+            "conditions": list(selectors.open_conditions(self.actor, model=found)[:SHOWN]),
+            "closers": self.actor.teams(Action.PROMOTION_DECIDE),
             "policy": selectors.policy(found),
             "traffic": last_day([found]).get(found.pk, NOTHING),
             "open_alerts": open_alerts([found]).get(found.pk),

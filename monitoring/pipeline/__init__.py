@@ -135,4 +135,5 @@ def _finish(run: BatchRun) -> None:
             result_digest=kept.digest,
             result_bytes=kept.size,
         )
-        transaction.on_commit(lambda: results.forget([chunk.digest for chunk in chunks]), robust=True)
+        pieces = [chunk.digest for chunk in chunks if chunk.digest != kept.digest]  # one piece is itself the result
+        transaction.on_commit(lambda: results.forget(pieces), robust=True)

@@ -17,6 +17,7 @@ from registry.admin.trials import TrialTable, trial_rows
 from registry.choices import Decision, RequestStatus, Stage
 from registry.forms import DecisionForm, TrialForm
 from registry.models import PromotionRequest, Version
+from registry.services.stages import said_by
 
 WITHDRAW, TRY = "withdraw", "try"
 SHOWN = 6  # inputs
@@ -76,6 +77,7 @@ class ApprovalPage(FormPage):
             "may_withdraw": is_pending and request.requester_id == getattr(self.actor.user, "pk", None),
             "replaces": now if is_pending else None,
             "gate": request.evidence.get("gate"),
+            "gate_speaks": bool(request.why_material) and request.why_material == _gate_words(request),
             "comparison": _differences(request),
             "looks_at": _looks_at(request),
             "purpose": _purpose(request),
@@ -87,7 +89,7 @@ class ApprovalPage(FormPage):
             "may_try": is_pending and self.actor.may(Action.PROMOTION_REVIEW, team),
             "trial": self.trial,
             "notices": list(request.notices.select_related("recipient", "on_behalf_of")),
-            "can_be_closed": request.status == RequestStatus.APPROVED,
+            "can_be_closed": request.status == RequestStatus.APPROVED and self.actor.may(Action.PROMOTION_DECIDE, team),
         }
 
     def save(self, form: forms.Form) -> str | HttpResponse:
@@ -124,6 +126,11 @@ def _purpose(request: PromotionRequest) -> list[tuple[str, str]]:
     return [(label, about[name]) for name, label in names.items() if name in about]
 
 
+def _gate_words(request: PromotionRequest) -> str:
+    """What a request that training filed by itself gives as its reason: the page shows the gate's checks anyway."""
+    return said_by(request.evidence.get("gate") or {})
+
+
 def _request(http: HttpRequest, actor: Any, pk: str) -> PromotionRequest:
     if not (pk.isascii() and pk.isdigit() and len(pk) < 19):
         raise NotFound(f"no approval {pk[:40]!r} here")
@@ -150,6 +157,14 @@ class DriftPart(NamedTuple):
     name: str
     said: str
     drift: dict[str, Any] | None
+
+    @property
+    def drifted(self) -> list[dict[str, Any]]:
+        return [row for row in (self.drift or {}).get("features", []) if row["drifted"]]
+
+    @property
+    def others(self) -> list[dict[str, Any]]:
+        return [row for row in (self.drift or {}).get("features", []) if not row["drifted"]]
 
 
 def _drifts(request: PromotionRequest) -> list[DriftPart]:

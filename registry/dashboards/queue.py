@@ -47,6 +47,7 @@ class QueuePage(Page):
             "away": selectors.handed_over(self.actor),
             "planned": _planned(self.actor, now),
             "conditions": list(selectors.open_conditions(self.actor)[:MOST_CONDITIONS]),
+            "closers": self.actor.teams(Action.PROMOTION_DECIDE),
         }
 
 
@@ -57,7 +58,8 @@ def _waiting(request: PromotionRequest, now: datetime) -> Waiting:
 
 
 def _planned(actor: Actor, now: datetime) -> list[Any]:
-    mine = selectors.delegations(actor).filter(person=actor.user, ended_at=None, ends_at__gt=now)
+    """Absences to come; the note above the requests tells of the present one."""
+    mine = selectors.delegations(actor).filter(person=actor.user, ended_at=None, starts_at__gt=now)
     return list(mine.order_by("starts_at"))
 
 
@@ -71,7 +73,7 @@ class ConditionPage(FormPage):
         closing = getattr(review, "closing", None)
         return {
             "title": "Close a condition",
-            "crumbs": [("Approvals", reverse("queue"))],
+            "crumbs": [("Waiting for me", reverse("queue"))],
             "back": page,
             "question": "Is this condition met?",
             "answer": f"{review.request.version} was approved by {review.reviewer} under it; "

@@ -53,6 +53,8 @@ class VersionPage(Page):
             "conditions": list(
                 selectors.open_conditions(self.actor, model=version.model).filter(request__version=version)
             ),
+            "closers": self.actor.teams(Action.PROMOTION_DECIDE),
+            "may_export": self.actor.may(Action.EVIDENCE_EXPORT, team),
             "current": selectors.in_production(version.model),
         }
 

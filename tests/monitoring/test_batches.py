@@ -286,6 +286,16 @@ def test_long_ids_stay_what_they_are_beside_missing_ones(author: Actor, served: 
     assert result(run)["id"].dropna().to_dict() == {0: str(2**60 + 1), 2: str(2**63 - 1)}
 
 
+def test_a_file_of_one_piece_keeps_its_result(
+    author: Actor, served: Version, django_capture_on_commit_callbacks: Callable[..., Any]
+) -> None:
+    """The one piece and the result are the same bytes, so they are one file of the store."""
+    with django_capture_on_commit_callbacks(execute=True):
+        run = executed(asked(author, csv(claims(20))))
+    assert len(result(run)) == 20
+    assert list(holdings.faults()) == []
+
+
 def test_a_data_set_is_scored(author: Actor, served: Version) -> None:
     engineer = Person(author)
     frame = claims(200).assign(high=np.arange(200) % 2)

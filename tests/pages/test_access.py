@@ -13,7 +13,6 @@ from django_celery_beat.models import PeriodicTask
 
 from mlops_site.core.admin import TeamAdmin
 from mlops_site.core.permissions import Actor
-from monitoring.models import Prediction
 from monitoring.selectors.policies import RETRAINING
 from monitoring.services.ticks import interval_of
 from tests.factories import Scene
@@ -39,9 +38,7 @@ def pages(site: Scene) -> dict[str, str]:
         "monitoring": reverse("monitoring", args=[name]),
         "timeline": reverse("timeline", args=[name]),
         "explanations": reverse("explanations", args=[name, number]),
-        "prediction": reverse(
-            "prediction", args=[Prediction.objects.filter(model=site.model).earliest("predicted_at").pk]
-        ),
+        "prediction": reverse("prediction", args=[site.prediction.pk]),
         "report": reverse("report", args=[site.alert.report_id]),
         "batch": reverse("batch", args=[site.batch.pk]),
         "batch_cancel": reverse("batch_cancel", args=[site.batch.pk]),
@@ -74,6 +71,7 @@ LISTS = [
     "period_report",
     "predictions",
     "batches",
+    "queue",
     "admin:registry_promotionrequest_changelist",
     "admin:monitoring_prediction_changelist",
     "admin:monitoring_alert_changelist",

@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from mlops_site.core.models import User
 from mlops_site.core.permissions import Actor
 from mlops_site.core.templatetags import steward
 from mlops_site.pages import home
@@ -17,7 +18,7 @@ from mlops_site.pages.traffic import NOTHING, Traffic, together
 from monitoring.models import Bucket, Report
 from monitoring.services import acknowledge_alert, resolve_alert, silence_alert
 from registry import services as registry
-from tests.factories import Scene
+from tests.factories import OTHER_TEAM, Scene
 from tests.traffic import bucket
 from tests.training import runs
 
@@ -30,9 +31,18 @@ def text_of(client: Client, path: str = "/") -> str:
 
 def test_an_approver_is_told_what_waits(site: Scene, as_: LogIn) -> None:
     said = text_of(as_(site.approver))
-    assert "Two things need you." in said
+    assert "Three things need you." in said
     assert f"Approve {site.staged}" in said
+    assert f"{site.incident.version}: {site.incident.get_kind_display()}" in said
     assert "gate passed" in said
+
+
+def test_an_offered_model_waits_for_the_admin_who_may_take_it_over(site: Scene, as_: LogIn) -> None:
+    """They do not see the model, so this is the only way to the page of the offer."""
+    offered = registry.offer_transfer(site.model, actor=site.admin, to_team=OTHER_TEAM, reason="They own claims now.")
+    theirs = as_(Actor.of(User.objects.get(username="yan")))
+    assert reverse("transfer", args=[offered.pk]) in text_of(theirs)
+    assert reverse("transfer", args=[offered.pk]) not in text_of(as_(site.outsider))
 
 
 def test_the_requester_sees_that_others_must_decide(site: Scene, as_: LogIn) -> None:

@@ -27,10 +27,12 @@ def links(client: Client) -> list[str]:
 
 
 def test_navigation_has_only_what_the_person_may_open(site: Scene, as_: LogIn) -> None:
-    common = ["Home", "Models", "Training runs", "Data sets", "Alerts", "Reports", "Predictions", "Approvals"]
-    assert links(as_(site.author)) == [*common[:-1], "Schedules", "Approvals", "My tokens"]
-    assert links(as_(site.auditor)) == [*common, "Audit", "My tokens"]
-    assert links(as_(site.admin)) == [*common, "People", "Tokens"]
+    common = ["Home", "Models", "Training runs", "Data sets", "Alerts", "Reports", "Predictions", "Batch scoring"]
+    governance = ["Approvals", "Inventory", "Period report"]
+    assert links(as_(site.author)) == [*common, "Schedules", *governance, "My tokens"]
+    assert links(as_(site.approver)) == [*common, "Waiting for me", *governance, "My tokens"]
+    assert links(as_(site.auditor)) == [*common, *governance, "Audit", "My tokens"]
+    assert links(as_(site.admin)) == [*common, *governance, "People", "Tokens"]
 
 
 def test_navigation_counts_the_approvals_that_wait_for_the_person(site: Scene, as_: LogIn) -> None:
@@ -111,6 +113,7 @@ def queries(client: Client, path: str) -> int:
         "datasets",
         "model",
         "admin:registry_promotionrequest_changelist",
+        "queue",
         "admin:monitoring_prediction_changelist",
     ],
 )

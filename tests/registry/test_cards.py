@@ -96,6 +96,11 @@ def test_a_complete_card_misses_nothing_but_drift(model: RegisteredModel, author
         assert said in text
 
 
+def test_a_parameter_is_escaped_once(model: RegisteredModel, author: Actor) -> None:
+    made = services.register_version(model, actor=author, candidate=candidate(params={"max_depth": 3}))
+    assert r"| Parameter max\_depth | 3 |" in selectors.markdown(card_of(made, author))
+
+
 def test_changes_are_counted_from_what_served_before(model: RegisteredModel, author: Actor, approver: Actor) -> None:
     first = into_production(model, author=author, approver=approver, seed=0, **scored(WEAK))
     second = into_production(model, author=author, approver=approver, seed=1, **scored(STRONG), params={"C": 2.0})

@@ -127,7 +127,7 @@ def _remarks(data: Data) -> list[str]:
 def _training(found: Card) -> list[tuple[str, Any]]:
     t = found.training
     facts = [("Algorithm", t.algorithm), ("Seed", t.seed), ("Code", t.code), ("Packages", t.packages), ("Run", t.run)]
-    params = [(f"Parameter {escape(name)}", "none" if value is None else value) for name, value in t.params.items()]
+    params = [(f"Parameter {name}", "none" if value is None else value) for name, value in t.params.items()]
     search = [(f"Search: {name.replace('_', ' ')}", value) for name, value in (t.search or {}).items()]
     return [*facts, ("Trained because", t.reason), *sorted(params), *sorted(search, key=lambda row: row[0])]
 
