@@ -64,7 +64,8 @@ def _frame(table: pa.Table) -> pd.DataFrame:
     gaps = any(column.null_count and pa.types.is_integer(column.type) for column in table.columns)
     mapper = _WITH_GAPS.get if gaps else None
     # No copy is shared with Arrow, which would keep the whole block of a piece alive.
-    return table.to_pandas(split_blocks=True, self_destruct=True, types_mapper=mapper)
+    frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct=True, types_mapper=mapper)
+    return frame
 
 
 def _csv_heading(source: IO[bytes]) -> Heading:
