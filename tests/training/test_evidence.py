@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from registry import services
-from tests.factories import GATE, Scene, scene
+from tests.factories import Scene, scene
+from tests.training.runs import GATE
 from training.models import Run
 
 pytestmark = pytest.mark.django_db
