@@ -89,6 +89,7 @@ class TestOnPostgreSQL:
     pytestmark = pytest.mark.django_db(transaction=True)
 
     def test_a_statement_is_planned_once_a_connection(self) -> None:
+        connection.close()  # other tests' statements with it
         prepared = Prepared(named)
         for name in ("a", "b"):
             prepared(name, timezone.now())
