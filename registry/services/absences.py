@@ -31,7 +31,9 @@ def delegate_reviews(
         require(actor, Action.PROMOTION_REVIEW, team, subject=f"team:{team.name}")
         me = person(actor)
         # the row that two delegations of one person at the same moment wait for
-        Membership.objects.select_for_update(no_key=True).get(user=me, team=team)
+        if not Membership.objects.select_for_update(no_key=True).filter(user=me, team=team).first():
+            detail, about = f"{actor.name} has just left {team.name}", f"team:{team.name}"
+            raise refused(actor, detail, action="delegation.make", subject=about, team=team)
         to = _delegate(me, team, delegate, actor.roles[team.pk])
         _check_span(starts_at, ends_at)
         _check_free(me, team, starts_at, ends_at)

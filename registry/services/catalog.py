@@ -9,12 +9,11 @@ from django.db import IntegrityError
 
 from mlops_site.core import events
 from mlops_site.core.errors import Conflict, FieldError, Invalid
-from mlops_site.core.models import Membership, User
 from mlops_site.core.permissions import Action, Actor, person, require, team_for
 from registry.choices import AutoDeploy, RiskTier, TaskType
 from registry.models import DeployPolicy, RegisteredModel
 from registry.models.model import MODEL_NAME
-from registry.services.guards import locked, one_of, reason_given, touch
+from registry.services.guards import locked, one_of, owner_named, reason_given, touch
 from registry.services.words import index_model
 
 _TIERS = list(RiskTier.values)
@@ -84,7 +83,7 @@ def edit_model(
         for name, text in changes.items():
             setattr(row, name, text)
         if owner is not None:
-            row.owner = _member(row, owner)
+            row.owner = owner_named(row.team, owner)
             changes["owner"] = owner
         if risk_tier is not None and one_of("risk_tier", risk_tier, _TIERS) != row.risk_tier:
             _set_tier(row, risk_tier, actor)
@@ -115,13 +114,6 @@ def _set_tier(row: RegisteredModel, risk_tier: str, actor: Actor) -> None:
         )
         raise Conflict(message, code="requests_pending")
     row.risk_tier = risk_tier
-
-
-def _member(row: RegisteredModel, owner: str) -> User:
-    found = Membership.objects.filter(team=row.team, user__username=owner).select_related("user").first()
-    if found is None:
-        raise Invalid.on("owner", f"owner must be in team {row.team.name} but got {owner[:80]!r}", code="unknown_owner")
-    return found.user
 
 
 def set_deploy_policy(model: RegisteredModel, *, actor: Actor, reach: str, reason: str) -> DeployPolicy:

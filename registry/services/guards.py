@@ -11,13 +11,14 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from mlops_site.core import events
+from mlops_site.core.choices import Role
 from mlops_site.core.errors import Conflict, FieldError, Invalid
+from mlops_site.core.models import Membership, Team, User
 from mlops_site.core.prepared import PreparedObjects
 from mlops_site.core.texts import unseen
 from registry.models import RegisteredModel
 
 MAX_REASON = 2000
-# all but tab and new line, and what turns the direction of a line round
 
 
 @contextmanager
@@ -54,6 +55,16 @@ def check_live(model: RegisteredModel) -> None:
     if model.archived_at is not None:
         message = f"{model} was archived on {model.archived_at:%Y-%m-%d}; restore it first"
         raise Conflict(message, code="model_archived")
+
+
+def owner_named(team: Team, name: str) -> User:
+    """A person of the team who can still sign in; Invalid `unknown_owner`. A machine owns nothing."""
+    members = Membership.objects.filter(team=team, user__username=name, user__is_active=True)
+    found = members.exclude(role=Role.SERVICE).select_related("user").first()
+    if found is None:
+        message = f"owner must be an active person in team {team.name} but got {name[:80]!r}"
+        raise Invalid.on("owner", message, code="unknown_owner")
+    return found.user
 
 
 def reason_given(reason: str, *, field: str = "reason", needed: bool = True) -> str:

@@ -6,12 +6,12 @@ from django.utils import timezone
 
 from mlops_site.core import events
 from mlops_site.core.errors import Conflict, FieldError, Invalid
-from mlops_site.core.models import Membership, Team, User
+from mlops_site.core.models import Team
 from mlops_site.core.permissions import Action, Actor, person, refused, require
 from registry.choices import AutoDeploy, TransferStatus
 from registry.models import Consumer, DeployPolicy, RegisteredModel, Transfer
 from registry.services.archiving import close_open_requests
-from registry.services.guards import locked, reason_given, touch
+from registry.services.guards import locked, owner_named, reason_given, touch
 from registry.signals import model_transferred
 
 
@@ -36,7 +36,7 @@ def accept_transfer(transfer: Transfer, *, actor: Actor, owner: str) -> Register
     until the new team says so, and tokens of the old team no longer reach it. Conflict `transfer_closed`."""
     with locked(transfer.model) as model:
         row = _decided(transfer, actor, TransferStatus.ACCEPTED, "")
-        new_owner = _member(row.to_team, owner)
+        new_owner = owner_named(row.to_team, owner)
         close_open_requests(model, actor=actor, why=f"the model went to team {row.to_team.name}")
         model.team, model.owner = row.to_team, new_owner
         model.save(update_fields=["team", "owner"])
@@ -101,13 +101,6 @@ def _closed(transfer: Transfer, actor: Actor, status: TransferStatus, comment: s
     row.status, row.decided_by, row.decided_at, row.comment = status, person(actor), timezone.now(), comment
     row.save(update_fields=["status", "decided_by", "decided_at", "comment"])
     return row
-
-
-def _member(team: Team, owner: str) -> User:
-    found = Membership.objects.filter(team=team, user__username=owner).select_related("user").first()
-    if found is None:
-        raise Invalid.on("owner", f"owner must be in team {team.name} but got {owner[:80]!r}", code="unknown_owner")
-    return found.user
 
 
 def _say(transfer: Transfer, actor: Actor, action: str, data: dict[str, str]) -> None:

@@ -75,7 +75,7 @@ def test_editing(model: RegisteredModel, author: Actor, approver: Actor, outside
     assert AuditRecord.objects.get(action="model.edited").data == {
         "description": "what it is", "owner": "dana", "risk_tier": "high",
     }  # fmt: skip
-    with pytest.raises(Invalid, match="owner must be in team claims"):
+    with pytest.raises(Invalid, match="owner must be an active person in team claims"):
         services.edit_model(model, actor=author, owner="outsider")
     for actor in (approver, outsider):
         with pytest.raises(Forbidden):

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from mlops_site.core.errors import Conflict, Forbidden, Invalid, NotFound
-from mlops_site.core.models import AuditRecord, Team
+from mlops_site.core.models import AuditRecord, Team, User
 from mlops_site.core.permissions import Actor
 from registry import selectors, services
 from registry.models import PromotionRequest, RegisteredModel, Transfer, Version
@@ -156,8 +156,12 @@ class TestTransfer:
         for who in (admin, author, outsider):
             with pytest.raises(Forbidden):
                 services.accept_transfer(offer, actor=who, owner="outsider")
-        with pytest.raises(Invalid, match="owner must be in team elsewhere"):
-            services.accept_transfer(offer, actor=receiver, owner="author")
+        for gone in ("left", "machine"):
+            somebody(gone, "service" if gone == "machine" else "data_scientist", team="elsewhere")
+        User.objects.filter(username="left").update(is_active=False)
+        for owner in ("author", "left", "machine"):
+            with pytest.raises(Invalid, match="owner must be an active person in team elsewhere"):
+                services.accept_transfer(offer, actor=receiver, owner=owner)
         model.refresh_from_db()
         assert model.team.name == "claims"
         stranger = Person(somebody("far", "admin", team="third"))
