@@ -20,10 +20,7 @@ from mlops_site.core.models import Lease
 from mlops_site.core.scheduler import LEASE, LeaderScheduler
 from tests.processes import ROOT, Process
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),  # Celery's SQLite broker
-]
+pytestmark = pytest.mark.django_db(transaction=True)
 QUEUE, SWEEPS = "ticks of a test", "celery"
 ENV = {
     "DJANGO_SETTINGS_MODULE": "tests.settings",

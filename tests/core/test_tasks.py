@@ -16,10 +16,7 @@ from mlops_site.core.tasks import execute_job, sweep_jobs
 from tests.jobsapp.models import Errand
 from tests.processes import ROOT, Process
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),  # Celery's SQLite broker
-]
+pytestmark = pytest.mark.django_db(transaction=True)
 ENV = {"DJANGO_SETTINGS_MODULE": "tests.settings", "LOG_LEVEL": "INFO", "PYTHONWARNINGS": "ignore"}
 QUICK = {"JOB_LEASE_SECS": "2", "JOB_HEARTBEAT_SECS": "0.5"}
 

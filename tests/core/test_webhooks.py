@@ -188,7 +188,6 @@ def test_outside_a_transaction_nothing_is_enqueued(team: Team) -> None:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")  # Celery's SQLite broker, which is rung
 def test_eight_senders_send_each_delivery_once(settings: Any) -> None:
     """Without the number of attempts in the claim some arrive twice (tried)."""
     team = Team.objects.create(name="claims")

@@ -129,7 +129,6 @@ def train_again(who: dict[str, Client], alert: dict[str, Any]) -> str:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")  # Celery's SQLite broker
 def test_drift_is_noticed_told_and_trained_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "mlops_site.settings")  # for the runs' child processes
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")

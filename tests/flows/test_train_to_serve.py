@@ -23,7 +23,6 @@ def client_of(name: str, role: str) -> Client:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")  # Celery's SQLite broker
 def test_a_run_is_requested_trained_registered_and_its_promotion_requested(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "mlops_site.settings")  # for the run's child process
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")

@@ -19,10 +19,7 @@ from tests.monitoring.trained import Production, production
 from tests.people import actor, person
 from tests.registry.parts import user
 
-pytestmark = [
-    pytest.mark.django_db,
-    pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),  # Celery's SQLite broker
-]
+pytestmark = pytest.mark.django_db
 LIST = "/admin/django_celery_beat/periodictask/"
 
 

@@ -23,10 +23,7 @@ from tests.training.claims import claims, csv_of
 from training.models import DatasetVersion
 from training.services import create_dataset_version
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),  # Celery's SQLite broker
-]
+pytestmark = pytest.mark.django_db(transaction=True)
 ROW = {"features": {"age": 50, "visits": 3}}
 
 
