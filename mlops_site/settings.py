@@ -27,6 +27,7 @@ INSTALLED_APPS = [
     "registry",
     "training",
     "monitoring",
+    "abtesting",
     "unfold",
     "django.contrib.auth",
     "django.contrib.admin",

@@ -45,6 +45,7 @@ class Rule(models.TextChoices):
     QUALITY = "quality", "data quality"
     VOLUME = "volume", "prediction volume"
     REVALIDATION = "revalidation", "revalidation due"
+    EXPERIMENT = "experiment", "experiment"
 
 
 SEVERITY_OF = {
@@ -53,6 +54,7 @@ SEVERITY_OF = {
     Rule.QUALITY: Severity.MEDIUM,
     Rule.VOLUME: Severity.LOW,
     Rule.REVALIDATION: Severity.HIGH,
+    Rule.EXPERIMENT: Severity.HIGH,
 }
 
 

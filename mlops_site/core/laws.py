@@ -19,12 +19,14 @@ _HELD_BY_POSTGRESQL = """SELECT t.tgname, pg_get_triggerdef(t.oid, true), p.pros
 
 
 class Deed(NamedTuple):
-    """After `event` on `table`, in the same transaction, also do `statement` (SQL over NEW that both engines know)."""
+    """After `event` on `table`, in the same transaction, also do `statement` (SQL over NEW that both engines know),
+    for the rows that meet `condition`, written as PostgreSQL tells it again: without outer parentheses, `new` small."""
 
     name: str
     table: str
     event: str
     statement: str
+    condition: str = ""
 
 
 class Law(NamedTuple):
@@ -73,7 +75,8 @@ def sql(law: Law | Deed, vendor: str) -> list[str]:
 
 def _trigger(law: Law | Deed, vendor: str) -> str:
     if isinstance(law, Deed):
-        head = f"CREATE TRIGGER {law.name} AFTER {law.event} ON {law.table} FOR EACH ROW"
+        when = f" WHEN ({law.condition})" if law.condition else ""
+        head = f"CREATE TRIGGER {law.name} AFTER {law.event} ON {law.table} FOR EACH ROW{when}"
         return f"{head} BEGIN {law.statement}; END" if vendor == "sqlite" else f"{head} EXECUTE FUNCTION {law.name}()"
     if vendor == "sqlite":
         condition = _spelt(law.condition, vendor)

@@ -42,6 +42,8 @@ class Action(StrEnum):
     MONITORING_RUN = "monitoring.run"
     ALERT_HANDLE = "alert.handle"  # acknowledge, resolve, silence
     RETRAIN_SET = "retrain.set"  # when a model is trained again by itself
+    EXPERIMENT_SHADOW = "experiment.shadow"  # let a version score claims silently; conclude and stop such a test
+    EXPERIMENT_LIVE = "experiment.live"  # let a challenger answer claims
     AUDIT_VIEW = "audit.view"
     PEOPLE_MANAGE = "people.manage"
 
@@ -59,6 +61,7 @@ _SCIENCE = _READ | {
     A.ALERT_HANDLE,
     A.ANNOTATE,
     A.ALIAS_SET,
+    A.EXPERIMENT_SHADOW,
 }
 _SERVING = frozenset({A.PREDICT, A.PREDICTION_LOG, A.LABEL_LOG})
 ROLE_ACTIONS: dict[str, frozenset[Action]] = {
@@ -73,6 +76,7 @@ ROLE_ACTIONS: dict[str, frozenset[Action]] = {
         A.STAGE_MOVE,
         A.VERSION_DEPRECATE,
         A.RETRAIN_SET,
+        A.EXPERIMENT_LIVE,
         A.INCIDENT_CLOSE,
         A.EVIDENCE_EXPORT,
     },

@@ -24,6 +24,7 @@ class Prediction(models.Model):
     payload_digest = models.CharField(max_length=64)  # of what was asked, to tell a repeat from a conflict
     unit_id = models.CharField(max_length=128, blank=True)
     arm = models.CharField(max_length=20, blank=True)
+    epoch = models.BigIntegerField(null=True)  # of the experiment under whose split it was answered, see abtesting
     source = models.CharField(max_length=10, choices=Source.choices, default=Source.SERVED)
     features = models.JSONField()
     slices = models.JSONField(default=dict)  # name -> text, to look at parts of the traffic
