@@ -13,20 +13,21 @@ from mlops_site.core.permissions import ROLE_ACTIONS, Action, Actor, person, ref
 from registry.choices import Stage
 from registry.models import Alias, AliasProtection, RegisteredModel, Version
 from registry.models.alias import ALIAS
-from registry.services.guards import locked, touch
+from registry.services.guards import check_live, locked, touch
 
 RESERVED = frozenset({*Stage.values, "latest", "none", "current", "newest", "default"})
 MAX_ALIASES = 50
 
 
 def set_alias(model: RegisteredModel, *, actor: Actor, alias: str, version: Version) -> Alias:
-    """Let the alias name this version, in place of another. Conflict `too_many_aliases`; Invalid `bad_alias`,
+    """Let the alias name this version, in place of another. Conflict `too_many_aliases`, `model_archived`; Invalid `bad_alias`,
     `reserved_alias`; Forbidden `alias_protected`."""
     check_alias(alias)
     if version.model_id != model.pk:
         raise Invalid.on("version", f"{version} is no version of {model}", code="unknown_version")
     with locked(model) as row:
         _require(actor, row, alias)
+        check_live(row)
         before = row.aliases.filter(name=alias).select_related("version__model").first()
         if before is None and row.aliases.count() >= MAX_ALIASES:
             raise Conflict(f"{row} has {MAX_ALIASES} aliases, as many as it may", code="too_many_aliases")

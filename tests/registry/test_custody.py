@@ -60,6 +60,7 @@ class TestArchive:
             lambda: services.move_stage(version, actor=author, target_stage="staging", reason="x"),
             lambda: services.request_promotion(version, actor=author, reason="x"),
             lambda: services.archive_model(model, actor=author, reason="again"),
+            lambda: services.set_alias(model, actor=author, alias="champion", version=version),
         ):
             with pytest.raises(Conflict, match="was archived on") as raised:
                 attempt()
@@ -137,6 +138,15 @@ class TestTransfer:
                 "claims",
                 "elsewhere",
             }
+
+    def test_who_comes_too_late_to_take_it_back_hears_so(
+        self, offer: Transfer, receiver: Actor, admin: Actor, author: Actor
+    ) -> None:
+        services.accept_transfer(offer, actor=receiver, owner="outsider")
+        with pytest.raises(Conflict, match="accepted"):
+            services.withdraw_transfer(offer, actor=admin)
+        with pytest.raises(Forbidden):
+            services.withdraw_transfer(offer, actor=author)
 
     def test_who_may_offer(self, version: Version, model: RegisteredModel, author: Actor, approver: Actor) -> None:
         Team.objects.get_or_create(name="elsewhere")
