@@ -23,6 +23,7 @@ from tests.registry.stateful.rows import Rows, rows_of
 chance = st.integers(0, 255)  # which one of those that fit; every fourth one of all
 contents = st.integers(0, 11)
 artifacts = st.integers(0, ARTIFACTS - 1)
+decisions = st.sampled_from(["approve", "approve", "approve", *Decision.values])
 SCIENTISTS, ENGINEERS, REVIEWERS = {"data_scientist", "ml_engineer"}, {"ml_engineer"}, {"approver", "validator"}
 
 ROLES = ["data_scientist", "ml_engineer", "approver", "approver", "validator", "viewer"]
@@ -122,7 +123,7 @@ class Registry(RuleBasedStateMachine):
             self.now.archive(person)
 
     @precondition(asked)
-    @rule(who=chance, number=chance, decision=st.sampled_from(["approve", "approve", "approve", *Decision.values]))
+    @rule(who=chance, number=chance, decision=decisions)
     def review(self, who: int, number: int, decision: str) -> None:
         self.now.review(self._person(who, REVIEWERS), self._request(number), decision)
 
@@ -142,18 +143,33 @@ class Registry(RuleBasedStateMachine):
         if content not in [version.content for version in self.now.law.versions]:
             self._promote(content, asks=self._person(asks, SCIENTISTS), decides=self._person(decides, REVIEWERS))
 
+    @rule(
+        content=contents,
+        asks=chance,
+        late=st.sampled_from([False, False, True]),
+        answers=st.lists(st.tuples(chance, decisions), max_size=2),
+    )
+    def ask(self, content: int, asks: int, late: bool, answers: list[tuple[int, str]]) -> None:
+        """As `promote`, but the request often waits, for what else can become of it."""
+        if content not in [version.content for version in self.now.law.versions]:
+            said = [(self._person(who, REVIEWERS), decision) for who, decision in answers]
+            self._asked(content, self._person(asks, SCIENTISTS), said, late=late)
+
     def _promote(self, content: int, *, asks: str, decides: str) -> None:
-        """A new version as far as the law lets these people."""
+        self._asked(content, asks, [(who, "approve") for who in (decides, "vik", "ada")])
+
+    def _asked(self, content: int, asks: str, answers: list[tuple[str, str]], *, late: bool = False) -> None:
+        """A new version, its request and the answers to it, as far as the law lets these people."""
         deeds, number = self.now, len(self.now.versions)
         deeds.register("emil", content, "sofia")
         if deeds.law.archived:
             return
         deeds.move("emil", number, "staging")
-        deeds.request(asks, number)
+        deeds.request(asks, number, late=late)
         self.the_database_is_lawful()
         if deeds.law.requests and deeds.law.requests[-1].version == number:
-            for who in (decides, "vik", "ada"):
-                deeds.review(who, len(deeds.law.requests) - 1, "approve")
+            for who, decision in answers:
+                deeds.review(who, len(deeds.law.requests) - 1, decision)
                 self.the_database_is_lawful()
 
     @rule(who=chance, tier=st.sampled_from(TIERS))
