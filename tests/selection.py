@@ -18,7 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)  # after the shuffle
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests of other phases; what waits for processes comes first, so that no worker ends with it alone."""
+    """Deselect the tests of other phases; those that wait for processes come first, so that no worker ends with one."""
     if phase := config.getoption("--phase"):
         kept = [item for item in items if phase in phases_of(item)]
         config.hook.pytest_deselected(items=[item for item in items if phase not in phases_of(item)])
