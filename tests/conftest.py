@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.conf import settings
@@ -16,10 +17,14 @@ from hypothesis import settings as hypothesis_settings
 from mlops_site.core import env
 from tests import programs
 from tests.buckets import Bucket
+from tests.kept import Kept, artifacts
 from tests.network import Loopback
 from tests.processes import Process, start_process
 from tests.selection import uses_database
 from tests.servers import ObjectStore, s3
+
+if TYPE_CHECKING:
+    from tests.factories import Scene
 
 FLUSH = BaseDatabaseOperations.execute_sql_flush
 
@@ -34,6 +39,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if reason := _obstacle(item, slow_asked="slow" in config.getoption("-m")):
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let the garbage collector pass over everything that is imported, which never becomes garbage."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def _obstacle(item: pytest.Item, *, slow_asked: bool) -> str:
@@ -87,7 +99,37 @@ def _flush_past_triggers(operations: BaseDatabaseOperations, statements: Sequenc
 def clean_artifacts(request: pytest.FixtureRequest) -> None:
     """An empty artifact store beside a fresh database; in its usual place, where child processes look."""
     if uses_database(request.node):
-        shutil.rmtree(settings.STORAGES["artifacts"]["OPTIONS"]["location"], ignore_errors=True)
+        shutil.rmtree(artifacts(), ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def kept(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    """Where `shared_scene` is kept between tests."""
+    found = Kept(tmp_path_factory.mktemp("kept") / "artifacts")
+    yield found
+    with django_db_blocker.unblock():
+        found.end()
+
+
+@pytest.fixture
+def _kept_or_ended(request: pytest.FixtureRequest, kept: Kept, django_db_blocker: Any) -> None:
+    """Before the test's own transaction begins: the kept scene is there for those that ask for it, and for no other."""
+    with django_db_blocker.unblock():
+        if "shared_scene" in request.fixturenames:
+            kept.begin(request.node.nodeid.partition("::")[0])
+        else:
+            kept.end()
+
+
+@pytest.fixture
+def _django_db_helper(_kept_or_ended: None, _django_db_helper: None) -> None:
+    """pytest-django's, behind `db` and all its like, where a test's own transaction begins."""
+
+
+@pytest.fixture
+def shared_scene(db: None, kept: Kept) -> Scene:
+    """`tests.factories.scene()`, made once for several tests that see it as if each had made it."""
+    return kept.lent()
 
 
 @pytest.fixture(autouse=True)

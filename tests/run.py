@@ -64,7 +64,8 @@ def run_phase(phase: str, rest: list[str], *, workers: int | None) -> Result:
             counts = home / "counts.xml"
             env = {**stack.enter_context(surroundings(phase)), "STEWARD_TEST_HOME": str(home / "home")}
             count = WORKERS[phase] if workers is None else workers
-            status = _pytest([f"--phase={phase}", f"--numprocesses={count}", f"--junitxml={counts}", *rest], env)
+            spread = [f"--numprocesses={count}", "--dist=worksteal"]
+            status = _pytest([f"--phase={phase}", *spread, f"--junitxml={counts}", *rest], env)
             return read_result(phase, counts, status, secs=time.monotonic() - started, is_filtered=bool(rest))
     except programs.MissingProgram as error:
         return Result(phase, 0, 0, 0, time.monotonic() - started, str(error), [])
@@ -74,6 +75,7 @@ def run_phase(phase: str, rest: list[str], *, workers: int | None) -> Result:
 def surroundings(phase: str) -> Iterator[Mapping[str, str]]:
     """The environment of a phase, with the servers that it needs running."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("TEST_", "STEWARD_"))}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would each compile every package anew
     with ExitStack() as stack:
         if phase in {"postgres", "drill"}:
             env["TEST_DATABASE_URL"] = _given("TEST_DATABASE_URL") or stack.enter_context(servers.postgres())

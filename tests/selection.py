@@ -16,12 +16,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--phase", choices=PHASES, help="run only the tests of this phase")
 
 
+@pytest.hookimpl(trylast=True)  # after the shuffle
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests of other phases."""
+    """Deselect the tests of other phases; those that wait for processes come first, so that no worker ends with one."""
     if phase := config.getoption("--phase"):
         kept = [item for item in items if phase in phases_of(item)]
         config.hook.pytest_deselected(items=[item for item in items if phase not in phases_of(item)])
-        items[:] = kept
+        items[:] = sorted(kept, key=lambda item: not NEEDS_SERVERS & {mark.name for mark in item.iter_markers()})
 
 
 def phases_of(item: pytest.Item) -> set[str]:

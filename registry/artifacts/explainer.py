@@ -94,13 +94,27 @@ class Explainer:
         `answer` is what was answered (the score of a classifier, else the value), which the residual is about; left
         out, the model is asked again.
         """
-        output = self._output_of(row)
+        (output,) = self._outputs_of(row)
         part = self._sum(output)
         if part is None:
             return self._mixed(row, output, answer, budget)
         total, shares = part.explain(row)
         said = total if part.space == "raw" or answer is None else _answered(answer, total, part.space)
-        return self._told(part.method, part.space, output, part.base, said, shares, {}, 0, self.background.rows)
+        return self._read(part, output, said, shares)
+
+    def explain_all(self, rows: Columns, *, budget: Budget = BUDGET) -> list[Explanation]:
+        """`explain` of each row; those that are read off one sum are prepared together."""
+        found: dict[int, Explanation] = {}
+        outputs = self._outputs_of(rows)
+        for output in dict.fromkeys(outputs):
+            places = [place for place, own in enumerate(outputs) if own == output]
+            part = self._sum(output)
+            if part is None:
+                found |= {place: self._mixed(take(rows, [place]), output, None, budget) for place in places}
+            else:
+                read = zip(places, part.explain_all(take(rows, places)), strict=True)
+                found |= {place: self._read(part, output, total, shares) for place, (total, shares) in read}
+        return [found[place] for place in range(rows.rows)]
 
     def cells(self, budget: Budget) -> int:
         """Rows that the model is asked about for one explanation that is not read off it."""
@@ -124,13 +138,14 @@ class Explainer:
         part = self._sum(self._positive if labels else None)
         return 0 if part is None else part.nbytes * (len(labels) if len(labels) > 2 else 1)
 
-    def _output_of(self, row: Columns) -> int | None:
+    def _outputs_of(self, rows: Columns) -> list[int | None]:
+        """Which output of each row is explained."""
         labels = self.signature.classes
         if labels is None:
-            return None
+            return [None] * rows.rows
         if self.signature.is_binary:
-            return self._positive
-        return int(np.argmax(self.scorer.outputs(row)[0]))
+            return [self._positive] * rows.rows
+        return [int(best) for best in self.scorer.outputs(rows).argmax(axis=1)]
 
     def _sum(self, output: int | None) -> Sum | None:
         if output not in self._outputs:
@@ -183,6 +198,9 @@ class Explainer:
         errors = {} if is_small else dict(zip(names, shares.errors.tolist(), strict=True))
         method: Method = "enumeration" if is_small else "sampling"
         return self._told(method, space, output, shares.base, said, shares.values, errors, shares.pairs, rows)
+
+    def _read(self, part: Sum, output: int | None, said: float, shares: Floats) -> Explanation:
+        return self._told(part.method, part.space, output, part.base, said, shares, {}, 0, self.background.rows)
 
     def _told(
         self,

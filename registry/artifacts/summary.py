@@ -60,7 +60,7 @@ def explained(explainer: Explainer, rows: Columns) -> list[Explanation]:
     first = explainer.explain(take(rows, [0]), budget=budget)
     cost = explainer.cells(budget) if first.method in ("enumeration", "sampling") else 0
     count = min(rows.rows, max(FEWEST, CELLS // cost)) if cost else rows.rows
-    return [first, *(explainer.explain(take(rows, [i]), budget=budget) for i in range(1, count))]
+    return [first, *explainer.explain_all(take(rows, range(1, count)), budget=budget)]
 
 
 def summarised(found: Sequence[Explanation]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,7 +19,11 @@ import pytest
 from django.conf import settings
 from django.db import Error
 
+from mlops_site.core import store
 from mlops_site.core.models import AuditRecord, ChainHead, User
+from registry.models import RegisteredModel
+from tests.factories import Scene
+from tests.kept import artifacts
 from tests.network import Loopback
 from tests.processes import Process, free_port, listens, start_process
 from tests.run import Result, read_result, report
@@ -46,6 +51,25 @@ def test_the_flush_empties_tables_and_leaves_their_triggers(turn: int) -> None:
     AuditRecord.objects.create(seq=1, at=datetime(2026, 1, 1, tzinfo=UTC), **fact)
     with pytest.raises(Error, match="append-only"):
         AuditRecord.objects.all().delete()
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_the_shared_scene_is_as_it_was_made(turn: int, shared_scene: Scene) -> None:
+    served, digests = shared_scene.served, set(store.digests())
+    assert {served.artifact_id, shared_scene.staged.artifact_id} <= digests
+    assert "report" in shared_scene.others
+    assert shared_scene.model.description == RegisteredModel.objects.get().description != ""
+    shutil.rmtree(artifacts())
+    RegisteredModel.objects.update(description="")
+    shared_scene.model.description = ""
+    shared_scene.others.clear()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("turn", [1, 2])
+def test_nobody_meets_the_shared_scene_who_does_not_ask_for_it(turn: int) -> None:
+    assert not User.objects.exists()
+    assert not artifacts().exists()
 
 
 @pytest.mark.django_db(transaction=True)

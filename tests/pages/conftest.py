@@ -8,12 +8,12 @@ import pytest
 from django.test import Client
 
 from mlops_site.core.permissions import Actor
-from tests.factories import Scene, scene
+from tests.factories import Scene
 
 
 @pytest.fixture
-def site(db: None) -> Scene:
-    return scene()
+def site(shared_scene: Scene) -> Scene:
+    return shared_scene
 
 
 @pytest.fixture

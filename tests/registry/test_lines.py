@@ -14,16 +14,16 @@ from registry import selectors, services
 from registry.api import answers
 from registry.selectors.lines import ModelLines
 from registry.selectors.models import ORDERINGS
-from tests import factories
+from tests.factories import Scene
 from tests.people import person
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def author() -> Actor:
+def author(shared_scene: Scene) -> Actor:
     """Of models with versions in several stages, tags and aliases, and of one that has nothing yet."""
-    scene = factories.scene()
+    scene = shared_scene
     services.create_model(actor=scene.author, name="empty_yet", task_type="regression", description="äöü <b>")
     services.create_model(actor=scene.author, name="archived_soon", task_type="regression")
     archived = selectors.model_named(scene.author, "archived_soon")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from registry import services
-from tests.factories import Scene, scene
+from tests.factories import Scene
 from tests.training.runs import GATE
 from training.models import Run
 
@@ -13,8 +13,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def site() -> Scene:
-    return scene()
+def site(shared_scene: Scene) -> Scene:
+    return shared_scene
 
 
 def test_the_gate_of_the_run_is_in_a_request_that_a_person_files(site: Scene) -> None:

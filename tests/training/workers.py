@@ -16,7 +16,12 @@ from training.models import Run
 
 Start = Callable[..., Process]
 CELERY = [sys.executable, "-m", "celery", "-A", "mlops_site"]
-LEASES = {"JOB_LEASE_SECS": "2", "JOB_HEARTBEAT_SECS": "0.5", "JOB_SWEEP_SECS": "1"}
+LEASES = {
+    "JOB_LEASE_SECS": "2",
+    "JOB_HEARTBEAT_SECS": "0.5",
+    "JOB_SWEEP_SECS": "1",
+    "BEAT_LEASE_SECS": "3",  # so long nobody sweeps after a worker was killed with its Beat
+}
 ENV = {**LEASES, "DJANGO_SETTINGS_MODULE": "mlops_site.settings", "PYTHONWARNINGS": "ignore"}
 
 

@@ -119,6 +119,19 @@ def test_of_many_classes_the_likeliest_is_explained(
     assert len(set(found)) > 1
 
 
+@pytest.mark.parametrize(("name", "target"), CASES)
+def test_rows_together_are_explained_as_each_alone(
+    fitted: Fitted, signatures: dict[str, Signature], frame: pd.DataFrame, name: str, target: str
+) -> None:
+    explained, rows = explainer(fitted(name, target), signatures[target], frame.iloc[100:112]), frame.head(12)
+    together = explained.explain_all(Columns.of(rows, signatures[target]))
+    for place, found in enumerate(together):
+        alone = explained.explain(Columns.of(rows.iloc[[place]], signatures[target]))
+        assert (found.method, found.explained) == (alone.method, alone.explained)
+        assert found.contributions == pytest.approx(alone.contributions, abs=1e-12)
+        assert (found.base_value, found.output) == pytest.approx((alone.base_value, alone.output), abs=1e-12)
+
+
 def test_a_row_of_the_background_alone_differs_from_it_in_nothing(
     fitted: Fitted, signatures: dict[str, Signature], frame: pd.DataFrame
 ) -> None:
