@@ -29,9 +29,9 @@ from registry.selectors.explanations import (
 from registry.selectors.holdouts import drift_said, holdout_drift
 from registry.selectors.incidents import incident_numbered, incidents
 from registry.selectors.inventory import INVENTORY_HEAD, InventoryLine, inventory, inventory_lines, inventory_table
-from registry.selectors.lines import ModelLine, ModelLines
+from registry.selectors.lines import ModelLine, model_lines
 from registry.selectors.mirror import Lag, in_mlflow, lag
-from registry.selectors.models import model_located, model_named, models, policy, with_aliases
+from registry.selectors.models import model_located, model_named, models, policy, with_aliases, with_names
 from registry.selectors.period import PERIOD_HEAD, Happening, Period, period_report
 from registry.selectors.reviewers import Told, reviewers
 from registry.selectors.search import Facet, Paged, found_models, found_versions, model_facets, version_facets
@@ -51,6 +51,7 @@ from registry.selectors.trials import Trial, trial
 from registry.selectors.validation import report_numbered, reports, reports_digest
 from registry.selectors.versions import (
     feature_schema,
+    version_lines,
     version_numbered,
     version_serving,
     versions,
@@ -69,7 +70,6 @@ __all__ = [
     "InventoryLine",
     "Lag",
     "ModelLine",
-    "ModelLines",
     "Paged",
     "Period",
     "Told",
@@ -117,6 +117,7 @@ __all__ = [
     "metric_trend",
     "missing_roles",
     "model_facets",
+    "model_lines",
     "model_located",
     "model_named",
     "models",
@@ -142,11 +143,13 @@ __all__ = [
     "transfers",
     "trial",
     "version_facets",
+    "version_lines",
     "version_numbered",
     "version_serving",
     "versions",
     "versions_found",
     "versions_named",
     "with_aliases",
+    "with_names",
     "with_version_aliases",
 ]

@@ -124,7 +124,7 @@ def request_numbered(actor: Actor, pk: int) -> PromotionRequest:
 
 @PreparedObjects
 def _one(pk: int, teams: list[int]) -> QuerySet[PromotionRequest]:
-    return _complete(PromotionRequest.objects.filter(pk=pk).filter(model__team__in=teams))
+    return _complete(PromotionRequest.objects.filter(pk=pk).filter(model__team__among=teams))
 
 
 def missing_roles(risk_tier: str, reviews: Iterable[Review]) -> list[str]:
