@@ -7,7 +7,7 @@ import functools
 import itertools
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -60,19 +60,19 @@ class Prepared:
 
 @models.ForeignKey.register_lookup
 @models.Field.register_lookup
-class Among(models.Lookup):  # type: ignore[type-arg]
-    """`pk__among=keys`: what `__in` finds, with all keys as one parameter. PostgreSQL plans a statement for keys of
-    every number once, where it reads a hundred parameters of `__in` each time, and needs a statement for each number."""
+class Among(models.Lookup):
+    """`pk__among=keys`: what `__in` finds, with all keys as one parameter. So one statement does for every number of
+    keys, and PostgreSQL does not read a hundred parameters of it each time."""
 
     lookup_name = "among"
 
     def get_prep_lookup(self) -> list[int]:
         return list(self.rhs)
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         sql, params = self.process_lhs(compiler, connection)
         test = "= ANY(%s)" if connection.vendor == "postgresql" else "IN (SELECT value FROM json_each(%s))"
-        return f"{sql} {test}", [*params, _parameter(self.rhs)]
+        return f"{sql} {test}", (*params, _parameter(self.rhs))
 
 
 class PreparedObjects(Generic[M]):
@@ -155,6 +155,17 @@ def _marked(number: int, value: Any) -> Any:
 def _parameter(value: Any) -> Any:
     """A list of keys as the engine takes it in one parameter."""
     return value if not isinstance(value, list) or connection.vendor == "postgresql" else json.dumps(value)
+
+
+def attach(owner: models.Model, relation: str, rows: Iterable[models.Model]) -> None:
+    """Leaves with the owner the rows that name it, as `prefetch_related` would, whose own statement is built each
+    time."""
+    manager = getattr(owner, relation)
+    found = manager.get_queryset()
+    found._result_cache, found._prefetch_done = list(rows), True
+    for row in found._result_cache:
+        setattr(row, manager.field.name, owner)
+    owner.__dict__.setdefault("_prefetched_objects_cache", {})[relation] = found
 
 
 def insert(rows: Sequence[models.Model]) -> None:

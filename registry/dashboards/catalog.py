@@ -41,7 +41,8 @@ class _Found(Page, ABC):
         except Invalid as error:  # a filter typed into the address
             found, problem = self.found({}), error.detail
             asked = {}
-        page: Any = Paginator(found, PAGE_SIZE).get_page(self.request.GET.get("page"))
+        rows: Any = found
+        page: Any = Paginator(rows, PAGE_SIZE).get_page(self.request.GET.get("page"))
         facets = [reads.facet(facet, self.request.GET, _SHOWN) for facet in self.facets(asked)]
         shown = {name: self.request.GET.get(name, "") for name in asked}
         chips = reads.chips(shown, self.request.GET)

@@ -12,6 +12,7 @@ from registry.selectors.approvals import (
     open_requests,
     request_numbered,
     requests,
+    with_reviews,
 )
 from registry.selectors.cards import card, card_json, markdown, production_before, settled
 from registry.selectors.comparison import comparison
@@ -52,6 +53,7 @@ from registry.selectors.validation import report_numbered, reports, reports_dige
 from registry.selectors.versions import (
     feature_schema,
     version_lines,
+    version_loadable,
     version_numbered,
     version_serving,
     versions,
@@ -144,6 +146,7 @@ __all__ = [
     "trial",
     "version_facets",
     "version_lines",
+    "version_loadable",
     "version_numbered",
     "version_serving",
     "versions",
@@ -151,5 +154,6 @@ __all__ = [
     "versions_named",
     "with_aliases",
     "with_names",
+    "with_reviews",
     "with_version_aliases",
 ]

@@ -48,7 +48,7 @@ def model_lines(actor: Actor, *, ordering: str = "name", **filters: Any) -> Page
 def _read(keys: list[int]) -> list[ModelLine]:
     found = {row[0]: row for row in _lines(keys)}
     names = names_by_model(keys)
-    return [ModelLine(*found[key], *names[key]) for key in keys if key in found]
+    return [ModelLine._make((*found[key], *names[key])) for key in keys if key in found]
 
 
 @PreparedObjects

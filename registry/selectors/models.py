@@ -45,9 +45,7 @@ def with_aliases(rows: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
 
 
 def with_counts(rows: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
-    counted = (
-        Version.objects.filter(model=OuterRef("pk")).order_by().values("model").annotate(n=Count("*")).values("n")
-    )
+    counted = Version.objects.filter(model=OuterRef("pk")).order_by().values("model").annotate(n=Count("*")).values("n")
     return rows.annotate(version_count=Coalesce(Subquery(counted), 0))
 
 

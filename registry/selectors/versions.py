@@ -18,6 +18,7 @@ from registry.selectors.search import Paged, found_versions
 from registry.selectors.stages import in_production
 
 LATEST = "latest"
+_NUMBER = ("major", "minor", "patch")
 _HEAVY = ("reference", "golden", "facts", "explanation")
 
 
@@ -60,6 +61,19 @@ def _read(keys: list[int]) -> list[Version]:
 @PreparedObjects
 def _lines(keys: list[int]) -> QuerySet[Version]:
     return complete(Version.objects.filter(pk__among=keys))
+
+
+def version_loadable(version: Version) -> Version:
+    """The same with all that loading and proving it takes, by one statement."""
+    found: Version
+    (found,) = _loadable(version.pk)
+    return found
+
+
+@PreparedObjects
+def _loadable(version: int) -> QuerySet[Version]:
+    rows = Version.objects.filter(pk=version).select_related("model", "artifact", "serving")
+    return rows.only("model__name", *_NUMBER, "signature", "golden", "artifact", "serving")
 
 
 def version_serving(model: RegisteredModel) -> Version | None:

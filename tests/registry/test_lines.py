@@ -54,10 +54,15 @@ def test_other_teams_have_no_lines(author: Actor) -> None:
     assert model_lines(Actor.of(person("otto", "approver", team="elsewhere")))[0:50] == []
 
 
+def paginator(author: Actor, page_size: int, **filters: Any) -> CountedPaginator:
+    rows: Any = model_lines(author, **filters)
+    return CountedPaginator(rows, page_size)
+
+
 @pytest.mark.parametrize("page_size", [1, 2, 50])
 def test_three_statements_for_a_page_of_any_length(author: Actor, page_size: int) -> None:
     with CaptureQueriesContext(connection) as queries:
-        page = CountedPaginator(model_lines(author, archived="all"), page_size).page(1)
+        page = paginator(author, page_size, archived="all").page(1)
         assert (len(page.object_list), page.paginator.count) == (min(page_size, 3), 3)
     assert len(queries) == 3
 
@@ -65,15 +70,15 @@ def test_three_statements_for_a_page_of_any_length(author: Actor, page_size: int
 @pytest.mark.parametrize("number", ["2", 10**12, 10**30, "0", "-1", "two"])
 def test_a_page_that_is_not_there_is_refused(author: Actor, number: Any) -> None:
     with pytest.raises(InvalidPage):
-        CountedPaginator(model_lines(author), 50).page(number)
+        paginator(author, 50).page(number)
 
 
 def test_every_page_follows_the_one_before(author: Actor) -> None:
-    paginator = CountedPaginator(model_lines(author, archived="all"), 1)
-    names = [line.name for number in paginator.page_range for line in paginator.page(number)]
+    pages = paginator(author, 1, archived="all")
+    names = [line.name for number in pages.page_range for line in pages.page(number)]
     assert names == sorted(names)
     assert len(names) == len(set(names)) == 3
-    assert CountedPaginator(model_lines(author, search="no such"), 50).page(1).object_list == []
+    assert paginator(author, 50, search="no such").page(1).object_list == []
 
 
 def test_what_changed_is_told_at_once(author: Actor) -> None:
