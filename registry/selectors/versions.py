@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 
 from mlops_site.core.errors import NotFound
 from mlops_site.core.permissions import Actor
-from mlops_site.core.prepared import PreparedObjects
+from mlops_site.core.prepared import PreparedObjects, attach
 from registry.artifacts.schema import json_schema, sample_row
 from registry.artifacts.signature import Signature
 from registry.choices import Stage
@@ -50,11 +50,9 @@ def version_lines(rows: VersionQuerySet) -> Paged[Version]:
 
 def _read(keys: list[int]) -> list[Version]:
     found = {version.pk: version for version in _lines(keys)}
-    aliases: dict[int, list[str]] = {}
-    for pk, name in _aliases(keys):
-        aliases.setdefault(pk, []).append(name)
+    aliases = _aliases(keys)
     for pk, version in found.items():
-        version.alias_names = aliases.get(pk, [])
+        attach(version, "aliases", [alias for alias in aliases if alias.version_id == pk])
     return [found[key] for key in keys if key in found]
 
 
@@ -97,12 +95,12 @@ def aliases_of_version(version: Version) -> list[str]:
         return version.alias_names
     if "aliases" in getattr(version, "_prefetched_objects_cache", {}):
         return [alias.name for alias in version.aliases.all()]
-    return [name for _, name in _aliases([version.pk])]
+    return [alias.name for alias in _aliases([version.pk])]
 
 
 @PreparedObjects
-def _aliases(versions: list[int]) -> QuerySet[Alias, tuple[int, str]]:
-    return Alias.objects.filter(version__among=versions).order_by("name").values_list("version_id", "name")
+def _aliases(versions: list[int]) -> QuerySet[Alias]:
+    return Alias.objects.filter(version__among=versions).order_by("name")
 
 
 def version_numbered(model: RegisteredModel, number: str) -> Version:
