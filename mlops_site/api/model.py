@@ -52,5 +52,5 @@ class ModelDetail(ApiView):
         return self._answer(name)
 
     def _answer(self, name: str) -> Response:
-        model = selectors.model_named(self.actor, name)
+        model = selectors.with_names(selectors.model_named(self.actor, name))
         return Response(ModelWithAlerts(model, context={"actor": self.actor}).data)

@@ -14,11 +14,13 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from mlops_site.core.errors import Forbidden
 from mlops_site.core.models import AuditRecord, ChainHead
 from mlops_site.core.permissions import Actor
+from mlops_site.core.prepared import PreparedObjects
 
 
 class Fact(NamedTuple):
@@ -107,7 +109,7 @@ def body_of(*, seq: int, at: datetime, fact: Fact) -> str:
 def _chain(facts: list[Fact]) -> None:
     if not facts:
         return
-    head = ChainHead.objects.select_for_update().filter(pk=1).first() or _first_head()
+    head = next(iter(_head()), None) or _first_head()
     at, seq, previous, rows = timezone.now(), head.seq, head.digest, []
     for fact in facts:
         seq += 1
@@ -129,6 +131,11 @@ def _chain(facts: list[Fact]) -> None:
         previous = digest
     AuditRecord.objects.bulk_create(rows)
     ChainHead.objects.filter(pk=1).update(seq=seq, digest=previous)
+
+
+@PreparedObjects
+def _head() -> QuerySet[ChainHead]:
+    return ChainHead.objects.select_for_update().filter(pk=1)
 
 
 def _first_head() -> ChainHead:

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -16,7 +17,6 @@ from django.db.backends.utils import CursorWrapper
 M = TypeVar("M", bound=models.Model)
 _MARK, _LARGEST = 2_000_000_000, 2**63 - 1
 _PLAIN = frozenset({str, int, float})
-_LENGTHS = (1, 10, 25, 50, 100, 200)
 _numbers = itertools.count()
 
 
@@ -58,63 +58,63 @@ class Prepared:
         return str(sql)
 
 
+@models.ForeignKey.register_lookup
+@models.Field.register_lookup
+class Among(models.Lookup):
+    """`pk__among=keys`: what `__in` finds, with all keys as one parameter. So one statement does for every number of
+    keys, and PostgreSQL does not read a hundred parameters of it each time."""
+
+    lookup_name = "among"
+
+    def get_prep_lookup(self) -> list[int]:
+        return list(self.rhs)
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        sql, params = self.process_lhs(compiler, connection)
+        test = "= ANY(%s)" if connection.vendor == "postgresql" else "IN (SELECT value FROM json_each(%s))"
+        return f"{sql} {test}", (*params, _parameter(self.rhs))
+
+
 class PreparedObjects(Generic[M]):
-    """The same for whole objects, with select_related, annotations, deferred columns and prefetches. A value may also
-    be a list of keys, for one `__in`; there is a statement for each length."""
+    """The same for whole objects, with select_related, annotations, deferred columns and prefetches, or for a
+    `values_list` whose values are converted as Django does. A value may also be a list of keys, for `__among`."""
 
-    def __init__(self, build: Callable[..., models.QuerySet[M]]) -> None:
+    def __init__(self, build: Callable[..., models.QuerySet[M, Any]]) -> None:
         self._build = build
-        self._kept: dict[tuple[int, ...], _Objects] = {}
-
-    def __call__(self, *values: Any) -> list[M]:
-        lengths = tuple(len(value) if isinstance(value, list) else -1 for value in values)
-        too_large = any(isinstance(value, int) and abs(value) > _LARGEST for value in values)
-        if 0 in lengths or too_large:  # Django too asks nothing when nothing can be found
-            return []
-        if (kept := self._kept.get(lengths)) is None:
-            kept = self._kept[lengths] = _Objects(self._build, lengths, values)
-        found: list[M] = kept.read(values)
-        return found
-
-
-class PreparedRows:
-    """The same for a `values_list`: converted as Django does. Lists of keys are filled up with their last one, so that
-    a few statements do for pages of every length."""
-
-    def __init__(self, build: Callable[..., models.QuerySet[Any, Any]]) -> None:
-        self._read: PreparedObjects[Any] = PreparedObjects(build)
+        self._statement: _Objects | None = None
 
     def __call__(self, *values: Any) -> list[Any]:
-        return self._read(*(_filled(value) if isinstance(value, list) else value for value in values))
+        too_large = any(isinstance(value, int) and abs(value) > _LARGEST for value in values)
+        if [] in values or too_large:  # Django too asks nothing when nothing can be found
+            return []
+        return self._kept(values).read(values)
 
-
-def _filled(keys: list[int]) -> list[int]:
-    length = next((length for length in _LENGTHS if length >= len(keys)), 0)
-    return keys + keys[-1:] * (length - len(keys))
+    def _kept(self, values: Sequence[Any]) -> _Objects:
+        if self._statement is None:
+            self._statement = _Objects(self._build, values)
+        return self._statement
 
 
 class _Objects:
     """One statement: its SQL, where in its parameters the values go, and how Django makes objects of its rows."""
 
-    def __init__(self, build: Callable[..., Any], lengths: tuple[int, ...], values: Sequence[Any]) -> None:
-        marks = [_marked(number, value) for number, value in enumerate(values)]
-        queryset = build(*marks)
+    def __init__(self, build: Callable[..., Any], values: Sequence[Any]) -> None:
+        given = [_marked(number, value) for number, value in enumerate(values)]
+        queryset = build(*given)
         self.compiler = queryset.query.get_compiler(DEFAULT_DB_ALIAS)
         self.lookups = queryset._prefetch_related_lookups
         self.sql, params = self.compiler.as_sql()
-        flat = _flat(marks)
-        self.places = [(flat.index(param), None) if param in flat else (None, param) for param in params]
-        used = sorted(place for place, _ in self.places if place is not None)
-        changed = any(isinstance(mark, str) and mark in str(constant) for mark in flat for _, constant in self.places)
-        if used != list(range(len(flat))) or changed:  # `startswith` would keep the first value and a % for ever
-            raise RuntimeError(
-                f"the parameters of {build.__name__} must be used once each, as they are, but are {params}"
-            )
+        marks = [_parameter(mark) for mark in given]
+        self.places = [(marks.index(param), None) if param in marks else (None, param) for param in params]
+        used = {place for place, _ in self.places if place is not None}
+        changed = any(isinstance(mark, str) and mark in str(constant) for mark in marks for _, constant in self.places)
+        if used != set(range(len(marks))) or changed:  # `startswith` would keep the first value and a % for ever
+            raise RuntimeError(f"the parameters of {build.__name__} must be used as they are, but are {params}")
         self.iterable, self.is_plain = queryset._iterable_class, queryset._fields is not None
 
     def read(self, values: Sequence[Any]) -> list[Any]:
-        flat = _flat(values)
-        params = [constant if place is None else flat[place] for place, constant in self.places]
+        given = [_parameter(value) for value in values]
+        params = [constant if place is None else given[place] for place, constant in self.places]
         with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
             _execute(cursor, self.sql, params)
             rows = cursor.fetchall()
@@ -148,12 +148,24 @@ class _Answered:
 def _marked(number: int, value: Any) -> Any:
     """A value of the same type, in the range of every column, that stands nowhere else in the statement."""
     if isinstance(value, list):
-        return [_MARK + 1_000 * number + place for place in range(len(value))]
+        return [_MARK + 1_000 * number]
     return f"the value {number} of a statement" if isinstance(value, str) else _MARK + 1_000 * number
 
 
-def _flat(values: Sequence[Any]) -> list[Any]:
-    return [inner for value in values for inner in (value if isinstance(value, list) else [value])]
+def _parameter(value: Any) -> Any:
+    """A list of keys as the engine takes it in one parameter."""
+    return value if not isinstance(value, list) or connection.vendor == "postgresql" else json.dumps(value)
+
+
+def attach(owner: models.Model, relation: str, rows: Iterable[models.Model]) -> None:
+    """Leaves with the owner the rows that name it, as `prefetch_related` would, whose own statement is built each
+    time."""
+    manager = getattr(owner, relation)
+    found = manager.get_queryset()
+    found._result_cache, found._prefetch_done = list(rows), True
+    for row in found._result_cache:
+        setattr(row, manager.field.name, owner)
+    owner.__dict__.setdefault("_prefetched_objects_cache", {})[relation] = found
 
 
 def insert(rows: Sequence[models.Model]) -> None:

@@ -34,8 +34,8 @@ class FoundVersions(ApiView):
         asked = valid(serializers.VersionFilter(data=request.query_params))
         filters = serializers.filters(asked)
         told = selectors.version_facets(selectors.found_versions(self.actor, **filters)) if asked["facets"] else None
-        rows = selectors.with_version_aliases(selectors.versions_found(self.actor, **filters))
-        return listed(self, selectors.Paged(rows), answers.VersionLine, facets=told)
+        rows = selectors.versions_found(self.actor, **filters)
+        return listed(self, selectors.version_lines(rows), answers.VersionLine, facets=told)
 
 
 class ModelTagDetail(_OfModel):

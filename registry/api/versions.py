@@ -27,7 +27,7 @@ class Versions(ApiView):
         """The versions of a model, newest first, each with its stage."""
         valid(serializers.PageFilter(data=request.query_params.dict()))
         rows = selectors.versions(selectors.model_located(self.actor, name))
-        return listed(self, selectors.with_version_aliases(rows), answers.VersionLine)
+        return listed(self, selectors.version_lines(rows), answers.VersionLine)
 
     @extend_schema(request={"multipart/form-data": serializers.VersionUpload}, responses={201: answers.VersionAnswer})
     def post(self, request: Request, name: str) -> Response:

@@ -27,7 +27,7 @@ class Models(ApiView):
         asked = valid(serializers.ModelFilter(data=request.query_params))
         ordering, filters = asked.pop("ordering", "name"), serializers.filters(asked)
         told = selectors.model_facets(selectors.found_models(self.actor, **filters)) if asked["facets"] else None
-        rows = selectors.ModelLines(self.actor, ordering=ordering, **filters)
+        rows = selectors.model_lines(self.actor, ordering=ordering, **filters)
         return paged(self, rows, answers.model_lines, facets=told)
 
     @extend_schema(request=serializers.ModelNew, responses={201: answers.ModelDetailAnswer})

@@ -84,31 +84,38 @@ def _key(digest: str, signature: Mapping[str, Any] | Signature, key: Hashable) -
     return digest, _signature(signature).digest if key is None else key
 
 
-def preflight(version: VersionLike, *, tolerance: float = TOLERANCE) -> list[str]:
-    """Why the version cannot serve: digest, load and golden rows of each artifact; nothing if it can.
-    Unavailable if the store is."""
-    artifacts = [version.artifact] + ([version.serving] if version.serving is not None else [])
-    return [failure for artifact in artifacts for failure in _failures(artifact, version, tolerance)]
+def preflight(version: VersionLike, *, tolerance: float = TOLERANCE, ready_as: Hashable = None) -> list[str]:
+    """Why the version cannot serve: digest, load and golden rows of each artifact; nothing if it can. Then what it
+    serves with stays in memory under the key `ready_as`: whoever asks this process first does not wait for a second
+    load. Unavailable if the store is."""
+    failures: list[str] = []
+    for served in [version.artifact] + ([version.serving] if version.serving is not None else []):
+        place = f"{served.format} artifact {served.digest[:12]}"
+        try:
+            ready = _load(served.digest, served.format, version.signature)
+            if wrong := _wrong(ready[0], version, tolerance):
+                failures.append(f"{place}: {wrong}")
+        except Unavailable:  # of the version it says nothing
+            raise
+        except StewardError as error:
+            failures.append(f"{place}: {error.detail}")
+    if ready_as is not None and not failures:
+        _cache().get(_key(served.digest, version.signature, ready_as), lambda: ready)
+    return failures
 
 
-def _failures(artifact: ArtifactLike, version: VersionLike, tolerance: float) -> list[str]:
-    place = f"{artifact.format} artifact {artifact.digest[:12]}"
-    try:
-        scorer = load(artifact.digest, artifact.format, version.signature)
-        answers = golden(scorer, [row["features"] for row in version.golden]) if version.golden else []
-    except Unavailable:  # of the version it says nothing
-        raise
-    except StewardError as error:
-        return [f"{place}: {error.detail}"]
+def _wrong(scorer: Scorer, version: VersionLike, tolerance: float) -> str:
+    """How the golden rows are not answered as they were; empty if they are."""
+    answers = golden(scorer, [row["features"] for row in version.golden]) if version.golden else []
     pairs = enumerate(zip(version.golden, answers, strict=True))
     values = [abs(float(row["prediction"])) for row in version.golden if row["score"] is None]
     wrong = [i for i, (row, answer) in pairs if not _agrees(row, answer, tolerance, max([1.0, *values]))]
     if not wrong:
-        return []
+        return ""
     row, answer = version.golden[wrong[0]], answers[wrong[0]]
     example = f"row {wrong[0]} answers {answer['prediction']!r} ({answer['score']})"
     expected = f"must answer {row['prediction']!r} ({row['score']})"
-    return [f"{place}: {len(wrong)} of {len(answers)} golden rows differ, e.g. {example} but {expected}"]
+    return f"{len(wrong)} of {len(answers)} golden rows differ, e.g. {example} but {expected}"
 
 
 def _agrees(row: Mapping[str, Any], answer: Mapping[str, Any], tolerance: float, scale: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from django.core.paginator import Paginator
@@ -21,7 +22,7 @@ _MAX = 200  # characters of one filter
 _SHOWN = 8  # values of a facet
 
 
-class _Found(Page):
+class _Found(Page, ABC):
     """What fits the address's filters, and links that narrow it down."""
 
     filters: tuple[str, ...] = _FILTERS
@@ -40,7 +41,7 @@ class _Found(Page):
         except Invalid as error:  # a filter typed into the address
             found, problem = self.found({}), error.detail
             asked = {}
-        rows: Any = selectors.Paged(found)
+        rows: Any = found
         page: Any = Paginator(rows, PAGE_SIZE).get_page(self.request.GET.get("page"))
         facets = [reads.facet(facet, self.request.GET, _SHOWN) for facet in self.facets(asked)]
         shown = {name: self.request.GET.get(name, "") for name in asked}
@@ -48,11 +49,11 @@ class _Found(Page):
         told = {"asked": shown, "chips": chips, "facets": facets, "problem": problem, "page": page}
         return {**told, **self.lines(page)}
 
-    def found(self, asked: dict[str, Any]) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def found(self, asked: dict[str, Any]) -> selectors.Paged[Any]: ...
 
-    def facets(self, asked: dict[str, Any]) -> list[selectors.Facet]:
-        raise NotImplementedError
+    @abstractmethod
+    def facets(self, asked: dict[str, Any]) -> list[selectors.Facet]: ...
 
     def lines(self, page: Any) -> dict[str, Any]:
         return {}
@@ -62,8 +63,8 @@ class ModelsPage(_Found):
     template_name = "registry/models.html"
     title = "Models"
 
-    def found(self, asked: dict[str, Any]) -> Any:
-        return selectors.with_aliases(selectors.models(self.actor, **asked))
+    def found(self, asked: dict[str, Any]) -> selectors.Paged[Any]:
+        return selectors.Paged(selectors.with_aliases(selectors.models(self.actor, **asked)))
 
     def facets(self, asked: dict[str, Any]) -> list[selectors.Facet]:
         return selectors.model_facets(selectors.found_models(self.actor, **asked))
@@ -82,8 +83,8 @@ class VersionsPage(_Found):
     title = "Versions"
     filters = _OF_VERSIONS
 
-    def found(self, asked: dict[str, Any]) -> Any:
-        return selectors.with_version_aliases(selectors.versions_found(self.actor, **asked))
+    def found(self, asked: dict[str, Any]) -> selectors.Paged[Any]:
+        return selectors.version_lines(selectors.versions_found(self.actor, **asked))
 
     def facets(self, asked: dict[str, Any]) -> list[selectors.Facet]:
         return selectors.version_facets(selectors.found_versions(self.actor, **asked))

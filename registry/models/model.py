@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
@@ -13,6 +15,8 @@ MODEL_NAME = r"[a-z][a-z0-9_]{1,62}"
 
 
 class RegisteredModel(models.Model):
+    names: Any = None  # selectors.models.Names, where a selector has read them with it
+
     name = models.CharField(max_length=63, unique=True, validators=[RegexValidator(f"^{MODEL_NAME}$")])
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="+")
     task_type = models.CharField(max_length=20, choices=TaskType.choices)

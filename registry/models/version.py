@@ -57,6 +57,7 @@ class Version(models.Model):
     """Everything a version is was decided when it was registered; triggers refuse UPDATE and DELETE."""
 
     stage: str  # by with_stage()
+    alias_names: list[str] | None = None  # where a selector has read them with it
 
     model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="versions")
     major = models.PositiveIntegerField()

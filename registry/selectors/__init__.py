@@ -12,6 +12,7 @@ from registry.selectors.approvals import (
     open_requests,
     request_numbered,
     requests,
+    with_reviews,
 )
 from registry.selectors.cards import card, card_json, markdown, production_before, settled
 from registry.selectors.comparison import comparison
@@ -29,9 +30,9 @@ from registry.selectors.explanations import (
 from registry.selectors.holdouts import drift_said, holdout_drift
 from registry.selectors.incidents import incident_numbered, incidents
 from registry.selectors.inventory import INVENTORY_HEAD, InventoryLine, inventory, inventory_lines, inventory_table
-from registry.selectors.lines import ModelLine, ModelLines
+from registry.selectors.lines import ModelLine, model_lines
 from registry.selectors.mirror import Lag, in_mlflow, lag
-from registry.selectors.models import model_located, model_named, models, policy, with_aliases
+from registry.selectors.models import model_located, model_named, models, policy, with_aliases, with_names
 from registry.selectors.period import PERIOD_HEAD, Happening, Period, period_report
 from registry.selectors.reviewers import Told, reviewers
 from registry.selectors.search import Facet, Paged, found_models, found_versions, model_facets, version_facets
@@ -51,6 +52,8 @@ from registry.selectors.trials import Trial, trial
 from registry.selectors.validation import report_numbered, reports, reports_digest
 from registry.selectors.versions import (
     feature_schema,
+    version_lines,
+    version_loadable,
     version_numbered,
     version_serving,
     versions,
@@ -69,7 +72,6 @@ __all__ = [
     "InventoryLine",
     "Lag",
     "ModelLine",
-    "ModelLines",
     "Paged",
     "Period",
     "Told",
@@ -117,6 +119,7 @@ __all__ = [
     "metric_trend",
     "missing_roles",
     "model_facets",
+    "model_lines",
     "model_located",
     "model_named",
     "models",
@@ -142,11 +145,15 @@ __all__ = [
     "transfers",
     "trial",
     "version_facets",
+    "version_lines",
+    "version_loadable",
     "version_numbered",
     "version_serving",
     "versions",
     "versions_found",
     "versions_named",
     "with_aliases",
+    "with_names",
+    "with_reviews",
     "with_version_aliases",
 ]

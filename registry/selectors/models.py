@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from django.db.models import Count, F, OuterRef, Prefetch, QuerySet, Subquery, Window
+from django.db.models import Count, F, OuterRef, Prefetch, QuerySet, Subquery, Value, Window
 from django.db.models.functions import Coalesce, RowNumber
 
 from mlops_site.core.errors import NotFound
 from mlops_site.core.permissions import Action, Actor
-from mlops_site.core.prepared import PreparedObjects, PreparedRows
+from mlops_site.core.prepared import PreparedObjects
 from registry.choices import Stage
 from registry.models import Alias, DeployPolicy, RegisteredModel, StageInterval, Version
 from registry.selectors.search import found_models, known
@@ -45,9 +45,7 @@ def with_aliases(rows: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
 
 
 def with_counts(rows: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
-    counted = (
-        Version.objects.filter(model=OuterRef("pk")).order_by().values("model").annotate(n=Count("pk")).values("n")
-    )
+    counted = Version.objects.filter(model=OuterRef("pk")).order_by().values("model").annotate(n=Count("*")).values("n")
     return rows.annotate(version_count=Coalesce(Subquery(counted), 0))
 
 
@@ -65,41 +63,56 @@ def newest_of_stages() -> QuerySet[StageInterval]:
     return StageInterval.objects.open().annotate(place=place, **parts).filter(place=1)
 
 
+class Names(NamedTuple):
+    """What names versions of a model now, each with the number of its version."""
+
+    stages: dict[str, str]  # in the order of a version's life; of each stage the newest version
+    aliases: dict[str, str]  # by name
+
+
 def stages_of(model: RegisteredModel) -> dict[str, str]:
-    """Stage -> number of its newest version, in the order of a version's life; one query, unless the model is from
-    `models`."""
+    """As in `Names`; one query, unless the model is from `models` or `with_names`."""
     fetched = getattr(model, "open_intervals", None)
     if fetched is None:
-        return in_order(stages_by_model([model.pk]).get(model.pk, {}))
+        return _names_of(model).stages
     return in_order({i.stage: f"{i.major}.{i.minor}.{i.patch}" for i in fetched})
 
 
-def stages_by_model(models: list[int]) -> dict[int, dict[str, str]]:
-    return _by_model(_stage_rows(models))
+def aliases_of(model: RegisteredModel) -> dict[str, str]:
+    """The same."""
+    if "aliases" not in getattr(model, "_prefetched_objects_cache", {}):
+        return _names_of(model).aliases
+    return {alias.name: alias.version.number for alias in model.aliases.all()}
 
 
-def aliases_by_model(models: list[int]) -> dict[int, dict[str, str]]:
-    """By name."""
-    return _by_model(_alias_rows(models))
+def with_names(model: RegisteredModel) -> RegisteredModel:
+    """For an answer that tells both, the names as they are now, by one query."""
+    model.names = names_by_model([model.pk])[model.pk]
+    return model
 
 
-def _by_model(rows: Iterable[tuple[int, str, int, int, int]]) -> dict[int, dict[str, str]]:
-    found: dict[int, dict[str, str]] = {}
-    for model, name, major, minor, patch in rows:
-        found.setdefault(model, {})[name] = f"{major}.{minor}.{patch}"
-    return found
+def _names_of(model: RegisteredModel) -> Names:
+    read: Names | None = model.names
+    return names_by_model([model.pk])[model.pk] if read is None else read
 
 
-@PreparedRows
-def _stage_rows(models: list[int]) -> QuerySet[Any, tuple[Any, ...]]:
-    parts = ("major", "minor", "patch")
-    return newest_of_stages().filter(model__in=models).values_list("model_id", "stage", *parts)
+def names_by_model(models: list[int]) -> dict[int, Names]:
+    """Of each of these models; one query."""
+    found = {model: Names({}, {}) for model in models}
+    for is_alias, model, name, major, minor, patch in _name_rows(models):
+        found[model][is_alias][name] = f"{major}.{minor}.{patch}"
+    return {model: Names(in_order(names.stages), names.aliases) for model, names in found.items()}
 
 
-@PreparedRows
-def _alias_rows(models: list[int]) -> QuerySet[Alias, tuple[Any, ...]]:
+@PreparedObjects
+def _name_rows(models: list[int]) -> QuerySet[Any, tuple[Any, ...]]:
     parts = [F(f"version__{part}") for part in ("major", "minor", "patch")]
-    return Alias.objects.filter(model__in=models).order_by("name").values_list("model_id", "name", *parts)
+    # The versions are narrowed down too: of the models' intervals alone PostgreSQL cannot tell that theirs are few, and
+    # reads all that there are.
+    stages = newest_of_stages().filter(model__among=models).filter(version__model__among=models)
+    aliases = Alias.objects.filter(model__among=models).order_by()
+    told = stages.values_list(Value(0), "model_id", "stage", "major", "minor", "patch")
+    return told.union(aliases.values_list(Value(1), "model_id", "name", *parts), all=True).order_by("stage")
 
 
 def in_order(stages: Mapping[str, str]) -> dict[str, str]:
@@ -125,20 +138,13 @@ def _only(found: list[RegisteredModel], name: str) -> RegisteredModel:
 
 @PreparedObjects
 def _named(name: str, teams: list[int]) -> QuerySet[RegisteredModel]:
-    rows = RegisteredModel.objects.filter(name=name).filter(team__in=teams).select_related("team", "owner")
+    rows = RegisteredModel.objects.filter(name=name).filter(team__among=teams).select_related("team", "owner")
     return with_counts(rows)
 
 
 @PreparedObjects
 def _located(name: str, teams: list[int]) -> QuerySet[RegisteredModel]:
-    return RegisteredModel.objects.filter(name=name).filter(team__in=teams).select_related("team", "owner")
-
-
-def aliases_of(model: RegisteredModel) -> dict[str, str]:
-    """Alias -> number of its version; one query, unless the model is from `models`."""
-    if "aliases" not in getattr(model, "_prefetched_objects_cache", {}):
-        return aliases_by_model([model.pk]).get(model.pk, {})
-    return {alias.name: alias.version.number for alias in model.aliases.all()}
+    return RegisteredModel.objects.filter(name=name).filter(team__among=teams).select_related("team", "owner")
 
 
 def policy(model: RegisteredModel) -> DeployPolicy | None:

@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from mlops_site.core import events
 from mlops_site.core.errors import NotFound
 from mlops_site.core.permissions import Actor, visible
+from mlops_site.core.prepared import PreparedObjects
 from registry.models import ValidationReport, Version
 
 
@@ -26,5 +27,10 @@ def report_numbered(actor: Actor, pk: int) -> ValidationReport:
 
 def reports_digest(version: Version) -> tuple[int, str]:
     """How many there are, and the digest of the list of theirs: what a review is bound to."""
-    digests = list(version.reports.order_by("pk").values_list("digest", flat=True))
+    digests = [digest for (digest,) in _digests(version.pk)]
     return len(digests), events.digest_of(digests)
+
+
+@PreparedObjects
+def _digests(version: int) -> QuerySet[ValidationReport, tuple[str]]:
+    return ValidationReport.objects.filter(version=version).order_by("pk").values_list("digest")

@@ -8,16 +8,17 @@ from django.db.models import Q, QuerySet
 
 from mlops_site.core.errors import NotFound
 from mlops_site.core.permissions import Actor
-from mlops_site.core.prepared import PreparedObjects, PreparedRows
+from mlops_site.core.prepared import PreparedObjects, attach
 from registry.artifacts.schema import json_schema, sample_row
 from registry.artifacts.signature import Signature
 from registry.choices import Stage
 from registry.models import Alias, RegisteredModel, Version
 from registry.models.version import VersionQuerySet, parts_of
-from registry.selectors.search import found_versions
+from registry.selectors.search import Paged, found_versions
 from registry.selectors.stages import in_production
 
 LATEST = "latest"
+_NUMBER = ("major", "minor", "patch")
 _HEAVY = ("reference", "golden", "facts", "explanation")
 
 
@@ -42,9 +43,43 @@ def with_version_aliases(rows: VersionQuerySet) -> VersionQuerySet:
     return rows.prefetch_related("aliases")
 
 
+def version_lines(rows: VersionQuerySet) -> Paged[Version]:
+    """These, for a paginator: one statement finds and counts them, two read a page with the aliases."""
+    return Paged(rows, _read)
+
+
+def _read(keys: list[int]) -> list[Version]:
+    found = {version.pk: version for version in _lines(keys)}
+    aliases = _aliases(keys)
+    for pk, version in found.items():
+        attach(version, "aliases", [alias for alias in aliases if alias.version_id == pk])
+    return [found[key] for key in keys if key in found]
+
+
+@PreparedObjects
+def _lines(keys: list[int]) -> QuerySet[Version]:
+    return complete(Version.objects.filter(pk__among=keys))
+
+
+def version_loadable(version: Version) -> Version:
+    """The same with all that loading and proving it takes, by one statement."""
+    found: Version
+    (found,) = _loadable(version.pk)
+    return found
+
+
+@PreparedObjects
+def _loadable(version: int) -> QuerySet[Version]:
+    rows = Version.objects.filter(pk=version).select_related("model", "artifact", "serving")
+    return rows.only("model__name", *_NUMBER, "signature", "golden", "artifact", "serving")
+
+
 def version_serving(model: RegisteredModel) -> Version | None:
     """The one in production, as in `version_numbered`, by one statement."""
-    return next(iter(_serving(model.pk, Stage.PRODUCTION.value)), None)
+    found = next(iter(_serving(model.pk, Stage.PRODUCTION.value)), None)
+    if found is not None and model.names is not None:
+        found.alias_names = [name for name, number in model.names.aliases.items() if number == found.number]
+    return found
 
 
 @PreparedObjects
@@ -55,15 +90,17 @@ def _serving(model: int, stage: str) -> QuerySet[Version]:
 
 
 def aliases_of_version(version: Version) -> list[str]:
-    """By name; one query, unless they were fetched with it."""
+    """By name; one query, unless they were read with it or its model."""
+    if version.alias_names is not None:
+        return version.alias_names
     if "aliases" in getattr(version, "_prefetched_objects_cache", {}):
         return [alias.name for alias in version.aliases.all()]
-    return [name for (name,) in _aliases(version.pk)]
+    return [alias.name for alias in _aliases([version.pk])]
 
 
-@PreparedRows
-def _aliases(version: int) -> QuerySet[Alias, tuple[str]]:
-    return Alias.objects.filter(version=version).values_list("name")
+@PreparedObjects
+def _aliases(versions: list[int]) -> QuerySet[Alias]:
+    return Alias.objects.filter(version__among=versions).order_by("name")
 
 
 def version_numbered(model: RegisteredModel, number: str) -> Version:

@@ -15,7 +15,7 @@ from mlops_site.core.models import User
 from mlops_site.core.permissions import Action, Actor, person, refused, require
 from mlops_site.core.prepared import PreparedObjects
 from registry import selectors
-from registry.artifacts.scorer import keep_ready, preflight
+from registry.artifacts.scorer import preflight
 from registry.choices import IN_FAVOUR, Cause, Decision, NoticeKind, RequestStatus, Stage
 from registry.models import PromotionRequest, Review, Version
 from registry.services.conditions import Terms, checked_terms
@@ -65,7 +65,7 @@ def file_request(
         raise Conflict(
             f"request {waiting.pk} asks for {version} already and waits for a decision", code="already_requested"
         )
-    if why := outdated(evidence, version):
+    if why := outdated(evidence, version, selectors.in_production(version.model)):
         raise Conflict(why, code="evidence_outdated")
     request = PromotionRequest.objects.create(
         version=version,
@@ -122,29 +122,30 @@ def review_request(
     with locked(request.model):
         row = _row(request)
         _guard(row, actor)
-        gone = _ground_gone(row) if chosen in IN_FAVOUR else None
+        replaced = selectors.in_production(row.model)
+        gone = _ground_gone(row, replaced) if chosen in IN_FAVOUR else None
         if gone is not None:
             close_request(row, actor=actor, status=RequestStatus.VOID, comment=gone.detail)
         else:
-            _decide(row, actor, chosen, said, terms)
+            _decide(row, actor, chosen, said, terms, replaced)
     if gone is not None:  # raised after the commit, so that the request stays void
         raise gone
     return row
 
 
-def _ground_gone(request: PromotionRequest) -> Conflict | None:
+def _ground_gone(request: PromotionRequest, replaced: Version | None) -> Conflict | None:
     """Why an approval would be of something else than what was asked for."""
     if not bound(request, request.version):
         message = f"request {request.pk} is no longer about what {request.version} is; request the promotion again"
         return Conflict(message, code="digest_changed")
-    if why := outdated(request.evidence, request.version):
+    if why := outdated(request.evidence, request.version, replaced):
         return Conflict(why, code="evidence_outdated")
     return None
 
 
 def _row(request: PromotionRequest) -> PromotionRequest:
-    """The request as it is now, locked after its model."""
-    (row,) = _taken(request.pk)
+    """The request as it is now with its reviews, locked after its model."""
+    (row,) = selectors.with_reviews(_taken(request.pk))
     return row
 
 
@@ -167,7 +168,9 @@ def _refusal(request: PromotionRequest, actor: Actor, answer: selectors.Decidabl
     return refused(actor, answer.why, action=action, subject=request.subject, team=team, code=answer.code)
 
 
-def _decide(request: PromotionRequest, actor: Actor, decision: Decision, comment: str, terms: Terms) -> None:
+def _decide(
+    request: PromotionRequest, actor: Actor, decision: Decision, comment: str, terms: Terms, replaced: Version | None
+) -> None:
     if decision in IN_FAVOUR:
         check_move(request.version, Stage.PRODUCTION)
     review = _review(request, actor, decision, comment, terms)
@@ -177,8 +180,10 @@ def _decide(request: PromotionRequest, actor: Actor, decision: Decision, comment
     events.record("promotion.reviewed", actor=actor, subject=request.subject, team=team, data=data)
     if decision not in IN_FAVOUR:
         close_request(request, actor=actor, status=_CLOSES[decision], comment=comment)
-    elif not selectors.missing_roles(request.model.risk_tier, request.reviews.with_standing()):
-        _promote(request, actor)
+        return
+    (request,) = selectors.with_reviews([request])  # this one with them
+    if not selectors.missing_roles(request.model.risk_tier, request.reviews.all()):
+        _promote(request, actor, replaced)
 
 
 def _review(request: PromotionRequest, actor: Actor, decision: Decision, comment: str, terms: Terms) -> Review:
@@ -202,8 +207,8 @@ def _review(request: PromotionRequest, actor: Actor, decision: Decision, comment
     )
 
 
-def _promote(request: PromotionRequest, actor: Actor) -> None:
-    by, replaced = person(actor), selectors.in_production(request.model)
+def _promote(request: PromotionRequest, actor: Actor, replaced: Version | None) -> None:
+    by = person(actor)
     close_request(request, actor=actor, status=RequestStatus.APPROVED)
     swap(request.version, replaced, cause=Cause.APPROVED, by=by, reason=request.reason, request=request)
     say_promoted(request.version, replaced, actor=actor, cause=Cause.APPROVED, reason=request.reason)
@@ -263,7 +268,6 @@ def withdraw_request(request: PromotionRequest, *, actor: Actor, comment: str = 
 
 def check_preflight(version: Version) -> None:
     """Conflict with every reason why the version could not serve: its digests, its load, its golden rows."""
-    if failures := preflight(version):
+    if failures := preflight(selectors.version_loadable(version), ready_as=version.pk):
         message = f"{version} did not pass its pre-flight: {'; '.join(failures)}"
         raise Conflict(message[:2000], code="preflight_failed")
-    keep_ready(version, key=version.pk)  # whoever asks this process next does not wait

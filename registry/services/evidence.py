@@ -83,9 +83,8 @@ SECTIONS: tuple[Callable[[Version], dict[str, Any]], ...] = (
 )
 
 
-def outdated(evidence: Mapping[str, Any], version: Version) -> str:
-    """Why the evidence no longer speaks of what would happen; empty if it does."""
-    now = selectors.in_production(version.model)
+def outdated(evidence: Mapping[str, Any], version: Version, now: Version | None) -> str:
+    """Why the evidence no longer speaks of what would happen, with `now` in production; empty if it does."""
     number = None if now is None else now.number
     if number == evidence["replaces"]:
         return ""

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.core.paginator import InvalidPage
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.utils.encoders import JSONEncoder
 
+from mlops_site.core.api.pagination import CountedPaginator
 from mlops_site.core.permissions import Actor
 from registry import selectors, services
 from registry.api import answers
-from registry.selectors.lines import ModelLines
+from registry.selectors.lines import model_lines
 from registry.selectors.models import ORDERINGS
 from tests.factories import Scene
 from tests.people import person
@@ -39,7 +41,7 @@ def author(shared_scene: Scene) -> Actor:
     "filters", [{}, {"archived": "all"}, {"stage": "production"}, {"tag": ["site=6"]}, {"search": "no such"}]
 )
 def test_a_line_is_what_the_model_answers(author: Actor, ordering: str, filters: dict[str, Any]) -> None:
-    lines = ModelLines(author, ordering=ordering, **filters)
+    lines = model_lines(author, ordering=ordering, **filters)
     models = selectors.with_aliases(selectors.models(author, ordering=ordering, **filters))
     wanted = answers.ModelAnswer(models, many=True).data
     encode = JSONEncoder().encode
@@ -49,20 +51,38 @@ def test_a_line_is_what_the_model_answers(author: Actor, ordering: str, filters:
 
 
 def test_other_teams_have_no_lines(author: Actor) -> None:
-    assert ModelLines(Actor.of(person("otto", "approver", team="elsewhere")))[0:50] == []
+    assert model_lines(Actor.of(person("otto", "approver", team="elsewhere")))[0:50] == []
 
 
-def test_five_statements_for_a_page_of_any_length(author: Actor) -> None:
-    lines = ModelLines(author, archived="all")
-    for length in (1, 2, 50):
-        with CaptureQueriesContext(connection) as queries:
-            assert len(lines) == 3
-            assert lines[0:length]
-        assert len(queries) == 5
+def paginator(author: Actor, page_size: int, **filters: Any) -> CountedPaginator:
+    rows: Any = model_lines(author, **filters)
+    return CountedPaginator(rows, page_size)
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 50])
+def test_three_statements_for_a_page_of_any_length(author: Actor, page_size: int) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        page = paginator(author, page_size, archived="all").page(1)
+        assert (len(page.object_list), page.paginator.count) == (min(page_size, 3), 3)
+    assert len(queries) == 3
+
+
+@pytest.mark.parametrize("number", ["2", 10**12, 10**30, "0", "-1", "two"])
+def test_a_page_that_is_not_there_is_refused(author: Actor, number: Any) -> None:
+    with pytest.raises(InvalidPage):
+        paginator(author, 50).page(number)
+
+
+def test_every_page_follows_the_one_before(author: Actor) -> None:
+    pages = paginator(author, 1, archived="all")
+    names = [line.name for number in pages.page_range for line in pages.page(number)]
+    assert names == sorted(names)
+    assert len(names) == len(set(names)) == 3
+    assert paginator(author, 50, search="no such").page(1).object_list == []
 
 
 def test_what_changed_is_told_at_once(author: Actor) -> None:
-    before = ModelLines(author)[0:50]
+    before = model_lines(author)[0:50]
     services.edit_model(selectors.model_named(author, "empty_yet"), actor=author, description="another")
-    told = {line.name: line.description for line in ModelLines(author)[0:50]}
+    told = {line.name: line.description for line in model_lines(author)[0:50]}
     assert told == {**{line.name: line.description for line in before}, "empty_yet": "another"}
