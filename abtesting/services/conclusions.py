@@ -72,10 +72,10 @@ def _in_order(experiment: Experiment) -> Iterator[None]:
         yield
 
 
-def settle(within_secs: float = SETTLE_SECS) -> None:
+def settle() -> None:
     """Fold everything that was committed before. What other folders hold is waited for."""
     recall_waiting()
-    deadline = time.monotonic() + within_secs
+    deadline = time.monotonic() + SETTLE_SECS
     left = FoldItem.objects.filter(waiting=False)
     highest = left.aggregate(last=Max("pk"))["last"]
     while highest is not None and left.filter(pk__lte=highest).exists():

@@ -74,7 +74,7 @@ class Lab:
         loses the rest of an arm's claims on the way."""
         epoch = Epoch.objects.get(experiment=experiment, ended_at=None)
         split, paired = epoch.split(experiment), experiment.is_paired
-        rows, labels = [], []
+        rows, labels, me = [], [], user(self.engineer)
         for number in (next(self.numbers) for _ in range(claims)):
             arm = assign(split, f"unit-{number}")
             if self.random.random() > (share_of_arm or {}).get(arm, 1.0):
@@ -82,11 +82,11 @@ class Lab:
             is_b, label = arm == "b" and not paired, int(number % 10 < 3)
             failed = is_b and self.random.random() < failing_b
             said = label if self.random.random() < (right_b if is_b else right_a) else 1 - label
+            about = {"model": self.model, "request_id": f"claim-{number}"}
             rows.append(
                 Prediction(
-                    model=self.model,
+                    **about,
                     version=self.b if is_b and not failed else self.a,
-                    request_id=f"claim-{number}",
                     payload_digest="0" * 64,
                     unit_id=f"unit-{number}",
                     arm="a" if paired and arm == "b" else arm,
@@ -101,12 +101,9 @@ class Lab:
                     predicted_at=at or timezone.now(),
                 )
             )
-            labels.append(Label(model=self.model, request_id=f"claim-{number}", revision=1, label=label))
+            labels.append(Label(**about, revision=1, label=label, created_by=me))
         Prediction.objects.bulk_create(rows)
-        if labelled:
-            for row in labels:
-                row.created_by = user(self.engineer)
-            Label.objects.bulk_create(labels)
+        Label.objects.bulk_create(labels if labelled else [])
         fold_all()
         return rows
 

@@ -183,7 +183,10 @@ class TestState:
         assert refused(answer)[:2] == (409, "experiment_running")
         assert f"experiment {first.pk} (1.1.0 against 1.0.0) runs" in answer[1]["detail"]
         assert Lab(name="readmission").start().is_running
-        with pytest.raises(IntegrityError, match="one_running_experiment|abtesting_experiment[.]model_id"), transaction.atomic():
+        with (
+            pytest.raises(IntegrityError, match=r"(?i)unique"),
+            transaction.atomic(),
+        ):
             Experiment.objects.create(
                 model=lab.model, version_a=lab.a, version_b=lab.b, design="ab", metrics=[], min_samples=1,
                 name="by hand", salt="x", created_by=first.created_by,
@@ -231,7 +234,7 @@ class TestSplit:
     def test_a_share_does_not_grow_while_a_guardrail_holds(self, lab: Lab) -> None:
         experiment = lab.start(guardrails={"error_rate": {"hold": 0.01}})
         lab.answer(experiment, 600, failing_b=0.4)
-        with pytest.raises(Conflict, match="must not grow to 0[.]6: guardrail error_rate") as error:
+        with pytest.raises(Conflict, match=r"must not grow to 0\.6: guardrail error_rate") as error:
             services.change_split(experiment, actor=lab.engineer, traffic_split=0.6, reason="more")
         assert error.value.code == "guardrail_holds"
         services.change_split(experiment, actor=lab.engineer, traffic_split=0.1, reason="less")
