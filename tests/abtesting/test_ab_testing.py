@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -21,7 +22,6 @@ PREPARE = """
 import numpy as np, pandas as pd
 from sklearn.linear_model import LogisticRegression
 from registry.model_registry import ModelRegistry, ModelStage
-from abtesting.ab_testing import create_ab_test, create_ab_test_sync, ab_test
 from mlops_site.core import face, teams
 from mlops_site.core.permissions import Actor
 from registry import services
@@ -47,6 +47,7 @@ add("1.2.0", 200)
 face.call(approve)
 add("1.3.0", 300)
 """
+IMPORTS = "from abtesting.ab_testing import ab_test, create_ab_test, create_ab_test_sync"
 EXAMPLE = """ab_test = await create_ab_test(
     model_name="fraud_detection",
     version_a="1.2.0",  # Current production
@@ -73,12 +74,25 @@ EXPECTED = [
 ]
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home in which the two versions are."""
+    home = tmp_path_factory.mktemp("prepared")
+    run(PREPARE, environment(home))
+    return home
+
+
 @pytest.fixture
-def home(tmp_path: Path) -> Mapping[str, str]:
-    """The environment of somebody who has just cloned the project: nothing of the site is set."""
+def home(prepared: Path, tmp_path: Path) -> Mapping[str, str]:
+    shutil.copytree(prepared, tmp_path / "home")
+    return environment(tmp_path / "home")
+
+
+def environment(home: Path) -> dict[str, str]:
+    """That of somebody who has just cloned the project: nothing of the site is set."""
     ours = ("STEWARD_", "DJANGO_", "TEST_", "PYTEST_", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "AUDIT_KEY")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return {**kept, "STEWARD_HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
+    return {**kept, "STEWARD_HOME": str(home), "PYTHONPATH": str(ROOT)}
 
 
 def run(code: str, home: Mapping[str, str]) -> list[str]:
@@ -96,7 +110,7 @@ def same(said: list[str]) -> list[str]:
 
 def test_the_seeds_example_runs_in_a_plain_process(home: Mapping[str, str]) -> None:
     body = "\n".join(f"    {line}" for line in EXAMPLE.splitlines())
-    code = f"{PREPARE}\nimport asyncio\nasync def main():\n{body}\n    return ab_test\n"
+    code = f"{IMPORTS}\nimport asyncio\nasync def main():\n{body}\n    return ab_test\n"
     assert same(run(f"{code}ab_test = asyncio.run(main())\n{SAID}", home)) == EXPECTED
 
 
@@ -107,17 +121,18 @@ def test_the_seeds_example_runs_in_a_jupyter_kernel_and_results_are_shown_as_tab
         monkeypatch.delenv(name)
     for name, value in home.items():
         monkeypatch.setenv(name, value)
-    notebook = new_notebook(cells=[new_code_cell(cell) for cell in (PREPARE, EXAMPLE, SAID, "done")])
+    notebook = new_notebook(cells=[new_code_cell(cell) for cell in (IMPORTS, EXAMPLE, SAID, "done")])
     kernel = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}})
     kernel.execute()
-    assert same(notebook.cells[2].outputs[0].text.strip().splitlines()) == EXPECTED
+    printed = "".join(output.text for output in notebook.cells[2].outputs)
+    assert same(printed.strip().splitlines()) == EXPECTED
     shown = notebook.cells[3].outputs[0].data["text/html"]
     assert "<h4>concluded: blocked</h4><p>too few: 0 units of an arm have a label" in shown
     assert "<td>f1_score</td>" in shown
 
 
 def test_without_a_loop_and_what_the_api_refuses_is_refused(home: Mapping[str, str]) -> None:
-    code = f"""{PREPARE}
+    code = f"""{IMPORTS}
 from mlops_site.core.errors import StewardError
 
 def ask(**changes):
