@@ -10,5 +10,7 @@ class AbtestingConfig(AppConfig):
     def ready(self) -> None:
         from abtesting import receivers
         from monitoring.signals import answers_folded
+        from registry.signals import evidence_wanted
 
         answers_folded.connect(receivers.count_outcomes, dispatch_uid="abtesting.count_outcomes")
+        evidence_wanted.connect(receivers.add_experiment, dispatch_uid="abtesting.add_experiment")

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from abtesting.selectors.evidence import experiment_evidence
 from abtesting.services import sums
 from monitoring.signals import Folded
+from registry.models import Version
 
 
 def count_outcomes(*, folded: list[Folded], **_: Any) -> None:
     """What monitoring has folded is added to the sums of the running experiments, each item once as there."""
     sums.count_folded(folded)
+
+
+def add_experiment(*, version: Version, **_: Any) -> dict[str, Any]:
+    """What a concluded experiment says of a candidate against what it would replace."""
+    return experiment_evidence(version)
