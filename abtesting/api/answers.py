@@ -135,6 +135,7 @@ class ResultsAnswer(serializers.Serializer[Any]):
     guardrails = GuardrailAnswer(many=True)
     coverage = serializers.FloatField(allow_null=True, help_text="of a shadow test, the share that B has scored")
     pending = serializers.IntegerField(help_text="answers and labels that are not counted yet")
+    strays = serializers.IntegerField(help_text="answers by a version that is not their arm's: they count for neither")
     verdict = serializers.ChoiceField(Verdict.choices, allow_null=True)
     reason = serializers.CharField()
     samples_needed = serializers.IntegerField(allow_null=True)
