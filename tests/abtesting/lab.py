@@ -55,10 +55,10 @@ class Lab:
 
     def start(self, **changes: Any) -> Experiment:
         about = {"model_name": self.model.name, "version_a": self.a.number, "version_b": self.b.number}
-        terms: dict[str, Any] = {"metrics": ["accuracy"], "traffic_split": 0.5, **changes}
+        terms: dict[str, Any] = {**about, "metrics": ["accuracy"], "traffic_split": 0.5, **changes}
         if terms.get("design") == "ramp":
             terms["traffic_split"] = None
-        return services.create_experiment(actor=self.engineer, **about, **terms)
+        return services.create_experiment(actor=self.engineer, **terms)
 
     def answer(
         self,

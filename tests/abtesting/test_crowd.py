@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from abtesting import services
 from abtesting.models import Epoch, Experiment
-from abtesting.selectors import results, running_experiment
+from abtesting.selectors import as_json, results, running_experiment
 from abtesting.stats.assignment import assign
 from mlops_site.core import audit, events
 from mlops_site.core.errors import Conflict
@@ -194,6 +194,8 @@ def check_conclusion(crowd: Crowd) -> None:
     while fold():
         pass
     assert not FoldItem.objects.filter(waiting=False).exists()
+    frozen, row.result = row.result, None  # so that the sums are read: what was folded later is not in them
+    assert as_json(results(row, now=row.ended_at))["arms"] == frozen["arms"]
 
 
 def reached(outcomes: Counter[str]) -> Callable[[str], int]:
