@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from abtesting.selectors.routing import Routing
 from mlops_site.core.errors import Invalid
 from mlops_site.serving.choosing import Chosen
 from monitoring.models import Prediction
 from monitoring.services import Draft
 
-ARM = "production"
+ARM = "production"  # of whatever meets no experiment
+MIXED = "mixed"  # of a batch whose rows are in different arms
 
 
 class Question(NamedTuple):
@@ -31,13 +33,15 @@ class Reason(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The answer to one row. `decision` is 1 from `threshold` on; both are None unless there are two classes.
-    `probabilities` are those of each class, where there are more. Where they were asked for, `reasons` are the largest
-    contributions, and `explanation` is what they are parts of."""
+    """The answer to one row: the arm that it was dealt to and the version that gave it. `decision` is 1 from
+    `threshold` on; both are None unless there are two classes. `probabilities` are those of each class, where there are
+    more. Where they were asked for, `reasons` are the largest contributions, and `explanation` is what they are parts
+    of."""
 
     prediction_id: str | None  # None of a dry run
     request_id: str
     version: str
+    arm: str
     prediction: Any
     score: float | None
     probabilities: dict[str, float] | None
@@ -56,6 +60,8 @@ class Deprecation(NamedTuple):
 
 
 class Answers(NamedTuple):
+    """To all rows: their version and arm, or that of production and "mixed" where they differ."""
+
     model: str
     version: str
     arm: str
@@ -73,7 +79,13 @@ def check_ids(questions: Sequence[Question]) -> None:
 
 
 def answers_of(
-    model_name: str, chosen: Chosen, drafts: Sequence[Draft], kept: Mapping[str, Prediction], *, dry_run: bool
+    model_name: str,
+    chosen: Chosen,
+    route: Routing | None,
+    drafts: Sequence[Draft],
+    kept: Mapping[str, Prediction],
+    *,
+    dry_run: bool,
 ) -> Answers:
     answers = []
     for draft in drafts:
@@ -83,7 +95,8 @@ def answers_of(
             Answer(
                 prediction_id=None if dry_run else str(row.pk),
                 request_id=row.request_id,
-                version=chosen.number if is_first else row.version.number,
+                version=_number(row, chosen, route) if is_first else row.version.number,
+                arm=row.arm or ARM,
                 prediction=row.prediction,
                 score=row.score,
                 probabilities=row.probabilities,
@@ -92,10 +105,19 @@ def answers_of(
                 duplicate=not is_first,
             )
         )
-    numbers = {answer.version for answer in answers}
-    number = numbers.pop() if len(numbers) == 1 else chosen.number
+    number = _common((answer.version for answer in answers), chosen.version.number)
+    arm = _common((answer.arm for answer in answers), MIXED)
     deprecated = Deprecation(_moment(chosen.deprecated_at), chosen.deprecation or "") if chosen.deprecated_at else None
-    return Answers(model_name, number, ARM, answers, deprecated)
+    return Answers(model_name, number, arm, answers, deprecated)
+
+
+def _number(row: Prediction, chosen: Chosen, route: Routing | None) -> str:
+    return route.b.number if route and row.version_id == route.b.version_id else chosen.version.number
+
+
+def _common(values: Iterable[str], otherwise: str) -> str:
+    found = set(values)
+    return found.pop() if len(found) == 1 else otherwise
 
 
 def _moment(at: datetime | str) -> datetime:

@@ -2,105 +2,73 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
-from django.utils.functional import SimpleLazyObject
 
+from abtesting.selectors.routing import open_epoch
 from mlops_site.core import events, tokens
 from mlops_site.core.errors import Conflict, NotFound, StewardError
 from mlops_site.core.permissions import Action, Actor, require
 from mlops_site.core.prepared import Prepared
-from registry.artifacts.scorer import Scorer, using
 from registry.choices import SERVED, Stage
-from registry.models import Artifact, RegisteredModel, StageInterval, Version
+from registry.models import RegisteredModel, StageInterval
 from registry.models.version import parts_of
+from registry.selectors.served import COLUMNS, Served
 
 _TOKENS = "model__team__tokens__"  # from an interval to the tokens of the team that its model belongs to
-_COLUMNS = (  # of Chosen
-    "model_id",
-    "model__team_id",
-    "stage",
-    "version_id",
-    "version__major",
-    "version__minor",
-    "version__patch",
-    "version__threshold",
-    "version__artifact_id",
-    "version__serving_id",
-)
+_COLUMNS = ("model_id", "model__team_id", "stage", "version_id", *(f"version__{name}" for name in COLUMNS))
 _PINNED = (*_COLUMNS, "version__remark__deprecated_at", "version__remark__deprecation")  # for who names a version
 
 
 class Chosen(NamedTuple):
-    """The version that answers; columns of one query."""
+    """The version that answers, and of the one in production the epoch of the experiment under which it does."""
 
     model_id: int
     team_id: int
     stage: str
-    version_id: int
-    major: int
-    minor: int
-    patch: int
-    threshold: float
-    digest: str
-    serving_digest: str | None
+    version: Served
+    epoch: int | None = None
     deprecated_at: datetime | None = None  # read of a version that is named
     deprecation: str | None = None
 
-    @property
-    def number(self) -> str:
-        return f"{self.major}.{self.minor}.{self.patch}"
-
-    def scorer(self) -> AbstractContextManager[Scorer]:
-        """From this process's memory by digest and version; the signature is read only when it is not there."""
-        signature = SimpleLazyObject(
-            lambda: Version.objects.values_list("signature", flat=True).get(pk=self.version_id)
-        )
-        digest = self.serving_digest or self.digest
-        return using(digest, _format(digest), cast(Mapping[str, Any], signature), key=self.version_id)
-
-
-@functools.lru_cache(maxsize=10_000)
-def _format(digest: str) -> str:
-    """Of an artifact, for good: a digest names one content."""
-    return Artifact.objects.values_list("format", flat=True).get(pk=digest)
+    @classmethod
+    def of(cls, row: tuple[Any, ...], **more: Any) -> Chosen:
+        """From `_COLUMNS`."""
+        model_id, team_id, stage, *columns = row[: len(_COLUMNS)]
+        return cls(model_id, team_id, stage, Served(*columns), **more)
 
 
 def arrival(model_name: str, token: str) -> tuple[Actor, Chosen] | None:
-    """Who bears the token, and the production version of the model, by one query: on the way of every claim a second
-    one would take as long as scoring. None where there is no such version in the token's team or the token is not
-    usable: ask one after the other, and find out which.
+    """Who bears the token, and the production version of the model with its open epoch, by one query: on the way of
+    every claim a second one would take as long as scoring. None where there is no such version in the token's team or
+    the token is not usable: ask one after the other, and find out which.
     """
     now = timezone.now()
     prefix = tokens.prefix_of(token)
-    for row in _at_once(now - tokens.NOTED_EVERY, model_name, Stage.PRODUCTION, prefix, now):
-        of_version = len(_COLUMNS)
-        return tokens.bearer(token, row[of_version:]), Chosen(*row[:of_version])
+    for *row, epoch in _at_once(now - tokens.NOTED_EVERY, Stage.STAGING, model_name, Stage.PRODUCTION, prefix, now):
+        return tokens.bearer(token, tuple(row[len(_COLUMNS) :])), Chosen.of(tuple(row), epoch=epoch)
     return None
 
 
 @Prepared
 def _at_once(
-    an_hour_ago: datetime, model_name: str, stage: str, prefix: str, now: datetime
+    an_hour_ago: datetime, stage_of_b: str, model_name: str, stage: str, prefix: str, now: datetime
 ) -> QuerySet[StageInterval, tuple[Any, ...]]:
     # One filter: each of several would look at another token of the team.
     wanted = Q(model__name=model_name) & Q(stage=stage) & tokens.usable(prefix, now, _TOKENS)
     rows = StageInterval.objects.open().filter(wanted).annotate(is_noted=tokens.is_noted(an_hour_ago, _TOKENS))
-    return rows.values_list(*_COLUMNS, *tokens.columns(_TOKENS), "is_noted")
+    rows = rows.annotate(epoch=open_epoch(stage_of_b))
+    return rows.values_list(*_COLUMNS, *tokens.columns(_TOKENS), "is_noted", "epoch")
 
 
 def choose(model_name: str, actor: Actor, version: str | None, chosen: Chosen | None) -> Chosen:
     """Read at each request, so that no process answers with a version that has been replaced."""
     found = chosen if version is None else None
     if found is None:
-        rows = _in_stage(model_name, Stage.PRODUCTION) if version is None else _pinned(model_name, version)
-        found = next((Chosen(*row) for row in rows), None)
+        found = _in_production(model_name) if version is None else _named(model_name, version)
     if found is None or not actor.may(Action.PREDICT, found.team_id):
         raise _absence(model_name, actor, version)
     if found.stage not in SERVED:
@@ -110,6 +78,17 @@ def choose(model_name: str, actor: Actor, version: str | None, chosen: Chosen | 
         )
         raise Conflict.on("version", message, code="not_served")
     return found
+
+
+def _in_production(model_name: str) -> Chosen | None:
+    rows = _in_stage(Stage.STAGING, model_name, Stage.PRODUCTION)
+    return next((Chosen.of(row, epoch=row[-1]) for row in rows), None)
+
+
+def _named(model_name: str, version: str) -> Chosen | None:
+    """It takes no part in an experiment."""
+    rows = _pinned(model_name, version)
+    return next((Chosen.of(row, deprecated_at=row[-2], deprecation=row[-1]) for row in rows), None)
 
 
 def _pinned(model_name: str, version: str) -> list[tuple[Any, ...]]:
@@ -123,8 +102,9 @@ def _pinned(model_name: str, version: str) -> list[tuple[Any, ...]]:
 
 
 @Prepared
-def _in_stage(model_name: str, stage: str) -> QuerySet[StageInterval, tuple[Any, ...]]:
-    return StageInterval.objects.open().filter(model__name=model_name).filter(stage=stage).values_list(*_COLUMNS)
+def _in_stage(stage_of_b: str, model_name: str, stage: str) -> QuerySet[StageInterval, tuple[Any, ...]]:
+    rows = StageInterval.objects.open().filter(model__name=model_name).filter(stage=stage)
+    return rows.annotate(epoch=open_epoch(stage_of_b)).values_list(*_COLUMNS, "epoch")
 
 
 @Prepared

@@ -11,9 +11,10 @@ from django.utils import timezone
 
 from mlops_site.core.permissions import Actor
 from mlops_site.serving.answers import Answers, Question, answers_of, check_ids
+from mlops_site.serving.arms import answer, deal
 from mlops_site.serving.choosing import Chosen, choose
-from mlops_site.serving.reasons import check_reasons, explain, with_reasons
-from mlops_site.serving.scoring import draft_of, score
+from mlops_site.serving.reasons import check_reasons, with_reasons
+from mlops_site.serving.scoring import draft_of
 from monitoring.services import answers_kept, log_answers
 from registry.services import note_use
 
@@ -32,7 +33,8 @@ def predict(
 ) -> Answers:
     """Score the rows with the production version (or a pinned one in staging or production) and log the answers in
     one transaction. A repeated request id gets its first answer; a dry run is neither logged nor compared. `chosen`
-    is the production version, where `arrival` has just read it. With `reasons`, each answer has so many.
+    is the production version, where `arrival` has just read it. With `reasons`, each answer has so many. Under a
+    running experiment each row goes to the arm of its unit, see `arms`; who names a version takes no part in it.
 
     Raises NotFound, Forbidden, Conflict `no_production_version`, `not_served` or `request_id_conflict`, and Invalid
     with every feature at fault.
@@ -46,15 +48,15 @@ def predict(
     can_repeat = not dry_run and any(question.request_id for question in questions)
     kept = answers_kept(drafts) if can_repeat else {}
     fresh = [i for i, draft in enumerate(drafts) if draft.row.request_id not in kept]
-    if fresh:
-        score([drafts[i] for i in fresh], chosen, fresh, is_batch=is_batch)
-        if reasons:
-            explain([drafts[i].row for i in fresh], chosen)
-        for i in fresh:
-            drafts[i].row.latency_ms = (time.perf_counter() - started) * 1000
+    new = [drafts[i] for i in fresh]
+    route = deal([draft.row for draft in new], chosen) if new else None
+    if new:
+        spared = answer(new, chosen, route, fresh, is_batch=is_batch, reasons=reasons)
+        spent = time.perf_counter() - started
+        for row, _ in new:
+            row.latency_ms = (spent - spared.get(row.request_id, 0.0)) * 1000
         if not dry_run:
-            logged = log_answers([drafts[i] for i in fresh])
-            kept |= {row.request_id: row for row in logged}
+            kept |= {row.request_id: row for row in log_answers(new)}
     note_use(actor, (chosen.model_id,))
-    answers = answers_of(model_name, chosen, drafts, kept, dry_run=dry_run)
+    answers = answers_of(model_name, chosen, route, drafts, kept, dry_run=dry_run)
     return with_reasons(answers, drafts, kept, reasons) if reasons else answers

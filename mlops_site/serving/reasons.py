@@ -8,7 +8,6 @@ from typing import Any
 
 from mlops_site.core.errors import Conflict, Invalid
 from mlops_site.serving.answers import Answers, Reason
-from mlops_site.serving.choosing import Chosen
 from monitoring.models import Prediction
 from monitoring.selectors.explanations import explained, told
 from monitoring.services import Draft
@@ -31,14 +30,14 @@ def check_reasons(reasons: int, rows: int) -> None:
         raise Invalid.on("reasons", message, code="too_many_rows")
 
 
-def explain(rows: Sequence[Prediction], chosen: Chosen) -> None:
-    """Give each row its explanation, which is kept with it."""
+def explain(rows: Sequence[Prediction], version_id: int, share: float) -> None:
+    """Give each row its explanation by the version that answered, which is kept with it, in a share of the time."""
     try:
-        explainer = explainer_of(chosen.version_id)
+        explainer = explainer_of(version_id)
     except Conflict as error:
         raise Conflict.on("reasons", error.detail, code=error.code) from error
     for row in rows:
-        explanation_for(explainer, row, secs=EXPLAIN_SECS / len(rows), cells=EXPLAIN_CELLS // len(rows))
+        explanation_for(explainer, row, secs=EXPLAIN_SECS * share, cells=int(EXPLAIN_CELLS * share))
 
 
 def with_reasons(answers: Answers, drafts: Sequence[Draft], kept: Mapping[str, Prediction], count: int) -> Answers:

@@ -14,12 +14,13 @@ from mlops_site.serving.answers import ARM, Question
 from mlops_site.serving.choosing import Chosen
 from monitoring.models import Prediction
 from monitoring.services import Draft
+from registry.selectors.served import Said, Served
 
 
 def draft_of(chosen: Chosen, question: Question, index: int, is_batch: bool, asked: list[Any], now: datetime) -> Draft:
     row = Prediction(
         model_id=chosen.model_id,
-        version_id=chosen.version_id,
+        version_id=chosen.version.version_id,
         request_id=question.request_id or str(uuid.uuid4()),
         payload_digest=events.digest_of([question.features, question.unit_id, *asked]),
         unit_id=question.unit_id,
@@ -30,21 +31,20 @@ def draft_of(chosen: Chosen, question: Question, index: int, is_batch: bool, ask
     return Draft(row, f"rows[{index}]." if is_batch else "")
 
 
-def score(drafts: Sequence[Draft], chosen: Chosen, positions: Sequence[int], *, is_batch: bool) -> None:
+def score(drafts: Sequence[Draft], version: Served, positions: Sequence[int], *, is_batch: bool) -> None:
     """Fill in what the version answers. Invalid names each field by its position in the whole request."""
-    with chosen.scorer() as scorer:
+    with version.scorer() as scorer:
         try:
             columns = scorer.check_rows([draft.row.features for draft in drafts], single=not is_batch)
         except Invalid as error:
             raise _placed(error, positions) from None
-        scores = scorer.score(columns)
-    is_binary, probabilities = scorer.signature.is_binary, scores.by_class(scorer.signature)
-    for i, (row, _) in enumerate(drafts):
-        row.prediction = scores.prediction[i].item()
-        row.probabilities = None if probabilities is None else probabilities[i]
-        row.score = None if scores.score is None else float(scores.score[i])
-        if is_binary and row.score is not None:
-            row.threshold, row.decision = chosen.threshold, int(row.score >= chosen.threshold)
+        said = version.say(scorer, columns)
+    for draft, each in zip(drafts, said, strict=True):
+        fill(draft.row, each)
+
+
+def fill(row: Prediction, said: Said) -> None:
+    row.prediction, row.score, row.probabilities, row.decision, row.threshold = said
 
 
 def _placed(error: Invalid, positions: Sequence[int]) -> Invalid:
