@@ -70,7 +70,7 @@ class TestWhoAnswers:
             assert (answers.arm, answer.arm) == (arm, arm)
             assert answers.version == answer.version == own[arm].version
             assert (answer.score, answer.threshold) == (expected.score, expected.threshold)
-            row = Prediction.objects.get(pk=answer.prediction_id)
+            row = Prediction.objects.get(request_id=answer.request_id)
             assert (row.arm, row.epoch, row.version_id) == (arm, epoch.pk, {"a": served.pk, "b": staged.pk}[arm])
             assert (row.status, row.error_code, row.score) == ("ok", "", expected.score)
             seen.add(arm)
@@ -212,7 +212,12 @@ class TestWhenBFails:
         store.delete(staged.artifact_id)
         read: list[str] = []
         real = store.read
-        monkeypatch.setattr(store, "read", lambda digest: read.append(digest) or real(digest))
+
+        def noted(digest: str) -> bytes:
+            read.append(digest)
+            return real(digest)
+
+        monkeypatch.setattr(store, "read", noted)
         self.failed(machine, epoch, caplog)
         assert read.count(staged.artifact_id) == 1  # claims do not wait for each try
 
