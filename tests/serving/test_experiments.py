@@ -227,9 +227,10 @@ class TestWhenBFails:
         content = store.read(staged.artifact_id)
         store.delete(staged.artifact_id)
         question = Question(FEATURES, unit_id=unit_in(epoch, "b"))
+        assert ask(machine, question).version == "1.0.0"
         store.put(content, max_bytes=len(content))
         assert ask(machine, question).version == "1.0.0"
-        monkeypatch.setattr(arms, "RETRY_SECS", 0.0)
+        monkeypatch.setitem(arms._unloadable, staged.pk, (time.monotonic() - 1, Exception()))  # a minute later
         assert ask(machine, question).version == "1.1.0"
 
     def test_to_score(
