@@ -21,7 +21,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from abtesting.choices import ShadowState
-from abtesting.models import Experiment, ShadowAnswer
+from abtesting.models import ShadowAnswer
 from abtesting.selectors.routing import Routing, routing
 from abtesting.services.sums import count_scored
 from mlops_site.core.errors import Invalid, Unavailable
@@ -83,7 +83,7 @@ def _score(route: Routing, rows: Sequence[ShadowAnswer]) -> None:
     attempt."""
     attempt, keys = rows[0].attempts, [row.pk for row in rows]
     if attempt > len(SIZES):  # whoever scored it died, each time
-        _keep(route, attempt, dict.fromkeys(keys, FAILED), None)
+        _keep(attempt, dict.fromkeys(keys, FAILED), None)
         return
     found = dict(Prediction.objects.filter(pk__in=keys).values_list("pk", "features"))
     asked = {pk: features for pk, features in found.items() if features}
@@ -99,7 +99,7 @@ def _score(route: Routing, rows: Sequence[ShadowAnswer]) -> None:
             del outcomes[pk]
         else:
             outcomes[pk] = outcome
-    _keep(route, attempt, outcomes, ms_each)
+    _keep(attempt, outcomes, ms_each)
 
 
 def _said(route: Routing, rows: Sequence[Mapping[str, Any]]) -> tuple[Sequence[Said | Exception], float | None]:
@@ -130,11 +130,10 @@ def _outcome(said: Said | Exception, attempt: int) -> Said | str | None:
     return FAILED if attempt >= len(SIZES) else None
 
 
-def _keep(route: Routing, attempt: int, outcomes: Mapping[UUID, Said | str], ms_each: float | None) -> None:
-    """In the order of locks that the folder has: experiment, then rows; see docs/adr/0017."""
+def _keep(attempt: int, outcomes: Mapping[UUID, Said | str], ms_each: float | None) -> None:
+    """In the order of locks that the folder has: these rows, then what `count_scored` takes (docs/adr/0017)."""
     now = timezone.now()
     with transaction.atomic():
-        Experiment.objects.select_for_update(no_key=True).only("pk").get(pk=route.experiment)
         rows = list(_own(list(outcomes), attempt).select_for_update().order_by("pk"))
         for row in rows:
             outcome = outcomes[row.pk]

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from abtesting.selectors.claims import met
+from abtesting.selectors.meetings import met
 from mlops_site.core.dashboards import Page
 from mlops_site.core.errors import Conflict, NotFound
 from mlops_site.core.permissions import Action, Actor, visible
