@@ -108,13 +108,19 @@ class Site:
             "monitoring/alerts": "monitoring/alerts",
             "monitoring/reports": "monitoring/reports",
             "monitoring/reports/<uuid:pk>": f"monitoring/reports/{scene.alert.report_id}",
-            "ab-testing": "ab-testing?status=all",
-            "ab-testing/<int:test>": f"ab-testing/{self.experiment.pk}",
-            "ab-testing/results/<int:test>": f"ab-testing/results/{self.experiment.pk}",
+            **self.experiments(),
             "scoring": "scoring",
             "scoring/<uuid:pk>": f"scoring/{scene.batch.pk}",
             "scoring/<uuid:pk>/result": f"scoring/{scene.batch.pk}/result",
             "monitoring/dashboard/<model:model>": f"monitoring/dashboard/{scene.model.name}",
+        }
+
+    def experiments(self) -> dict[str, str]:
+        pk = self.experiment.pk
+        return {
+            "ab-testing": "ab-testing?status=all",
+            "ab-testing/<int:test>": f"ab-testing/{pk}",
+            "ab-testing/results/<int:test>": f"ab-testing/results/{pk}",
         }
 
     def pages(self) -> dict[str, str]:
