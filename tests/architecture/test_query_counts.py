@@ -65,8 +65,7 @@ class Site:
 
     def api(self) -> dict[str, str]:
         scene = self.scene
-        one, two, run = scene.served.number, scene.staged.number, scene.run.pk
-        model = f"models/{scene.model.name}"
+        one, two, run, model = scene.served.number, scene.staged.number, scene.run.pk, f"models/{scene.model.name}"
         days = f"from={timezone.now():%Y-%m-%d}&to={timezone.now():%Y-%m-%d}"
         return {
             "models": "models",
