@@ -13,7 +13,9 @@ from django.db import connection
 from django.db.backends.base.operations import BaseDatabaseOperations
 from hypothesis import settings as hypothesis_settings
 
+from abtesting.selectors.routing import routing
 from mlops_site.core import env
+from mlops_site.serving import arms
 from tests import programs
 from tests.buckets import Bucket
 from tests.kept import Kept, artifacts
@@ -122,6 +124,13 @@ def _django_db_helper(_kept_or_ended: None, _django_db_helper: None) -> None:
 def shared_scene(db: None, kept: Kept) -> Scene:
     """`tests.factories.scene()`, made once for several tests that see it as if each had made it."""
     return kept.lent()
+
+
+@pytest.fixture(autouse=True)
+def forgotten_epochs() -> None:
+    """What a process keeps of epochs for good goes with the database that had them: the next one uses their keys."""
+    routing.cache_clear()
+    arms.forget()
 
 
 @pytest.fixture(autouse=True)

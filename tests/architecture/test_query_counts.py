@@ -16,6 +16,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, get_resolver
 from django.utils import timezone
 
+from abtesting import services as experiments
+from abtesting.models import Experiment
 from mlops_site.core.models import Delivery
 from mlops_site.core.permissions import Actor
 from monitoring.models import Prediction
@@ -29,6 +31,7 @@ from tests.training import runs
 
 pytestmark = pytest.mark.django_db
 TIMES = 2  # versions, and requests for them, that the scene begins with
+COPIED = ("model", "version_a", "version_b", "design", "metrics", "min_samples", "created_by")
 Counting = Callable[[str], AbstractContextManager[None]]
 
 
@@ -37,6 +40,14 @@ class Site:
 
     def __init__(self) -> None:
         self.scene: Scene = factories.scene()
+        self.experiment = experiments.create_experiment(
+            actor=self.scene.scientist,
+            model_name=self.scene.model.name,
+            version_a=self.scene.served.number,
+            version_b=self.scene.staged.number,
+            metrics=["recall"],
+            design="shadow",
+        )
         self.machine = Client(headers=bearer(person("claims-app", "service", team=factories.TEAM)))
         self.engineer = self._api(self.scene.author.user)
         self.auditor = self._api(self.scene.auditor.user)
@@ -54,8 +65,7 @@ class Site:
 
     def api(self) -> dict[str, str]:
         scene = self.scene
-        one, two, run = scene.served.number, scene.staged.number, scene.run.pk
-        model = f"models/{scene.model.name}"
+        one, two, run, model = scene.served.number, scene.staged.number, scene.run.pk, f"models/{scene.model.name}"
         days = f"from={timezone.now():%Y-%m-%d}&to={timezone.now():%Y-%m-%d}"
         return {
             "models": "models",
@@ -97,16 +107,25 @@ class Site:
             "monitoring/alerts": "monitoring/alerts",
             "monitoring/reports": "monitoring/reports",
             "monitoring/reports/<uuid:pk>": f"monitoring/reports/{scene.alert.report_id}",
+            **self.experiments(),
             "scoring": "scoring",
             "scoring/<uuid:pk>": f"scoring/{scene.batch.pk}",
             "scoring/<uuid:pk>/result": f"scoring/{scene.batch.pk}/result",
             "monitoring/dashboard/<model:model>": f"monitoring/dashboard/{scene.model.name}",
         }
 
+    def experiments(self) -> dict[str, str]:
+        pk = self.experiment.pk
+        return {
+            "ab-testing": "ab-testing?status=all",
+            "ab-testing/<int:test>": f"ab-testing/{pk}",
+            "ab-testing/results/<int:test>": f"ab-testing/results/{pk}",
+        }
+
     def pages(self) -> dict[str, str]:
         scene = self.scene
         model, run = f"/models/{scene.model.name}", scene.working.pk
-        asked = Prediction.objects.filter(version=scene.served).order_by("-predicted_at")[:1]
+        asked = Prediction.objects.filter(version=scene.served, epoch=None).order_by("-predicted_at")[:1]
         return {
             "home": "/",
             "models": "/models",
@@ -137,6 +156,7 @@ class Site:
             "scoring run": f"/scoring/{scene.batch.pk}",
             "alert": f"/alerts/{scene.alert.pk}",
             "admin alerts": "/admin/monitoring/alert/",
+            "admin experiments": "/admin/abtesting/experiment/",
             "admin schedules": "/admin/django_celery_beat/periodictask/",
             "retraining": f"{model}/retraining",
             "admin deliveries": "/admin/core/delivery/",
@@ -190,10 +210,20 @@ class Site:
             runs.queued_run(scene.scientist, scene.model, dataset)
             runs.queued_run(scene.scientist, scene.model, dataset)
             factories.scored(scene.served, scene.author, f"age,visits\n{n},1\n")
+            self.grow_experiments(n)
         raised(scene.served, *(finding("quality", f"feature {n}") for n in range(9)))
         factories.predictions(scene.staged, 270)
         told = {"channel": "x", "subject": scene.alert.subject, "team": scene.model.team, "event": "x", "body": {}}
         Delivery.objects.bulk_create(Delivery(**told) for _ in range(9))
+
+    def grow_experiments(self, n: int) -> None:
+        """Another split of the one that runs, and one that has ended."""
+        row, now = self.experiment, timezone.now()
+        experiments.change_split(row, actor=self.scene.scientist, traffic_split=0.9 - n / 20, reason="another")
+        Experiment.objects.create(
+            name=f"earlier {n}", status="stopped", ending="stopped", ended_at=now, ended_by=row.created_by, salt="x",
+            **{name: getattr(row, name) for name in COPIED},
+        )  # fmt: skip
 
 
 def answered(ask: Callable[[], Any]) -> Any:
