@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from itertools import accumulate
 from typing import NamedTuple
 
 from django.utils import timezone
@@ -64,7 +66,7 @@ def labelled(experiment: Experiment, parts: Sequence[Arms]) -> tuple[int, int]:
 
 
 def _days(experiment: Experiment, rows: Sequence[Row]) -> list[date]:
-    """Evenly spaced, the last one among them. Labels may be dated after the end that the sums know of."""
+    """Evenly spaced, the last one among them."""
     first = min([day_of(experiment.started_at), *(row.day for row in rows)])
     last = max(first, day_of(experiment.ended_at or timezone.now()))
     length = (last - first).days + 1
@@ -73,16 +75,19 @@ def _days(experiment: Experiment, rows: Sequence[Row]) -> list[date]:
 
 
 def _steps(experiment: Experiment, rows: Sequence[Row], days: Sequence[date]) -> Mapping[date, list[Row]]:
-    """Day that is drawn -> rows that became part of the comparisons since the one before."""
+    """Day that is drawn -> rows that became part of the comparisons since the one before; what is dated after the last
+    day is left out."""
     found: Mapping[date, list[Row]] = defaultdict(list)
     for row in rows:
         known = known_on(experiment, row)
-        drawn = next((day for day in days if known is not None and known <= day), None)
-        if drawn is not None:
-            found[drawn].append(row)
+        if known is not None and known <= days[-1]:
+            found[days[bisect_left(days, known)]].append(row)
     return found
 
 
 def _met(rows: Sequence[Row], days: Sequence[date], arm: Arm) -> list[int]:
-    own = [(row.day, row.units) for row in rows if row.arm == arm]
-    return [sum(units for met, units in own if met <= day) for day in days]
+    new = [0] * (len(days) + 1)
+    for row in rows:
+        if row.arm == arm:
+            new[bisect_left(days, row.day)] += row.units
+    return list(accumulate(new[:-1]))

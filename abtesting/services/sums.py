@@ -8,7 +8,7 @@ that has ended is not found under its lock, and takes nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -56,7 +56,7 @@ def count_folded(folded: Sequence[Folded]) -> None:
         _count(counting, each, spots[each.item.answer.id], shadows.get(each.item.answer.id))
     _count_units(counting, [each for each in taken if each.item.is_new], spots)
     _write(counting, places, groups)
-    ShadowAnswer.objects.bulk_update(shadows.values(), ["is_counted", "labels"], batch_size=500)
+    _keep_shadows(shadows, taken)
 
 
 def count_scored(rows: Sequence[ShadowAnswer]) -> None:
@@ -172,6 +172,20 @@ def _spot(answer: Answer, epoch: Epoch, groups: Groups) -> Spot:
 def _locked_shadows(ids: Collection[UUID]) -> dict[UUID, ShadowAnswer]:
     rows = ShadowAnswer.objects.select_for_update().filter(pk__in=ids).order_by("pk") if ids else ()
     return {row.pk: row for row in rows}
+
+
+def _keep_shadows(shadows: Mapping[UUID, ShadowAnswer], taken: Sequence[_Taken]) -> None:
+    """What the sums hold of the rows now: `bulk_update` would take several times as long as all the counting."""
+    answered = {each.item.answer.id for each in taken if each.item.is_new} & shadows.keys()
+    labelled = {each.item.answer.id for each in taken if not each.item.is_new} & shadows.keys()
+    if answered:
+        ShadowAnswer.objects.filter(pk__in=answered).update(is_counted=True)
+    ShadowAnswer.objects.bulk_create(
+        [shadows[pk] for pk in sorted(labelled)],
+        update_conflicts=True,
+        unique_fields=["prediction_id"],
+        update_fields=["labels"],
+    )
 
 
 def _locked_experiments(ids: Collection[int]) -> list[Experiment]:

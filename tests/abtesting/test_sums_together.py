@@ -12,12 +12,14 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from abtesting.choices import Ending, Status
-from abtesting.models import Experiment, ShadowAnswer, Unit
+from abtesting.models import ArmSums, Experiment, ShadowAnswer, Unit
 from abtesting.selectors.recount import Sums, kept, recomputed
+from abtesting.services.sums import count_scored
+from abtesting.stats.pairs import PairTally
 from monitoring.models import FoldItem, Label, Prediction
 from monitoring.services import fold, fold_all
 from monitoring.services.folding import recall_waiting
-from tests.abtesting.world import experiment_of, next_epoch, people, score, served
+from tests.abtesting.world import experiment_of, label, next_epoch, people, said_by_b, score, served
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 BATCHES, BATCH = 6, 30
@@ -67,7 +69,7 @@ def traffic(experiment: Experiment, turn: int) -> Callable[[], None]:
     """Answers of units that come again, labels before and after them, and corrections."""
     chance = random.Random(turn)
 
-    def label(n: int, revision: int, value: int) -> Label:
+    def revision_of(n: int, revision: int, value: int) -> Label:
         return Label(
             model_id=experiment.model_id,
             request_id=f"r{n}",
@@ -80,11 +82,11 @@ def traffic(experiment: Experiment, turn: int) -> Callable[[], None]:
         for batch in range(BATCHES):
             numbers = [turn * 1000 + batch * BATCH + i for i in range(BATCH)]
             early = [n for n in numbers if n % 5 == 0]
-            Label.objects.bulk_create([label(n, 1, n % 2) for n in early])
+            Label.objects.bulk_create([revision_of(n, 1, n % 2) for n in early])
             rows = [served(experiment, n, unit_id=f"person-{chance.randrange(40)}") for n in numbers]
             Prediction.objects.bulk_create(rows)
-            Label.objects.bulk_create([label(n, 1, n % 2) for n in numbers if n % 5 in (1, 2, 3)])
-            Label.objects.bulk_create([label(n, 2, 1 - n % 2) for n in numbers if n % 5 == 1])
+            Label.objects.bulk_create([revision_of(n, 1, n % 2) for n in numbers if n % 5 in (1, 2, 3)])
+            Label.objects.bulk_create([revision_of(n, 2, 1 - n % 2) for n in numbers if n % 5 == 1])
 
     return work
 
@@ -109,7 +111,6 @@ def ended(experiment: Experiment) -> Sums:
 
 
 def test_folders_scorers_and_changes_of_the_split_lose_nothing() -> None:
-    """Without the lock on experiments sums are lost; with shadow rows locked after sums they deadlock (both tried)."""
     author = people()[0]
     experiments = [
         experiment_of(author, group_by="region"),
@@ -135,7 +136,7 @@ def test_folders_scorers_and_changes_of_the_split_lose_nothing() -> None:
 
 
 def test_what_is_folded_after_the_end_is_not_added() -> None:
-    """An end while folders and scorers work: the sums stay as they were judged."""
+    """An end while folders and scorers work."""
     author = people()[0]
     experiments = [
         experiment_of(author),
@@ -144,7 +145,8 @@ def test_what_is_folded_after_the_end_is_not_added() -> None:
     found: dict[int, Sums] = {}
 
     def end() -> None:
-        time.sleep(0.5)
+        while not all(ArmSums.objects.filter(epoch__experiment=each).exists() for each in experiments):
+            time.sleep(0.05)
         for each in experiments:
             found[each.pk] = ended(each)
 
@@ -161,3 +163,53 @@ def test_what_is_folded_after_the_end_is_not_added() -> None:
     for experiment in experiments:
         assert found[experiment.pk].tallies
         assert kept(experiment) == found[experiment.pk]
+
+
+@pytest.mark.parametrize("work", [fold, score])
+def test_who_counts_waits_for_an_end_and_then_adds_nothing(work: Callable[[], object]) -> None:
+    """Without the lock on experiments, what was judged would not be what is kept (tried)."""
+    experiment = experiment_of(people()[0], design="shadow", share_b=1.0)
+    Prediction.objects.bulk_create([served(experiment, n) for n in range(10)])
+    fold_all()
+    Prediction.objects.bulk_create([served(experiment, n) for n in range(10, 20)])
+    crowd = Crowd()
+    counting = crowd.once(work)
+    with transaction.atomic():
+        row = Experiment.objects.select_for_update(no_key=True).get(pk=experiment.pk)
+        found = kept(row)
+        counting.start()
+        counting.join(1.0)
+        assert counting.is_alive()
+        row.status, row.ending, row.ended_at = Status.STOPPED, Ending.STOPPED, timezone.now()
+        row.save()
+        assert kept(row) == found
+    counting.join()
+    assert crowd.errors == []
+    assert kept(experiment) == found
+
+
+def test_a_folder_waits_for_the_scorer_whose_claims_it_needs() -> None:
+    """With shadow rows locked after experiments, the two would wait for each other (tried)."""
+    experiment = experiment_of(people()[0], design="shadow", share_b=1.0)
+    Prediction.objects.bulk_create([served(experiment, n) for n in range(10)])
+    fold_all()
+    for n in range(10):
+        label(experiment, n, n % 2)
+    crowd = Crowd()
+    folding = crowd.once(fold)
+    with transaction.atomic():
+        rows = list(ShadowAnswer.objects.select_for_update(skip_locked=True))
+        folding.start()
+        folding.join(1.0)
+        assert folding.is_alive()
+        for n, row in enumerate(rows):
+            said_by_b(row, n).save()
+        count_scored(rows)
+    folding.join()
+    assert crowd.errors == []
+    assert pairs_judged(experiment) == 8
+    assert kept(experiment) == recomputed(experiment)
+
+
+def pairs_judged(experiment: Experiment) -> int:
+    return sum(tally.judged for tally in kept(experiment).tallies.values() if isinstance(tally, PairTally))
