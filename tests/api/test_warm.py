@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
+from abtesting.models import Epoch, Experiment
 from mlops_site.api import warm
 from mlops_site.core import store
 from mlops_site.core.permissions import Actor
@@ -14,6 +16,7 @@ from mlops_site.serving import Question, predict
 from registry import services
 from registry.artifacts import scorer
 from registry.models import RegisteredModel, Version
+from tests.abtesting.parts import begun, challenger
 from tests.people import actor
 from tests.registry.parts import candidate, into_production
 
@@ -118,6 +121,23 @@ def test_what_began_to_serve_without_a_request_is_loaded_too(
     version = into_production(model, author=author, approver=approver, seed=1)
     forget()
     assert warm.look() == [version]
+
+
+def test_a_challenger_that_answers_claims_is_loaded_one_that_is_silent_is_not(
+    model: RegisteredModel, author: Actor, approver: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = into_production(model, author=author, approver=approver, seed=1)
+    b = challenger(a, author=author, seed=2)
+    forget()
+    assert warm.look() == [a]
+    epoch = begun(a, b, author=author)
+    assert warm.look() == [b]
+    now = timezone.now()
+    Epoch.objects.filter(pk=epoch.pk).update(ended_at=now)
+    Experiment.objects.update(status="stopped", ending="stopped", ended_at=now)
+    begun(a, b, author=author, name="silent", design="shadow")
+    forget()
+    assert warm.look() == [a]
 
 
 def test_a_damaged_version_is_tried_once_and_stops_nothing(
