@@ -1,5 +1,6 @@
-"""Story (c): the approver wants to see the retrained version on claims that nobody has trained on. It scores a new year
-silently beside the version that answers, the outcomes come in, and the frozen result is the evidence of its approval."""
+"""Story (c): the approver wants to see the retrained version on claims that nobody has trained on. It scores a new
+year silently beside the version that answers, the outcomes come in, and the frozen result is evidence of its approval.
+"""
 
 from __future__ import annotations
 
@@ -58,8 +59,7 @@ def _start(report: Report, who: dict[str, Client], made: Retrained) -> int:
         if early["verdict"] != "blocked":
             raise StepFailed(f"nothing has been scored yet, but the verdict is {early['verdict']}: {early['reason']}")
         outcome.append(f"a verdict now would be {early['verdict']}")
-        number = int(test["id"])
-    return number
+    return int(test["id"])
 
 
 def _answer(report: Report, who: dict[str, Client], rows: Any, dollars: float, *, serving: str) -> None:
@@ -78,10 +78,8 @@ def _look(report: Report, who: dict[str, Client], test: int, *, rows: int) -> No
         outcome.append(f"{found['coverage']:.0%} of the claims scored by both, {found['arms'][1]['labelled']:,} judged")
         (metric,) = found["comparisons"]
         low, high = metric["sequential_ci"]
-        outcome.append(
-            f"{METRIC} {metric['difference']:+.4f} (always-valid interval {low:+.4f} to {high:+.4f}): {found['verdict']}"
-        )
-        outcome.append(found["reason"])
+        outcome.append(f"{METRIC} {metric['difference']:+.4f} (always-valid interval {low:+.4f} to {high:+.4f})")
+        outcome.append(f"{found['verdict']}: {found['reason']}")
 
 
 def _settled(client: Client, test: int, rows: int) -> dict[str, Any]:
