@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from mlops_site.core import face
-from mlops_site.demo import drift_to_retrain, people, receiver, stack, steps, train_to_serve
+from mlops_site.demo import drift_to_retrain, people, receiver, shadow_to_promotion, stack, steps, train_to_serve
 from mlops_site.demo.client import Client, StepFailed
 from mlops_site.demo.report import Report
 
@@ -28,7 +28,8 @@ def main() -> int:
         with receiver.receiving() as hook, stack.running(log, MONITORING_WEBHOOK_URL=hook.address) as site:
             who = {name: Client(stack.address(), person.token) for name, person in made.items()}
             served = train_to_serve.tell(report, who)
-            drift_to_retrain.tell(report, who, served, hook)
+            retrained = drift_to_retrain.tell(report, who, served, hook)
+            shadow_to_promotion.tell(report, who, served, retrained)
             report.table()
             report.console.print(f"All of it in one column: {stack.address()}{drift_to_retrain.TIMELINE}")
             report.console.print(f"All steps held, in {time.monotonic() - started:.0f} s.")

@@ -54,6 +54,11 @@ def year_4(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["year"] == 4]
 
 
+def year_5(rows: pd.DataFrame) -> pd.DataFrame:
+    """Year 5 of every site, which comes last: no model has seen any of it."""
+    return rows[rows["year"] == 5]
+
+
 def site_6(rows: pd.DataFrame) -> pd.DataFrame:
     """Year 3 of the site that the model has never seen: other plans, lower incomes, less schooling."""
     return rows[(rows["year"] == 3) & (rows["site"] > SITES)]

@@ -1,4 +1,4 @@
-"""What both stories do: read a gate, approve by four eyes, score claims, ask who serves, walk the audit chain."""
+"""What the stories do: read a gate, approve by four eyes, score claims, ask who serves, walk the audit chain."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def approve(
 ) -> None:
     """The request for the version that waits: refused to who asked for it, granted by the approver."""
     with report.step(title or f"Approval of {version} by four eyes") as outcome:
-        request = _pending(who["approver"], version)
+        request = pending(who["approver"], version)
         path = f"/approvals/{request['id']}/approve"
         refusal = who[requester].post(path, {"comment": "my own work"}, expect=403)
         if refusal["code"] != "four_eyes":
@@ -43,7 +43,8 @@ def approve(
         outcome.append(f"bound to evidence {decided['evidence_digest'][:12]}…")
 
 
-def _pending(client: Client, version: str) -> dict[str, Any]:
+def pending(client: Client, version: str) -> dict[str, Any]:
+    """The promotion request for the version that waits."""
     waiting = client.get("/approvals", status="pending")["results"]
     for request in waiting:
         if request["model"] == MODEL and request["version"] == version:
