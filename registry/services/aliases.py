@@ -20,8 +20,8 @@ MAX_ALIASES = 50
 
 
 def set_alias(model: RegisteredModel, *, actor: Actor, alias: str, version: Version) -> Alias:
-    """Let the alias name this version, in place of another. Conflict `too_many_aliases`, `model_archived`; Invalid `bad_alias`,
-    `reserved_alias`; Forbidden `alias_protected`."""
+    """Let the alias name this version, in place of another. Conflict `too_many_aliases`, `model_archived`;
+    Invalid `bad_alias`, `reserved_alias`; Forbidden `alias_protected`."""
     check_alias(alias)
     if version.model_id != model.pk:
         raise Invalid.on("version", f"{version} is no version of {model}", code="unknown_version")
