@@ -168,6 +168,11 @@ def attach(owner: models.Model, relation: str, rows: Iterable[models.Model]) -> 
     owner.__dict__.setdefault("_prefetched_objects_cache", {})[relation] = found
 
 
+def detach(owner: models.Model, relation: str) -> None:
+    """Undoes `attach`: whoever gets the owner next reads anew."""
+    owner.__dict__.get("_prefetched_objects_cache", {}).pop(relation, None)
+
+
 def insert(rows: Sequence[models.Model]) -> None:
     """All rows of one model in one statement, so all or none even outside a transaction. Raises IntegrityError.
 

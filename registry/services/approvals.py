@@ -13,7 +13,7 @@ from mlops_site.core import events
 from mlops_site.core.errors import Conflict, Forbidden
 from mlops_site.core.models import User
 from mlops_site.core.permissions import Action, Actor, person, refused, require
-from mlops_site.core.prepared import PreparedObjects
+from mlops_site.core.prepared import PreparedObjects, detach
 from registry import selectors
 from registry.artifacts.scorer import preflight
 from registry.choices import IN_FAVOUR, Cause, Decision, NoticeKind, RequestStatus, Stage
@@ -130,6 +130,7 @@ def review_request(
             _decide(row, actor, chosen, said, terms, replaced)
     if gone is not None:  # raised after the commit, so that the request stays void
         raise gone
+    detach(row, "reviews")  # for the caller they may go on changing
     return row
 
 

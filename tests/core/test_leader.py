@@ -83,6 +83,7 @@ def eventually(what: Callable[[], object], within_secs: float = 20.0) -> None:
 def test_of_two_one_fires_each_tick_once_and_the_other_takes_over(
     beat: Callable[[], Process], ticking: PeriodicTask
 ) -> None:
+    started = time.monotonic()
     both = {process.pid: process for process in (beat(), beat())}
     eventually(lambda: sent(QUEUE))
     began = time.monotonic()
@@ -90,7 +91,7 @@ def test_of_two_one_fires_each_tick_once_and_the_other_takes_over(
     ticks, sweeps, secs = sent(QUEUE), sent(SWEEPS), time.monotonic() - began
     assert len(ticks) == 1, "one process sends"
     assert secs - 2 <= ticks.total() <= secs + 1
-    assert 3 <= sweeps.total() <= secs + 5  # the system's job, since the start
+    assert 3 <= sweeps.total() <= time.monotonic() - started + 1  # the system's job, since the start
     (first,) = ticks
     leader = int(Lease.objects.get(name=LEASE).holder.split(":")[1])
     both[leader].kill()
