@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("registry.api.urls")),
     path("api/v1/", include("training.api.urls")),
     path("api/v1/", include("monitoring.api.urls")),
+    path("api/v1/", include("abtesting.api.urls")),
     path("api/v1/", include("mlops_site.api.urls")),
     path("api/schema", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs", login_required(SpectacularSwaggerSplitView.as_view(url_name="api-schema")), name="docs"),
