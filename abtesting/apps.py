@@ -6,3 +6,9 @@ from django.apps import AppConfig
 class AbtestingConfig(AppConfig):
     name = "abtesting"
     verbose_name = "Experiments"
+
+    def ready(self) -> None:
+        from abtesting import receivers
+        from registry.signals import stage_changed
+
+        stage_changed.connect(receivers.stop_experiment_of, dispatch_uid="abtesting.stop_experiment_of")

@@ -1,1 +1,1 @@
-"""The endpoints of experiments."""
+"""Experiments over HTTP."""

@@ -1,1 +1,26 @@
-"""Reads of experiments. What the actor may not see is answered like what does not exist."""
+"""Reads of experiments."""
+
+from abtesting.selectors.experiments import (
+    Assigned,
+    assigned,
+    experiment_of,
+    experiment_to_assign,
+    experiments,
+    open_epoch,
+    running_experiment,
+)
+from abtesting.selectors.results import as_json, results
+from abtesting.selectors.standing import standing
+
+__all__ = [
+    "Assigned",
+    "as_json",
+    "assigned",
+    "experiment_of",
+    "experiment_to_assign",
+    "experiments",
+    "open_epoch",
+    "results",
+    "running_experiment",
+    "standing",
+]

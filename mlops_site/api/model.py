@@ -9,6 +9,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import SerializerMethodField
 
+from abtesting.api.answers import RunningExperimentAnswer
+from abtesting.selectors import running_experiment
 from mlops_site.core import events
 from mlops_site.core.api.views import ApiView
 from monitoring.api.serializers import AlertLine
@@ -21,22 +23,29 @@ from registry.models import RegisteredModel
 
 
 class ModelWithAlerts(ModelDetailAnswer):
-    """One model with what serves, what waits for people, what is wrong, and how far candidates go by themselves."""
+    """One model with what serves, what waits for people, what is wrong, what is tried on its claims, and how far
+    candidates go by themselves."""
 
     open_alerts = SerializerMethodField(help_text="the unresolved ones, worst first")
+    running_experiment = SerializerMethodField(help_text="null if none runs")
 
     class Meta(ModelDetailAnswer.Meta):
-        fields = (*ModelDetailAnswer.Meta.fields, "open_alerts")
+        fields = (*ModelDetailAnswer.Meta.fields, "open_alerts", "running_experiment")
 
     @extend_schema_field(AlertLine(many=True))
     def get_open_alerts(self, model: RegisteredModel) -> Any:
         return AlertLine(open_alerts(model), many=True).data
 
+    @extend_schema_field(RunningExperimentAnswer(allow_null=True))
+    def get_running_experiment(self, model: RegisteredModel) -> Any:
+        found = running_experiment(model)
+        return None if found is None else RunningExperimentAnswer(found).data
+
 
 class ModelDetail(ApiView):
     @extend_schema(responses=ModelWithAlerts)
     def get(self, request: Request, name: str) -> Response:
-        """One model with its production version, open requests, open alerts and deploy policy."""
+        """One model with its production version, open requests, open alerts, running experiment and deploy policy."""
         return self._answer(name)
 
     @extend_schema(request=ModelEdit, responses=ModelWithAlerts)

@@ -18,7 +18,7 @@ from monitoring import channels, signals
 from monitoring.choices import SEVERITY_OF, UNRESOLVED, AlertStatus, Rule
 from monitoring.models import Alert, Report
 from monitoring.selectors.alerts import is_silenced
-from registry.models import Review, Version
+from registry.models import RegisteredModel, Review, Version
 from registry.services.guards import reason_given
 
 MAX_SILENCE_HOURS = 720
@@ -72,6 +72,23 @@ def resolve_revalidation(review: Review, *, actor: Actor, comment: str) -> None:
 
 def condition_key(review: Review) -> str:
     return f"condition {review.pk}"
+
+
+def raise_experiment(version: Version, *, subject: str, summary: str, evidence: dict[str, Any]) -> Alert:
+    """Something that people must know of an experiment with `version`, whose alerts begin alike; see
+    `resolve_experiment`."""
+    finding = {"rule": Rule.EXPERIMENT, "subject": subject, "summary": summary, "evidence": evidence}
+    with events.atomic():
+        return _raise(Source(version, None), finding)
+
+
+def resolve_experiment(model: RegisteredModel, *, subject: str, actor: Actor, comment: str) -> None:
+    """The experiment has ended: nobody need look at any alert whose subject begins so."""
+    about = {"model": model, "rule": Rule.EXPERIMENT, "subject_key__startswith": subject}
+    rows = Alert.objects.select_for_update(of=("self",), no_key=True).filter(**about, status__in=UNRESOLVED)
+    with events.atomic():
+        for alert in _complete(rows).order_by("pk"):
+            _close(alert, actor, comment)
 
 
 def _raise(of: Source, finding: dict[str, Any]) -> Alert:
@@ -130,13 +147,18 @@ def resolve_alert(alert: Alert, *, actor: Actor, comment: str = "") -> Alert:
     said = reason_given(comment, field="comment", needed=False)
     with events.atomic():
         row = _row(alert, actor, UNRESOLVED, "resolved")
-        row.status, row.comment = AlertStatus.RESOLVED, said
-        row.resolved_by, row.resolved_at = person(actor), timezone.now()
-        row.save(update_fields=["status", "comment", "resolved_by", "resolved_at"])
-        _record(row, channels.RESOLVED, actor, comment=said)
-        channels.tell(row, channels.RESOLVED)
-        signals.alert_resolved.send(sender=Alert, alert=row)
+        person(actor)
+        _close(row, actor, said)
     return row
+
+
+def _close(alert: Alert, actor: Actor, comment: str) -> None:
+    alert.status, alert.comment = AlertStatus.RESOLVED, comment
+    alert.resolved_by, alert.resolved_at = actor.user, timezone.now()
+    alert.save(update_fields=["status", "comment", "resolved_by", "resolved_at"])
+    _record(alert, channels.RESOLVED, actor, comment=comment)
+    channels.tell(alert, channels.RESOLVED)
+    signals.alert_resolved.send(sender=Alert, alert=alert)
 
 
 def silence_alert(alert: Alert, *, actor: Actor, hours: object, comment: str = "") -> Alert:

@@ -26,7 +26,10 @@ THROUGH = {
     "set_schedule": "set_retrain_policy",  # people's schedules are edited in the admin, which calls it
 }
 # what nobody asks for: Beat rings
-SYSTEM = {"compact", "fold", "fold_all", "forget_pieces", "sweep_approvals", "raise_revalidation"}
+SYSTEM = {
+    "compact", "fold", "fold_all", "forget_pieces", "sweep_approvals", "raise_revalidation", "raise_experiment",
+    "resolve_experiment", "check_running", "stop_for_version",
+}  # fmt: skip
 
 
 def services(app: str) -> list[str]:
@@ -46,9 +49,9 @@ def named(folder: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("app", ["registry", "training", "monitoring"])
+@pytest.mark.parametrize("app", ["registry", "training", "monitoring", "abtesting"])
 def test_every_service_has_an_endpoint(app: str) -> None:
-    edges = ("registry/api", "training/api", "monitoring/api", "mlops_site/api")
+    edges = ("registry/api", "training/api", "monitoring/api", "abtesting/api", "mlops_site/api")
     reached = set().union(*(named(ROOT / edge) for edge in edges))
     left_out = [name for name in services(app) if name not in SYSTEM and THROUGH.get(name, name) not in reached]
     assert services(app)

@@ -42,6 +42,8 @@ TABLE = {
     "monitoring.run":   (" ", "x", "x", "x", " ", " ", " ", " "),
     "alert.handle":     (" ", "x", "x", " ", "x", " ", " ", " "),
     "retrain.set":      (" ", " ", "x", " ", " ", " ", " ", " "),
+    "experiment.shadow": (" ", "x", "x", " ", " ", " ", " ", " "),
+    "experiment.live":  (" ", " ", "x", " ", " ", " ", " ", " "),
     "audit.view":       (" ", " ", " ", " ", " ", "x", " ", " "),
     "people.manage":    (" ", " ", " ", " ", " ", " ", "x", " "),
 }  # fmt: skip

@@ -1,0 +1,16 @@
+"""System jobs of experiments."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.db import close_old_connections
+from django.utils import timezone
+
+from abtesting import services
+
+
+@shared_task(name="abtesting.watch")
+def watch() -> None:
+    """Look at the guardrails of what runs, and take the steps of ramps."""
+    close_old_connections()
+    services.check_running(timezone.now())
