@@ -118,6 +118,40 @@ def results(experiment: Experiment, *, now: datetime | None = None) -> Results:
     )
 
 
+def timeline(experiment: Experiment) -> Timeline:
+    """Day by day, of the claims answered until its end, as they are labelled now."""
+    rows = list(Prediction.objects.filter(epoch__in=experiment.epochs.values("pk")).order_by("predicted_at"))
+    labels, shape = _labels(rows), basis_of(experiment.version_a).shape
+    shadows = {row.prediction_id: row for row in ShadowAnswer.objects.filter(epoch__experiment=experiment)}
+    costs = Costs(**experiment.costs) if experiment.costs else None
+    known = known_measures.measures(shape, paired=experiment.is_paired, costs=costs)
+    chosen = known_measures.chosen(experiment.metrics, known)
+    found = Timeline([], [], [], [], [], {measure.name: [] for measure in chosen})
+    for day in sorted({row.predicted_at.date() for row in rows}):
+        own = [row for row in rows if row.predicted_at.date() <= day]
+        if experiment.is_paired:
+            a, b = _answers(own, labels), _silent(own, shadows, labels)
+            done = [_state(shadows, row) != ShadowState.QUEUED for row in own]
+            pairs = PairTally.of(a, b, shape, scored=done)
+            tallies = [ArmTally.of(a, shape), ArmTally.of(_only(b, done), shape)]
+            compared = [compare_pairs(measure, pairs) for measure in chosen]
+        else:
+            tallies = [
+                ArmTally.of(_answers([row for row in own if row.arm == arm], labels), shape) for arm in ("a", "b")
+            ]
+            compared = [compare_arms(measure, *tallies) for measure in chosen]
+        found.days.append(day)
+        for kept, value in zip(
+            (found.labelled_a, found.labelled_b, found.units_a, found.units_b),
+            [tally.judged for tally in tallies] + [tally.units for tally in tallies],
+            strict=True,
+        ):
+            kept.append(value)
+        for each in compared:
+            found.by_metric[each.metric].append(each)
+    return found
+
+
 def as_json(found: Results) -> dict[str, Any]:
     """As the API answers it, and as it is frozen."""
     ratios = [each for each in found.ratios if each.ratio is not None]
