@@ -9,6 +9,8 @@ class AbtestingConfig(AppConfig):
 
     def ready(self) -> None:
         from abtesting import receivers
+        from monitoring.signals import answers_folded
         from registry.signals import stage_changed
 
         stage_changed.connect(receivers.stop_experiment_of, dispatch_uid="abtesting.stop_experiment_of")
+        answers_folded.connect(receivers.count_outcomes, dispatch_uid="abtesting.count_outcomes")

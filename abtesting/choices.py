@@ -29,11 +29,13 @@ class Ending(models.TextChoices):
 
 
 class Arm(models.TextChoices):
-    """Whose answers a sum is of; `pairs` are what both said of the same claims."""
+    """Whose answers a sum is of; `pairs` are what both said of the same claims, `stray` answers of a version that is
+    not its arm's, which count for neither."""
 
     A = "a", "A"
     B = "b", "B"
     PAIRS = "pairs", "pairs"
+    STRAY = "stray", "stray"
 
 
 class ShadowState(models.TextChoices):

@@ -1,13 +1,20 @@
-"""What follows from facts below."""
+"""What follows in experiments from facts below them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from abtesting import services
+from abtesting.services import sums
+from monitoring.signals import Folded
 from registry.models import StageInterval, Version
 
 
 def stop_experiment_of(*, version: Version, stage: str, before: str, interval: StageInterval, **_: Any) -> None:
     """A version that an experiment rests on has left its place: in that transaction."""
     services.stop_for_version(version, before=before, stage=stage, interval=interval)
+
+
+def count_outcomes(*, folded: list[Folded], **_: Any) -> None:
+    """What monitoring has folded is added to the sums of the running experiments, each item once as there."""
+    sums.count_folded(folded)

@@ -29,6 +29,9 @@ class Experiment(models.Model):
     costs = models.JSONField(null=True, blank=True)  # {"false_positive", "false_negative"}, for the metric cost
     guardrails = models.JSONField(default=dict)  # name -> {"warn", "hold", "roll_back"}, each a number or null
     group_by = models.CharField(max_length=128, blank=True)  # feature or slice whose groups fairness_gap compares
+    groups = models.JSONField(
+        default=list
+    )  # those of group_by in the order in which they were met; all else is "other"
     follow_up_days = models.PositiveIntegerField(null=True, blank=True)  # equal for all units; null: what is known now
     holdout = models.FloatField(default=0.0)  # share of the units that take no part
     steps = models.JSONField(default=list)  # B's shares of a ramp, rising

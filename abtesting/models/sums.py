@@ -12,7 +12,8 @@ from abtesting.models.experiment import Epoch
 
 class ArmSums(models.Model):
     """Sum over the units of one arm that were answered on `day`, as far as it became known `days_later` days after:
-    see `abtesting.stats.cohorts`. `group` is "" for all units, or a group of the experiment's `group_by`."""
+    see `abtesting.stats.cohorts`. `group` is "" for all units, or a group of the experiment's `group_by`. Of strays
+    `units` counts answers, and there is no tally."""
 
     # in all three, `epoch` is found by the first column of an index below
     epoch = models.ForeignKey(Epoch, on_delete=models.PROTECT, related_name="sums", db_index=False)
@@ -50,8 +51,8 @@ class Unit(models.Model):
 
 class ShadowAnswer(models.Model):
     """A claim that A has answered and B scores silently. The row is the queue: a trigger writes it in the transaction
-    of the answer (see laws.py). `is_counted` and `label` are what the sums hold of the claim, so that B's answer and
-    the label may come in any order, each adding what is new."""
+    of the answer (see laws.py). `is_counted` and `labels` are what the sums hold of the claim, so that B's answer and
+    the labels may come in any order, each adding what is new."""
 
     prediction_id = models.UUIDField(primary_key=True)
     epoch = models.ForeignKey(Epoch, on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -67,8 +68,7 @@ class ShadowAnswer(models.Model):
     queued_at = models.DateTimeField(default=timezone.now)
     scored_at = models.DateTimeField(null=True)
     is_counted = models.BooleanField(default=False)  # whether A's answer is in the sums
-    label = models.JSONField(null=True)  # the one in the sums
-    human_decision = models.JSONField(null=True)  # said with it
+    labels = models.JSONField(null=True)  # revisions in the sums, each as abtesting.selectors.claims.Step
 
     class Meta:
         indexes = [

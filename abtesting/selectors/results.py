@@ -1,262 +1,165 @@
-"""What an experiment has come to so far: from the rows themselves."""
+"""What an experiment has come to: from the stored sums while it runs, as it was frozen once it is concluded."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
+from django.db.models import Count, Exists, OuterRef
 from django.utils import timezone
 
-from abtesting.choices import Design, ShadowState
-from abtesting.models import Epoch, Experiment, ShadowAnswer
-from abtesting.stats import guardrails as rails
-from abtesting.stats import measures as known_measures
-from abtesting.stats import verdict as verdicts
+from abtesting.choices import Arm, ShadowState
+from abtesting.models import Epoch, Experiment, ShadowAnswer, Unit
+from abtesting.selectors.claims import day_of
+from abtesting.selectors.compared import (
+    comparable,
+    comparison,
+    costs_of,
+    decidable,
+    judged_guardrails,
+    shape_of,
+    success_metrics,
+)
+from abtesting.selectors.frozen import ArmResult, EpochRatio, Results, as_json, from_json
+from abtesting.selectors.recount import recomputed
+from abtesting.selectors.stored import Arms, empty, epochs_of, judged_rows, rows_of, summed, units_of
+from abtesting.selectors.timeline import Timeline, labelled, timeline
 from abtesting.stats.comparison import Comparison, Unknown
-from abtesting.stats.guardrails import Guardrail, Harm, Limits
-from abtesting.stats.inference import compare_arms, compare_pairs
-from abtesting.stats.measures import Costs
-from abtesting.stats.pairs import PairTally
-from abtesting.stats.srm import SampleRatio, sample_ratio
+from abtesting.stats.guardrails import Guardrail
+from abtesting.stats.measures import Measure, value
+from abtesting.stats.srm import sample_ratio
 from abtesting.stats.tally import ArmTally
-from abtesting.stats.verdict import Verdict
-from monitoring.choices import PredictionStatus
+from abtesting.stats.verdict import Evidence, Verdict, judge
 from monitoring.models import FoldItem, Label, Prediction
-from monitoring.selectors.bases import basis_of
-from monitoring.stats.answers import Answers
 from monitoring.stats.operations import quantile_ms
+from monitoring.stats.performance import auc_of_bins
 
+__all__ = ["ArmResult", "EpochRatio", "Results", "Timeline", "as_json", "recomputed", "results", "timeline"]
 
-class ArmResult(NamedTuple):
-    arm: str
-    version: str
-    units: int
-    answers: int
-    labelled: int
-    errors: int
-    metrics: dict[str, float | None]
-    p50_ms: float | None
-    p95_ms: float | None
-
-
-class EpochRatio(NamedTuple):
-    epoch: int
-    share_b: float
-    ratio: SampleRatio | None
-    in_both: int
-
-
-class Results(NamedTuple):
-    as_of: datetime
-    arms: list[ArmResult]
-    ratios: list[EpochRatio]
-    comparisons: list[Comparison | Unknown]
-    guardrails: list[Guardrail]
-    coverage: float | None
-    verdict: Verdict
-    pending: int
-
-
-class Timeline(NamedTuple):
-    days: list[date]
-    labelled_a: list[int]
-    labelled_b: list[int]
-    units_a: list[int]
-    units_b: list[int]
-    by_metric: dict[str, list[Comparison | Unknown]]
+MOST_PENDING = 10_000  # looked at: more are said to be as many
 
 
 def results(experiment: Experiment, *, now: datetime | None = None) -> Results:
-    """At this look."""
-    epochs = list(Epoch.objects.filter(experiment=experiment))
-    rows = list(Prediction.objects.filter(epoch__in=[epoch.pk for epoch in epochs]).order_by("predicted_at"))
-    labels = _labels(rows)
-    shadows = {row.prediction_id: row for row in ShadowAnswer.objects.filter(epoch__experiment=experiment)}
-    shape = basis_of(experiment.version_a).shape
-    costs = Costs(**experiment.costs) if experiment.costs else None
-    known = known_measures.measures(shape, paired=experiment.is_paired, costs=costs)
-    chosen = known_measures.chosen(experiment.metrics, known)
-    if experiment.is_paired:
-        a, b = _answers(rows, labels), _silent(rows, shadows, labels)
-        scored = [_state(shadows, row) != ShadowState.QUEUED for row in rows]
-        pairs = PairTally.of(a, b, shape, scored=scored)
-        comparisons = [compare_pairs(measure, pairs) for measure in chosen]
-        labelled = (pairs.judged, pairs.judged)
-        tallies = {"a": ArmTally.of(a, shape), "b": ArmTally.of(_only(b, scored), shape)}
-        coverage = sum(scored) / len(rows) if rows else None
-        waiting = len(rows) - sum(scored)
-    else:
-        by_arm = {arm: [row for row in rows if row.arm == arm] for arm in ("a", "b")}
-        tallies = {arm: ArmTally.of(_answers(own, labels), shape) for arm, own in by_arm.items()}
-        comparisons = [compare_arms(measure, tallies["a"], tallies["b"]) for measure in chosen]
-        labelled = (tallies["a"].judged, tallies["b"].judged)
-        coverage, waiting = None, 0
-    ratios = [_ratio(epoch, rows, paired=experiment.is_paired) for epoch in epochs]
-    found = _guardrails(experiment, tallies["a"], tallies["b"], costs)
-    evidence = verdicts.Evidence(
-        design="shadow" if experiment.is_paired else "ab",
-        comparisons=comparisons,
-        labelled=labelled,
-        ratios=[each.ratio for each in ratios if each.ratio is not None],
-        guardrails=found,
-        coverage=coverage,
-        min_samples=experiment.min_samples,
-        margin=experiment.margin,
-        planned=experiment.planned_labels,
-    )
-    arms = [_arm(experiment, arm, tallies[arm], chosen, rows) for arm in ("a", "b")]
+    """At this look. The number of queries does not depend on the rows, and their cost only on the cohorts."""
+    if experiment.result and "comparisons" in experiment.result:
+        return from_json(experiment.result)
+    now = now or experiment.ended_at or timezone.now()
+    epochs, shape = epochs_of(experiment), shape_of(experiment)
+    rows = rows_of(experiment, epochs)
+    known = summed(rows, epochs, shape)
+    judged = known
+    if experiment.follow_up_days is not None:
+        judged = summed(judged_rows(experiment, rows, day_of(now)), epochs, shape)
+    units = units_of(rows)
+    parts = [judged[epoch.pk] for epoch in comparable(experiment, epochs)]
+    comparisons = [comparison(experiment, measure, parts) for measure in success_metrics(experiment, shape)]
+    ratios = _ratios(experiment, epochs, units)
+    guardrails = judged_guardrails(experiment, rows, known, epochs)
+    coverage = _total(known.values(), empty(shape)).pairs.coverage if experiment.is_paired else None
+    of_all, of_judged = (_total(own.values(), empty(shape)) for own in (known, judged))
     return Results(
-        now or timezone.now(),
-        arms,
-        ratios,
-        comparisons,
-        found,
-        coverage,
-        verdicts.judge(evidence),
-        FoldItem.objects.count() + waiting,
+        as_of=now,
+        arms=_arms(experiment, of_all, of_judged, units),
+        ratios=ratios,
+        comparisons=comparisons,
+        guardrails=guardrails,
+        coverage=coverage,
+        verdict=_verdict(experiment, comparisons, labelled(experiment, parts), ratios, guardrails, coverage),
+        pending=pending(experiment, epochs),
+        strays=sum(n for (_, arm), n in units.items() if arm == Arm.STRAY),
     )
 
 
-def timeline(experiment: Experiment) -> Timeline:
-    """Day by day, of the claims answered until its end, as they are labelled now."""
-    rows = list(Prediction.objects.filter(epoch__in=experiment.epochs.values("pk")).order_by("predicted_at"))
-    labels, shape = _labels(rows), basis_of(experiment.version_a).shape
-    shadows = {row.prediction_id: row for row in ShadowAnswer.objects.filter(epoch__experiment=experiment)}
-    costs = Costs(**experiment.costs) if experiment.costs else None
-    known = known_measures.measures(shape, paired=experiment.is_paired, costs=costs)
-    chosen = known_measures.chosen(experiment.metrics, known)
-    found = Timeline([], [], [], [], [], {measure.name: [] for measure in chosen})
-    for day in sorted({row.predicted_at.date() for row in rows}):
-        own = [row for row in rows if row.predicted_at.date() <= day]
-        if experiment.is_paired:
-            a, b = _answers(own, labels), _silent(own, shadows, labels)
-            done = [_state(shadows, row) != ShadowState.QUEUED for row in own]
-            pairs = PairTally.of(a, b, shape, scored=done)
-            tallies = [ArmTally.of(a, shape), ArmTally.of(_only(b, done), shape)]
-            compared = [compare_pairs(measure, pairs) for measure in chosen]
-        else:
-            tallies = [
-                ArmTally.of(_answers([row for row in own if row.arm == arm], labels), shape) for arm in ("a", "b")
-            ]
-            compared = [compare_arms(measure, *tallies) for measure in chosen]
-        found.days.append(day)
-        for kept, value in zip(
-            (found.labelled_a, found.labelled_b, found.units_a, found.units_b),
-            [tally.judged for tally in tallies] + [tally.units for tally in tallies],
-            strict=True,
-        ):
-            kept.append(value)
-        for each in compared:
-            found.by_metric[each.metric].append(each)
+def pending(experiment: Experiment, epochs: Sequence[Epoch]) -> int:
+    """What is not in the sums yet: answers of the two versions and labels of their claims that wait to be folded, and
+    claims that B has not scored. Up to 10,000 of each kind are counted."""
+    versions = [experiment.version_a_id, experiment.version_b_id]
+    answered = Prediction.objects.filter(version__in=versions)
+    label = Label.objects.filter(pk=OuterRef("label_id"), model=experiment.model_id)
+    labelled_ones = answered.filter(model=experiment.model_id, request_id=OuterRef("request_id"))
+    ready = FoldItem.objects.filter(waiting=False)
+    waiting = (
+        ready.filter(Exists(answered.filter(pk=OuterRef("prediction_id")))),
+        ready.filter(Exists(label.filter(Exists(labelled_ones)))),
+        ShadowAnswer.objects.filter(epoch__in=[epoch.pk for epoch in epochs], state=ShadowState.QUEUED),
+    )
+    return sum(rows.order_by()[:MOST_PENDING].count() for rows in waiting)
+
+
+def _ratios(experiment: Experiment, epochs: Sequence[Epoch], units: dict[tuple[int, str], int]) -> list[EpochRatio]:
+    flagged = Unit.objects.filter(epoch__in=[epoch.pk for epoch in epochs], in_both=True)
+    both = dict(flagged.order_by().values_list("epoch").annotate(Count("pk")))
+    found = []
+    for epoch in epochs:
+        of_a, of_b = units[epoch.pk, Arm.A], units[epoch.pk, Arm.B]
+        dealt = not experiment.is_paired and epoch.share_b < 1
+        ratio = sample_ratio(of_a, of_b, epoch.share_b) if dealt else None
+        found.append(EpochRatio(epoch.number, epoch.share_b, ratio, both.get(epoch.pk, 0)))
     return found
 
 
-def as_json(found: Results) -> dict[str, Any]:
-    """As the API answers it, and as it is frozen."""
-    ratios = [each for each in found.ratios if each.ratio is not None]
-    return {
-        "as_of": found.as_of.isoformat(),
-        "arms": [arm._asdict() for arm in found.arms],
-        "srm": {
-            "p_value": min((each.ratio.p_value for each in ratios if each.ratio), default=None),
-            "ok": all(each.ratio.ok for each in ratios if each.ratio),
-            "epochs": [
-                {
-                    "epoch": each.epoch,
-                    "share_b": each.share_b,
-                    "in_both": each.in_both,
-                    **({"a": each.ratio.a, "b": each.ratio.b, "p_value": each.ratio.p_value} if each.ratio else {}),
-                }
-                for each in found.ratios
-            ],
-        },
-        "comparisons": [_comparison(each) for each in found.comparisons],
-        "guardrails": [each._asdict() for each in found.guardrails],
-        "coverage": found.coverage,
-        "pending": found.pending,
-        **found.verdict._asdict(),
-    }
-
-
-def _comparison(found: Comparison | Unknown) -> dict[str, Any]:
-    if isinstance(found, Unknown):
-        return {"metric": found.metric, "difference": None, "verdict": "unknown", "note": found.why}
-    return {
-        "metric": found.metric,
-        "difference": found.difference,
-        "ci95": list(found.ci95),
-        "sequential_ci": list(found.sequential_ci),
-        "p_value": found.p_value,
-        "verdict": "better" if found.gain > 0 else "worse",
-        "note": found.test,
-    }
-
-
-def _labels(rows: Sequence[Prediction]) -> dict[tuple[int, str], Any]:
-    said = Label.objects.filter(request_id__in=[row.request_id for row in rows]).order_by("revision")
-    return {(row.model_id, row.request_id): row.label for row in said}
-
-
-def _answers(rows: Sequence[Prediction], labels: Mapping[tuple[int, str], Any]) -> Answers:
-    nan = float("nan")
-    return Answers(
-        [row.prediction for row in rows],
-        [nan if row.score is None else row.score for row in rows],
-        [row.decision for row in rows],
-        [row.status == PredictionStatus.ERROR or row.error_code == "arm_failed" for row in rows],
-        [nan if row.latency_ms is None else row.latency_ms for row in rows],
-        [labels.get((row.model_id, row.request_id)) for row in rows],
+def _verdict(
+    experiment: Experiment,
+    comparisons: Sequence[Comparison | Unknown],
+    judged: tuple[int, int],
+    ratios: Sequence[EpochRatio],
+    guardrails: Sequence[Guardrail],
+    coverage: float | None,
+) -> Verdict:
+    told = [each.ratio for each in ratios if each.ratio is not None]
+    if experiment.mismatch_at is not None:
+        worst = min(told, key=lambda ratio: ratio.sequential_p, default=None)
+        said = f": {worst.reason.removeprefix('sample ratio mismatch: ')}" if worst else ""
+        reason = f"sample ratio mismatch, proven on {experiment.mismatch_at:%d %b %Y}; it blocks for good{said}"
+        return Verdict("blocked", reason, None)
+    return judge(
+        Evidence(
+            design="shadow" if experiment.is_paired else "ab",
+            comparisons=comparisons,
+            labelled=judged,
+            ratios=told,
+            guardrails=guardrails,
+            coverage=coverage,
+            min_samples=experiment.min_samples,
+            margin=experiment.margin,
+            planned=experiment.planned_labels,
+        )
     )
 
 
-def _silent(
-    rows: Sequence[Prediction], shadows: Mapping[Any, ShadowAnswer], labels: Mapping[tuple[int, str], Any]
-) -> Answers:
-    nan, said = float("nan"), [shadows.get(row.pk, ShadowAnswer()) for row in rows]
-    return Answers(
-        [row.prediction for row in said],
-        [nan if row.score is None else row.score for row in said],
-        [row.decision for row in said],
-        [row.state == ShadowState.FAILED for row in said],
-        [nan if row.latency_ms is None else row.latency_ms for row in said],
-        [labels.get((row.model_id, row.request_id)) for row in rows],
-    )
+def _arms(experiment: Experiment, known: Arms, judged: Arms, units: dict[tuple[int, str], int]) -> list[ArmResult]:
+    """Over all epochs: what the arms were, not what the comparison rests on."""
+    sides = ((Arm.A, experiment.version_a, known.a, judged.a), (Arm.B, experiment.version_b, known.b, judged.b))
+    measures = decidable(known.a.shape, paired=False, costs=costs_of(experiment)).values()
+    return [
+        ArmResult(
+            arm=arm.value,
+            version=version.number,
+            units=sum(n for (_, own), n in units.items() if own == arm),
+            answers=all_of_it.units,
+            labelled=compared.judged,
+            errors=all_of_it.answers.errors,
+            metrics={measure.name: _value(measure, compared) for measure in measures},
+            p50_ms=quantile_ms(all_of_it.answers.latency, 0.5),
+            p95_ms=quantile_ms(all_of_it.answers.latency, 0.95),
+        )
+        for arm, version, all_of_it, compared in sides
+    ]
 
 
-def _only(answers: Answers, chosen: Sequence[bool]) -> Answers:
-    return Answers(*([cell for cell, keep in zip(part, chosen, strict=True) if keep] for part in answers))
+def _value(measure: Measure, arm: ArmTally) -> float | None:
+    if measure.kind == "ranking":
+        negative, positive = (side.astype(float) for side in arm.answers.scores[1:])
+        return auc_of_bins(negative, positive)[0] if negative.sum() > 0 and positive.sum() > 0 else None
+    if measure.kind != "mean":
+        return value(measure, arm.cells)
+    name = {"mae": "absolute", "rmse": "square"}.get(measure.name, measure.name)
+    mean = arm.answers.moments[name].mean
+    return mean**0.5 if mean is not None and measure.name == "rmse" else mean
 
 
-def _state(shadows: Mapping[Any, ShadowAnswer], row: Prediction) -> str:
-    return shadows[row.pk].state if row.pk in shadows else ShadowState.QUEUED
-
-
-def _ratio(epoch: Epoch, rows: Sequence[Prediction], *, paired: bool) -> EpochRatio:
-    units = {arm: {row.unit_id for row in rows if row.epoch == epoch.pk and row.arm == arm} for arm in ("a", "b")}
-    judged = not paired and epoch.share_b < 1
-    ratio = sample_ratio(len(units["a"]), len(units["b"]), epoch.share_b) if judged else None
-    return EpochRatio(epoch.number, epoch.share_b, ratio, len(units["a"] & units["b"]))
-
-
-def _guardrails(experiment: Experiment, a: ArmTally, b: ArmTally, costs: Costs | None) -> list[Guardrail]:
-    harms: list[Harm] = [rails.error_rate(a, b), rails.latency(a, b), rails.alert_volume(a, b)]
-    if costs is not None:
-        harms.append(rails.cost(a, b, costs))
-    limits = {name: Limits(**given) for name, given in experiment.guardrails.items()}
-    return [rails.judge(harm, limits[harm.name]) for harm in harms if harm.name in limits]
-
-
-def _arm(
-    experiment: Experiment, arm: str, tally: ArmTally, chosen: Sequence[known_measures.Measure], rows: Any
-) -> ArmResult:
-    version = experiment.version_a if arm == "a" else experiment.version_b
-    units = {row.unit_id for row in rows if row.arm == arm or experiment.design == Design.SHADOW}
-    figures = {
-        measure.name: known_measures.value(measure, tally.cells) if measure.kind in ("share", "cost") else None
-        for measure in chosen
-    }
-    quantiles = [quantile_ms(tally.answers.latency, share) for share in (0.5, 0.95)]
-    return ArmResult(
-        arm, version.number, len(units), tally.units, tally.judged, tally.answers.errors, figures, *quantiles
-    )
+def _total(parts: Any, start: Arms) -> Arms:
+    for part in parts:
+        start = start.plus(part)
+    return start

@@ -25,31 +25,15 @@ from monitoring.choices import PredictionStatus, Span
 from monitoring.models import FoldItem, Label, Prediction
 from monitoring.selectors.bases import Basis, bases
 from monitoring.services.buckets import Content, Key, Vanished, added, content_of, locked, placed, write
+from monitoring.signals import Answer, Folded, Known, answers_folded
 from monitoring.stats.tally import Answers, Tally
+
+__all__ = ["Answer", "Folded", "Known", "fold", "fold_all", "profile_of", "recall_waiting", "tally_of"]
 
 LIMIT = 2_000
 TRIES = 10
 
 Name = tuple[int, str]  # model id, request id
-
-
-class _Answer(NamedTuple):
-    """Columns of a prediction."""
-
-    id: UUID
-    model_id: int
-    version_id: int
-    request_id: str
-    predicted_at: datetime
-    prediction: Any
-    score: float | None
-    decision: Any
-    status: str
-    latency_ms: float | None
-
-    @property
-    def name(self) -> Name:
-        return self.model_id, self.request_id
 
 
 class _Label(NamedTuple):
@@ -60,10 +44,16 @@ class _Label(NamedTuple):
     request_id: str
     revision: int
     label: Any
+    human_decision: Any
+    received_at: datetime
 
     @property
     def name(self) -> Name:
         return self.model_id, self.request_id
+
+    @property
+    def known(self) -> Known:
+        return Known(self.label, self.human_decision, self.received_at)
 
 
 @dataclass
@@ -71,8 +61,8 @@ class _Change:
     """What one bucket gains and loses: features of new rows, answers each with the label that it is counted with."""
 
     features: list[Mapping[str, Any]] = field(default_factory=list)
-    gained: list[tuple[_Answer, Any]] = field(default_factory=list)
-    lost: list[tuple[_Answer, Any]] = field(default_factory=list)
+    gained: list[tuple[Answer, Any]] = field(default_factory=list)
+    lost: list[tuple[Answer, Any]] = field(default_factory=list)
 
     def content(self, basis: Basis) -> Content:
         tally = tally_of(self.gained, basis) - tally_of(self.lost, basis)
@@ -86,8 +76,28 @@ class _Changes:
     def __init__(self, now: datetime) -> None:
         self.now = now
         self.by_key: dict[Key, _Change] = defaultdict(_Change)
+        self.folded: list[Folded] | None = [] if answers_folded.has_listeners(FoldItem) else None
 
-    def of(self, answer: _Answer) -> _Change:
+    def answered(self, answer: Answer, features: Mapping[str, Any]) -> None:
+        change = self._of(answer)
+        change.features.append(features)
+        change.gained.append((answer, None))
+        if self.folded is not None:
+            self.folded.append(Folded(answer, is_new=True))
+
+    def labelled(self, answer: Answer, before: _Label | None, after: _Label) -> None:
+        change = self._of(answer)
+        change.gained.append((answer, after.label))
+        change.lost.append((answer, before.label if before else None))
+        if self.folded is not None:
+            self.folded.append(Folded(answer, False, before.known if before else None, after.known))
+
+    def tell(self) -> None:
+        """Whoever adds up by something else than versions does it in the same transaction, so each item counts once."""
+        if self.folded:
+            answers_folded.send(sender=FoldItem, folded=self.folded)
+
+    def _of(self, answer: Answer) -> _Change:
         return self.by_key[answer.version_id, placed(answer.predicted_at, self.now)]
 
 
@@ -120,7 +130,7 @@ def recall_waiting() -> int:
     return _make_ready(Label.objects.filter(Exists(same)).values("pk"))
 
 
-def tally_of(rows: Iterable[tuple[_Answer, Any]], basis: Basis) -> Tally:
+def tally_of(rows: Iterable[tuple[Answer, Any]], basis: Basis) -> Tally:
     """The tally of answers, each with its label or None."""
     given = list(rows)
     nan = float("nan")
@@ -159,18 +169,17 @@ def _fold(limit: int) -> int:
     FoldItem.objects.filter(pk__in={pk for pk, *_ in items}.difference(waiting)).delete()
     if names:
         _make_ready(Label.objects.filter(**_among(names)).values("pk"))
+    changes.tell()
     return len(items)
 
 
 def _take_predictions(changes: _Changes, ids: Collection[UUID]) -> set[Name]:
     """What the predictions change, and their names."""
-    rows = Prediction.objects.filter(pk__in=ids).values_list(*_Answer._fields, "features") if ids else []
+    rows = Prediction.objects.filter(pk__in=ids).values_list(*Answer._fields, "features") if ids else []
     names = set()
     for *columns, features in rows:
-        answer = _Answer(*columns)
-        change = changes.of(answer)
-        change.features.append(features)
-        change.gained.append((answer, None))
+        answer = Answer(*columns)
+        changes.answered(answer, features)
         names.add(answer.name)
     return names
 
@@ -181,24 +190,22 @@ def _take_labels(changes: _Changes, ids: Collection[int]) -> list[int]:
         return []
     labels = [_Label(*row) for row in Label.objects.filter(pk__in=ids).values_list(*_Label._fields)]
     among = _among({label.name for label in labels})
-    answers = [_Answer(*row) for row in Prediction.objects.filter(**among).values_list(*_Answer._fields)]
+    answers = [Answer(*row) for row in Prediction.objects.filter(**among).values_list(*Answer._fields)]
     found = {answer.name: answer for answer in answers}
     before = _before(label for label in labels if label.revision > 1)
     for label in labels:
         if answer := found.get(label.name):
-            change = changes.of(answer)
-            change.gained.append((answer, label.label))
-            change.lost.append((answer, before.get((*label.name, label.revision - 1))))
+            changes.labelled(answer, before.get((*label.name, label.revision - 1)), label)
     return [label.id for label in labels if label.name not in found]
 
 
-def _before(labels: Iterable[_Label]) -> dict[tuple[int, str, int], Any]:
+def _before(labels: Iterable[_Label]) -> dict[tuple[int, str, int], _Label]:
     """(model id, request id, revision) -> label, of everything said of the requests of corrections."""
     names = {label.name for label in labels}
     if not names:
         return {}
-    rows = Label.objects.filter(**_among(names)).values_list("model_id", "request_id", "revision", "label")
-    return {(model, request, revision): label for model, request, revision, label in rows}
+    rows = Label.objects.filter(**_among(names)).values_list(*_Label._fields)
+    return {(*label.name, label.revision): label for label in (_Label(*row) for row in rows)}
 
 
 def _add(changes: Mapping[Key, _Change]) -> None:

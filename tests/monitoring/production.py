@@ -13,7 +13,7 @@ from mlops_site.stats.profile import profile, reference_bins
 from monitoring.models import Bucket, FoldItem, Label, Prediction
 from monitoring.selectors import basis_of
 from monitoring.services.buckets import Content, added, content_of
-from monitoring.services.folding import _Answer, profile_of, tally_of
+from monitoring.services.folding import Answer, profile_of, tally_of
 from monitoring.stats.tally import Tally
 from registry import services
 from registry.models import RegisteredModel, Version
@@ -41,9 +41,9 @@ def watched(model: RegisteredModel, author: Actor, *, columns: int = 2, **change
 def recomputed(version: Version) -> Content:
     """Profile and tally of a version from its rows and the highest revision of each label."""
     basis = basis_of(version)
-    rows = Prediction.objects.filter(version=version).values_list(*_Answer._fields, "features")
+    rows = Prediction.objects.filter(version=version).values_list(*Answer._fields, "features")
     labels = newest_labels(version.model)
-    answers = [_Answer(*columns) for *columns, _ in rows]
+    answers = [Answer(*columns) for *columns, _ in rows]
     tally = tally_of([(answer, labels.get(answer.name)) for answer in answers], basis)
     counted = None if basis.bins is None else profile_of([features for *_, features in rows], basis.bins)
     return Content(len(rows), counted, tally)
@@ -77,15 +77,15 @@ def _effect(item: FoldItem, version: Version) -> Content:
     nothing = content_of(Bucket(), basis)
     if item.prediction_id is not None:
         rows = Prediction.objects.filter(version=version, pk=item.prediction_id)
-        for *columns, features in rows.values_list(*_Answer._fields, "features"):
+        for *columns, features in rows.values_list(*Answer._fields, "features"):
             counted = None if basis.bins is None else profile_of([features], basis.bins)
-            return Content(1, counted, tally_of([(_Answer(*columns), None)], basis))
+            return Content(1, counted, tally_of([(Answer(*columns), None)], basis))
         return nothing
     assert item.label_id is not None
     label = Label.objects.get(pk=item.label_id)
     rows = Prediction.objects.filter(version=version, model=label.model, request_id=label.request_id)
-    for columns in rows.values_list(*_Answer._fields):
-        answer = _Answer(*columns)
+    for columns in rows.values_list(*Answer._fields):
+        answer = Answer(*columns)
         earlier = Label.objects.filter(
             model=label.model, request_id=label.request_id, revision=label.revision - 1
         ).first()

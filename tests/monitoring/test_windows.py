@@ -13,7 +13,7 @@ from monitoring.choices import Span
 from monitoring.models import Bucket
 from monitoring.selectors import basis_of, series, window_sum
 from monitoring.services.buckets import content_of
-from monitoring.services.folding import _Answer, profile_of, tally_of
+from monitoring.services.folding import Answer, profile_of, tally_of
 from monitoring.stats.tally import Tally
 from registry import services
 from registry.models import Version
@@ -36,8 +36,8 @@ def bucket(version: Version, at: datetime, rows: int, span: int = Span.MINUTES) 
     """A folded bucket of rows that are all alike."""
     basis = basis_of(version)
     assert basis.bins is not None
-    columns: list[Any] = [*[None] * 5, 1, 0.5, 1, "ok", 2.0]
-    answer = _Answer(*columns)
+    columns: list[Any] = [*[None] * 5, 1, 0.5, 1, "ok", 2.0, *[None] * 6]
+    answer = Answer(*columns)
     return Bucket.objects.create(
         version=version,
         span_secs=span,
