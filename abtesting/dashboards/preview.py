@@ -19,7 +19,7 @@ _HARMS = {
     "fairness_gap": ("its groups are {} further apart", True),
     "cost": ("a claim costs {} more", False),
 }
-_DONE = {"hold": "its share stops growing and nothing ships", "roll_back": "all claims go back to A at once"}
+_DONE = {"hold": "nothing ships and B's share cannot grow", "roll_back": "it ends and all claims go back to A at once"}
 
 
 def chosen_option(planning: Planning, terms: dict[str, Any]) -> Option | None:
@@ -30,11 +30,10 @@ def chosen_option(planning: Planning, terms: dict[str, Any]) -> Option | None:
     return next(iter(own), None)
 
 
-def preview(planning: Planning, terms: dict[str, Any]) -> list[str]:
+def preview(version_a: str, terms: dict[str, Any], option: Option | None) -> list[str]:
     """Sentences, in the order in which it happens."""
-    option = chosen_option(planning, terms)
     metrics = " and ".join(name.replace("_", " ") for name in terms["metrics"])
-    first = f"{planning.version_b} (B) is compared with {planning.version_a} (A), which is in production, on {metrics}."
+    first = f"{terms['version_b']} (B) is compared with {version_a} (A), which is in production, on {metrics}."
     parts = [
         first,
         _dealt(terms),
@@ -79,7 +78,7 @@ def _stops(terms: dict[str, Any]) -> list[str]:
             limit = (own or {}).get(level) if isinstance(own, dict) else None
             if watched and isinstance(limit, int | float):
                 harms.append(words.format(f"{100 * limit:g} %" if is_share else f"{limit:g}"))
-        if harms and not (level == "roll_back" and terms["design"] == Design.SHADOW):
+        if harms:
             found.append(f"Once it is certain that {', or '.join(harms)}: {_DONE[level]}.")
     return found
 
@@ -97,6 +96,6 @@ def _judged(terms: dict[str, Any]) -> str:
 def _takes(plan: Plan | None, least: int | None) -> str:
     floor = f"No verdict comes before {least or 100:,} labels of each version"
     if plan is None:
-        return f"{floor}; this design cannot be planned for the first metric."
+        return f"{floor}; how many it takes to tell cannot be said before."
     takes = length_of(plan.days) if plan.days is not None else "nobody can say how long, for there is no traffic yet"
     return f"{floor}; {plan.labels:,} labelled claims are planned for ({takes})."

@@ -12,8 +12,10 @@ from django.utils import timezone
 from abtesting import plots
 from abtesting.choices import Design, Status, Verdict
 from abtesting.models import Experiment
+from abtesting.selectors.frozen import said_of
 from abtesting.selectors.results import Results, Timeline
-from abtesting.stats.guardrails import LEVELS, Limits
+from abtesting.stats.comparison import Comparison, Unknown
+from abtesting.stats.guardrails import LEVELS, Guardrail, Level, Limits
 from abtesting.stats.proposal import length_of
 from abtesting.stats.verdict import LEAST_COVERAGE
 
@@ -40,7 +42,7 @@ class Rail(NamedTuple):
     """A guardrail with its limits."""
 
     name: str
-    level: str
+    level: Level
     tone: str
     estimate: float
     certain: float | None
@@ -93,17 +95,37 @@ def _unblocked(experiment: Experiment, found: Results, wait: str) -> str:
     return wait
 
 
-def rails_of(experiment: Experiment, judged: Sequence[Any]) -> list[Rail]:
+class Compared(NamedTuple):
+    """A comparison with what it says by itself, by Holm over all of them."""
+
+    said: str
+    tone: str
+    row: Comparison | Unknown
+    is_known: bool
+
+
+def compared(found: Results) -> list[Compared]:
+    """Of the success metrics, in their order."""
+    tones = {"better": "ok", "worse": "bad", "undecided": "plain", "unknown": "plain"}
+    pairs = zip(said_of(found.comparisons), found.comparisons, strict=True)
+    return [Compared(said, tones[said], row, isinstance(row, Comparison)) for said, row in pairs]
+
+
+def rails_of(experiment: Experiment, judged: Sequence[Guardrail]) -> list[Rail]:
     """The worst first."""
-    found = []
-    for one in judged:
-        name, level, certain, estimate, reason = (
-            one[part] if isinstance(one, dict) else getattr(one, part)
-            for part in ("name", "level", "certain", "estimate", "reason")
+    found = [
+        Rail(
+            one.name,
+            one.level,
+            LEVEL_TONES[one.level],
+            one.estimate,
+            one.certain,
+            Limits(**(experiment.guardrails.get(one.name) or {})),
+            one.reason,
         )
-        limits = Limits(**(experiment.guardrails.get(name) or {}))
-        found.append(Rail(name, level, LEVEL_TONES[level], estimate, certain, limits, reason))
-    return sorted(found, key=lambda rail: -LEVELS.index(rail.level))  # type: ignore[arg-type]
+        for one in judged
+    ]
+    return sorted(found, key=lambda rail: -LEVELS.index(rail.level))
 
 
 def pictures(experiment: Experiment, found: Results, timeline: Timeline) -> dict[str, list[Picture]]:
@@ -150,7 +172,10 @@ def _rails(experiment: Experiment, found: Results) -> list[Picture]:
     known = [place for place, value in enumerate(info.certain) if value is not None and math.isfinite(value)]
     if not known:
         return []
-    kept = plots.Rails(*([part[place] for place in known] for part in info))
+    kept = plots.Rails(
+        [info.names[place] for place in known],
+        *([part[place] for place in known] for part in (info.estimate, info.certain, info.warn)),
+    )
     said = "How much worse B is, as a part of the limit; the numbers are in the table below"
     return [Picture("rails", "Guardrails", said, plots.rails_figure(kept).to_json())]
 

@@ -95,19 +95,10 @@ def plan_experiment(
 
     Conflict `no_production_version`, `nothing_known` where A was never measured; Invalid names the field; NotFound.
     """
-    model = model_located(actor, model_name)
-    a = in_production(model)
-    if a is None:
-        message = f"{model} has no version in production to compare with; promote one first"
-        raise Conflict(message, code="no_production_version")
-    b = version_numbered(model, version_b) if version_b else None
-    if b is not None and b.pk == a.pk:
-        message = f"version_b must be another version than the one in production but got {b.number}"
-        raise Invalid.on("version_b", message, code="same_version")
+    a, b = _versions(actor, model_name, version_b)
     split = SPLIT if traffic_split is None else traffic_split
-    _within("traffic_split", split, above=0, below=1)
-    _within("holdout", holdout, above=-1e-12, below=1)
-    _within("power", power, above=0.5, below=1)
+    for field, value, low in (("traffic_split", split, 0.0), ("holdout", holdout, -1e-12), ("power", power, 0.5)):
+        _within(field, value, above=low, below=1)
     metrics = list(success_metrics) or [headline(basis_of(a).shape)[0]]
     measure = _measured(a, metrics, costs)
     baseline = known_of(a, measure)
@@ -117,7 +108,7 @@ def plan_experiment(
     wanted = _gain(measure, baseline, gain, aim.margin)
     alike = together_of(a, b, measure) if b is not None else None
     correlation = min(alike.correlation, _MOST_ALIKE) if alike else ASSUMED_CORRELATION
-    traffic = traffic_of(model)
+    traffic = traffic_of(a.model)
     try:
         proposal = propose(
             measure,
@@ -130,10 +121,21 @@ def plan_experiment(
         )
     except ValueError as error:
         raise Invalid.on("gain", str(error)[:400], code="out_of_range") from error
-    return Planning(
-        model.name, a.number, b.number if b else "", measure, metrics, baseline, wanted, margin, aim, correlation,
-        alike, traffic, proposal,
-    )  # fmt: skip
+    about = (a.model.name, a.number, b.number if b else "", measure, metrics, baseline, wanted, margin, aim)
+    return Planning(*about, correlation, alike, traffic, proposal)
+
+
+def _versions(actor: Actor, model_name: str, number: str) -> tuple[Version, Version | None]:
+    model = model_located(actor, model_name)
+    a = in_production(model)
+    if a is None:
+        message = f"{model} has no version in production to compare with; promote one first"
+        raise Conflict(message, code="no_production_version")
+    b = version_numbered(model, number) if number else None
+    if b is not None and b.pk == a.pk:
+        message = f"version_b must be another version than the one in production but got {b.number}"
+        raise Invalid.on("version_b", message, code="same_version")
+    return a, b
 
 
 def plannable(version: Version, costs: Costs | None = None) -> list[str]:
