@@ -102,11 +102,15 @@ class NewExperimentPage(FormPage):
             return self._start(terms, planning)
         form.data = self.request.POST.copy()
         form.data["previewed"] = seen
-        shown: dict[str, Any] = (
-            {"planning": planning, "preview": preview(planning, terms)} if planning else {"unplanned": why}
-        )
         option = chosen_option(planning, terms) if planning else None
-        shown |= {"option": option, "ready": True, "changed": self.request.POST.get("step") == START}
+        shown = {
+            "planning": planning,
+            "unplanned": why,
+            "option": option,
+            "preview": preview(self.serving.number if self.serving else "", terms, option),
+            "ready": True,
+            "changed": self.request.POST.get("step") == START,
+        }
         return self.render_to_response({**self.get_context_data(form=form), **shown})
 
     def _planned(self, form: ExperimentForm) -> Planning:
