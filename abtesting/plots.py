@@ -96,6 +96,7 @@ def band_figure(info: Band) -> go.Figure:
         hovertemplate="%{y:+.4f} (%{customdata[0]:+.4f} to %{customdata[1]:+.4f}), %{customdata[2]:,} labels"
         "<extra></extra>",
     )
+    _by_day(figure, days)
     if days:
         _level(figure, days, 0.0, "no difference", "dash")
         if info.margin is not None:
@@ -110,6 +111,7 @@ def counts_figure(info: Counts, *, what: str) -> go.Figure:
         line = {"color": colour, "width": 2}
         figure.add_scatter(x=info.days, y=values, mode="lines+markers", name=name, line=line, marker={"size": 5})
     figure.update_yaxes(rangemode="tozero")
+    _by_day(figure, info.days)
     return figure
 
 
@@ -177,3 +179,9 @@ def _figure(*, y: str, height: int = 280) -> go.Figure:
 def _level(figure: go.Figure, days: Sequence[date], level: float, name: str, dash: str, *, colour: str = GREY) -> None:
     line = {"color": colour, "width": 1.5, "dash": dash}
     figure.add_scatter(x=[days[0], days[-1]], y=[level] * 2, mode="lines", name=name, line=line, hoverinfo="skip")
+
+
+def _by_day(figure: go.Figure, days: Sequence[date]) -> None:
+    """Marks at days alone: few of them would else be parted into hours."""
+    if 0 < len(days) <= 12:
+        figure.update_xaxes(tickvals=list(days), tickformat="%d %b")

@@ -57,20 +57,20 @@ def advice(experiment: Experiment, found: Results, timeline: Timeline, *, now: d
         return "Conclude it: the result is frozen and a promotion request filed with it; approvers decide."
     if verdict == Verdict.KEEP_A:
         return "Conclude it: the result is frozen, A stays in production and B is not promoted."
-    wait = _wait(needed, pace(experiment, timeline, now=now))
-    if verdict == Verdict.BLOCKED:
-        return _unblocked(experiment, found, wait)
+    of_a, of_b = pace(experiment, timeline, now=now)
+    if verdict == Verdict.BLOCKED:  # by an arm that has too few, if by no more than that
+        return _unblocked(experiment, found, _wait(needed, min(of_a, of_b)))
     if needed:
+        wait = _wait(needed, of_a if experiment.is_paired else of_a + of_b)
         return f"{wait} Conclude it before and it stays undecided: nothing is promoted."
     return "More labels of this kind will hardly tell: conclude it as undecided, or try a B that differs more."
 
 
-def pace(experiment: Experiment, timeline: Timeline, *, now: datetime | None = None) -> float:
-    """Labels a day since the start, of both arms, or pairs; at least a quarter of a day is counted."""
+def pace(experiment: Experiment, timeline: Timeline, *, now: datetime | None = None) -> tuple[float, float]:
+    """Labels a day of A and of B since the start (pairs, twice); at least a quarter of a day is counted."""
     days = max(((now or timezone.now()) - experiment.started_at).total_seconds() / 86_400, 0.25)
-    arms = (timeline.labelled_a[-1:], timeline.labelled_b[-1:])
-    each = [part[0] for part in arms if part]
-    return (min(each, default=0) if experiment.is_paired else sum(each)) / days
+    of_a, of_b = (sum(part[-1:]) / days for part in (timeline.labelled_a, timeline.labelled_b))
+    return of_a, of_b
 
 
 def _wait(needed: int | None, a_day: float) -> str:
@@ -78,8 +78,8 @@ def _wait(needed: int | None, a_day: float) -> str:
         return "Wait."
     labels = f"Wait for about {needed:,} more label{'' if needed == 1 else 's'}"
     if a_day <= 0:
-        return f"{labels}; none has come yet, so nobody can say how long that takes."
-    return f"{labels}: {length_of(needed / a_day)} at {a_day:,.0f} a day."
+        return f"{labels}; an arm has none yet, so nobody can say how long that takes."
+    return f"{labels}, {length_of(needed / a_day)} at {max(a_day, 0.1):,.3g} a day."
 
 
 def _unblocked(experiment: Experiment, found: Results, wait: str) -> str:

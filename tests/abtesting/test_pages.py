@@ -138,7 +138,7 @@ def test_the_verdict_and_what_to_do_come_first(lab: Lab) -> None:
     experiment = lab.start(min_samples=50)
     few = words(page(browser(lab.scientist), "experiment", experiment.pk))
     assert "No verdict yet." in few
-    assert "none has come yet, so nobody can say how long that takes" in few
+    assert "an arm has none yet, so nobody can say how long that takes" in few
     lab.answer(experiment, 1_500, right_a=0.6, right_b=0.9)
     said = words(page(browser(lab.engineer), "experiment", experiment.pk))
     assert "B is better: it can ship." in said
