@@ -117,6 +117,7 @@ class ExperimentForm(forms.Form):
     )
     guardrails = StrictJSONField(
         required=False,
+        initial=dict,
         widget=forms.Textarea(attrs=_AREA),
         label="Guardrails unlike the defaults",
         help_text='JSON, such as {"error_rate": {"warn": 0.001, "hold": 0.005, "roll_back": 0.02}, "latency": null}.',

@@ -13,6 +13,7 @@ from abtesting.stats.guardrails import Guardrail, Limits
 
 BLUE, ORANGE, GREY = "#0072b2", "#e69f00", "#8a94a6"
 _BAND = "rgba(0,114,178,0.18)"
+_BEST = -0.5  # guardrails are about harm: how much better B is than that is in the table
 
 
 class Band(NamedTuple):
@@ -92,6 +93,7 @@ def band_figure(info: Band) -> go.Figure:
         name="difference",
         line={"color": BLUE, "width": 2},
         marker={"size": 5},
+        error_y=_whisker(info, known),
         customdata=[[info.lower[place], info.upper[place], info.n[place]] for place in known],
         hovertemplate="%{y:+.4f} (%{customdata[0]:+.4f} to %{customdata[1]:+.4f}), %{customdata[2]:,} labels"
         "<extra></extra>",
@@ -102,6 +104,14 @@ def band_figure(info: Band) -> go.Figure:
         if info.margin is not None:
             _level(figure, days, info.margin, "worse by the margin", "dot", colour=ORANGE)
     return figure
+
+
+def _whisker(info: Band, known: Sequence[int]) -> dict[str, object] | None:
+    """The interval of a single day, which has no band."""
+    if len(known) != 1:
+        return None
+    value, low, high = (side[known[0]] or 0.0 for side in (info.difference, info.lower, info.upper))
+    return {"type": "data", "symmetric": False, "array": [high - value], "arrayminus": [value - low], "width": 4}
 
 
 def counts_figure(info: Counts, *, what: str) -> go.Figure:
@@ -151,9 +161,14 @@ def rails_figure(info: Rails) -> go.Figure:
         (info.estimate, "estimate", ORANGE, "diamond"),
         (info.warn, "people are told", GREY, "line-ns-open"),
     ):
-        marker = {"color": colour, "size": 11, "symbol": symbol}
         figure.add_scatter(
-            x=values, y=names, mode="markers", name=name, marker=marker, hovertemplate="%{x:.2f} of the limit"
+            x=[None if value is None else max(value, _BEST) for value in values],
+            y=names,
+            mode="markers",
+            name=name,
+            marker={"color": colour, "size": 11, "symbol": symbol},
+            customdata=values,
+            hovertemplate="%{customdata:.2f} of the limit",
         )
     line = {"color": GREY, "width": 1.5, "dash": "dash"}
     figure.add_shape(type="line", x0=1, x1=1, y0=0, y1=1, yref="paper", line=line)

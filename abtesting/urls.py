@@ -12,5 +12,5 @@ urlpatterns = [
     path("experiments/<int:pk>/split", experiments.SplitPage.as_view(), name="experiment_split"),
     path("experiments/<int:pk>/stop", experiments.StopPage.as_view(), name="experiment_stop"),
     path("experiments/<int:pk>/conclude", experiments.ConcludePage.as_view(), name="experiment_conclude"),
-    path("models/<str:model>/experiment", creation.NewExperimentPage.as_view(), name="experiment_new"),
+    path("experiments/new/<str:model>", creation.NewExperimentPage.as_view(), name="experiment_new"),
 ]

@@ -15,6 +15,7 @@ from abtesting import selectors, services
 from abtesting.dashboards.preview import chosen_option, preview
 from abtesting.forms import ExperimentForm
 from abtesting.selectors.planning import Planning, plan_experiment, plannable
+from abtesting.services.terms import checked
 from abtesting.stats.measures import Costs
 from mlops_site.core.dashboards import FormPage, Page
 from mlops_site.core.errors import Forbidden, StewardError
@@ -91,6 +92,8 @@ class NewExperimentPage(FormPage):
     def save(self, form: ExperimentForm) -> str | HttpResponse:
         """The first POST shows the preview. The second starts it, if nothing was changed since."""
         terms, planning, why = form.terms(), None, ""
+        if self.serving is not None:
+            checked(self.serving, metrics=terms["metrics"], given=_given(terms))
         try:
             planning = self._planned(form)
         except StewardError as error:
@@ -136,11 +139,18 @@ class NewExperimentPage(FormPage):
             actor=self.actor,
             model_name=self.model.name,
             version_a=number,
+            version_b=terms["version_b"],
+            metrics=terms["metrics"],
             planned_labels=option.plan.labels if option else None,
-            **terms,
+            **_given(terms),
         )
         messages.success(self.request, "It runs. Look at it whenever you like: looking does no harm.")
         return reverse("experiment", args=[made.pk])
+
+
+def _given(terms: dict[str, Any]) -> Any:
+    """What of the terms is not the service's own arguments."""
+    return {name: value for name, value in terms.items() if name not in ("metrics", "version_b")}
 
 
 def _digest(form: ExperimentForm) -> str:

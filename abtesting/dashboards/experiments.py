@@ -115,6 +115,7 @@ def shown(experiment: Experiment) -> dict[str, Any]:
         "pictures": reads.pictures(experiment, found, by_day),
         "days": reads.days_of(by_day),
         "metrics": list(by_day.by_metric),
+        "all_metrics": [(name, *(arm.metrics.get(name) for arm in found.arms)) for name in found.arms[0].metrics],
     }
 
 

@@ -50,6 +50,13 @@ def test_where_less_is_better_the_margin_lies_above() -> None:
     assert info.greater_is_better is False
 
 
+def test_a_single_day_has_its_interval_as_a_whisker() -> None:
+    found = compared("recall", 20)
+    drawn = traces(plots.band_figure(plots.band("recall", DAYS[:1], [found], None)))["difference"]
+    assert drawn.y[0] + drawn.error_y.array[0] == pytest.approx(found.sequential_ci[1])
+    assert drawn.y[0] - drawn.error_y.arrayminus[0] == pytest.approx(found.sequential_ci[0])
+
+
 def test_a_band_of_nothing_is_an_empty_figure() -> None:
     info = plots.band("recall", DAYS, [Unknown("recall", "too few")] * 3, 0.05)
     assert info.margin is None
@@ -83,3 +90,5 @@ def test_guardrails_are_parts_of_the_limit_that_stops() -> None:
     assert info.certain == [pytest.approx(1.5), None, None]
     assert info.warn == [pytest.approx(0.2), pytest.approx(0.25), None]
     assert list(traces(plots.rails_figure(info))["certain"].x) == info.certain
+    better = plots.rails_figure(info._replace(certain=[-4.0, None, None]))
+    assert next(iter(traces(better)["certain"].x)) == -0.5  # else the rest would not be told apart
