@@ -16,6 +16,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, get_resolver
 from django.utils import timezone
 
+from abtesting import services as experiments
+from abtesting.models import Experiment
 from mlops_site.core.models import Delivery
 from mlops_site.core.permissions import Actor
 from monitoring.models import Prediction
@@ -29,6 +31,7 @@ from tests.training import runs
 
 pytestmark = pytest.mark.django_db
 TIMES = 2  # versions, and requests for them, that the scene begins with
+COPIED = ("model", "version_a", "version_b", "design", "metrics", "min_samples", "created_by")
 Counting = Callable[[str], AbstractContextManager[None]]
 
 
@@ -37,6 +40,14 @@ class Site:
 
     def __init__(self) -> None:
         self.scene: Scene = factories.scene()
+        self.experiment = experiments.create_experiment(
+            actor=self.scene.scientist,
+            model_name=self.scene.model.name,
+            version_a=self.scene.served.number,
+            version_b=self.scene.staged.number,
+            metrics=["recall"],
+            design="shadow",
+        )
         self.machine = Client(headers=bearer(person("claims-app", "service", team=factories.TEAM)))
         self.engineer = self._api(self.scene.author.user)
         self.auditor = self._api(self.scene.auditor.user)
@@ -97,6 +108,9 @@ class Site:
             "monitoring/alerts": "monitoring/alerts",
             "monitoring/reports": "monitoring/reports",
             "monitoring/reports/<uuid:pk>": f"monitoring/reports/{scene.alert.report_id}",
+            "ab-testing": "ab-testing?status=all",
+            "ab-testing/<int:test>": f"ab-testing/{self.experiment.pk}",
+            "ab-testing/results/<int:test>": f"ab-testing/results/{self.experiment.pk}",
             "scoring": "scoring",
             "scoring/<uuid:pk>": f"scoring/{scene.batch.pk}",
             "scoring/<uuid:pk>/result": f"scoring/{scene.batch.pk}/result",
@@ -137,6 +151,7 @@ class Site:
             "scoring run": f"/scoring/{scene.batch.pk}",
             "alert": f"/alerts/{scene.alert.pk}",
             "admin alerts": "/admin/monitoring/alert/",
+            "admin experiments": "/admin/abtesting/experiment/",
             "admin schedules": "/admin/django_celery_beat/periodictask/",
             "retraining": f"{model}/retraining",
             "admin deliveries": "/admin/core/delivery/",
@@ -190,10 +205,20 @@ class Site:
             runs.queued_run(scene.scientist, scene.model, dataset)
             runs.queued_run(scene.scientist, scene.model, dataset)
             factories.scored(scene.served, scene.author, f"age,visits\n{n},1\n")
+            self.grow_experiments(n)
         raised(scene.served, *(finding("quality", f"feature {n}") for n in range(9)))
         factories.predictions(scene.staged, 270)
         told = {"channel": "x", "subject": scene.alert.subject, "team": scene.model.team, "event": "x", "body": {}}
         Delivery.objects.bulk_create(Delivery(**told) for _ in range(9))
+
+    def grow_experiments(self, n: int) -> None:
+        """Another split of the one that runs, and one that has ended."""
+        row, now = self.experiment, timezone.now()
+        experiments.change_split(row, actor=self.scene.scientist, traffic_split=0.9 - n / 20, reason="another")
+        Experiment.objects.create(
+            name=f"earlier {n}", status="stopped", ending="stopped", ended_at=now, ended_by=row.created_by, salt="x",
+            **{name: getattr(row, name) for name in COPIED},
+        )  # fmt: skip
 
 
 def answered(ask: Callable[[], Any]) -> Any:
