@@ -10,7 +10,8 @@ class AbtestingConfig(AppConfig):
     def ready(self) -> None:
         from abtesting import receivers
         from monitoring.signals import answers_folded
-        from registry.signals import stage_changed
+        from registry.signals import evidence_wanted, stage_changed
 
         stage_changed.connect(receivers.stop_experiment_of, dispatch_uid="abtesting.stop_experiment_of")
         answers_folded.connect(receivers.count_outcomes, dispatch_uid="abtesting.count_outcomes")
+        evidence_wanted.connect(receivers.add_experiment, dispatch_uid="abtesting.add_experiment")

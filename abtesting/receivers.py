@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from abtesting import services
+from abtesting.selectors.evidence import experiment_evidence
 from abtesting.services import sums
 from monitoring.signals import Folded
 from registry.models import StageInterval, Version
@@ -18,3 +19,8 @@ def stop_experiment_of(*, version: Version, stage: str, before: str, interval: S
 def count_outcomes(*, folded: list[Folded], **_: Any) -> None:
     """What monitoring has folded is added to the sums of the running experiments, each item once as there."""
     sums.count_folded(folded)
+
+
+def add_experiment(*, version: Version, **_: Any) -> dict[str, Any]:
+    """What a concluded experiment says of a candidate against what it would replace."""
+    return experiment_evidence(version)

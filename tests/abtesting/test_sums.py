@@ -23,6 +23,7 @@ from monitoring.models import Label, Prediction
 from monitoring.services import fold, fold_all, log_labels, log_predictions
 from monitoring.services.folding import recall_waiting
 from tests.abtesting.world import experiment_of, label, next_epoch, open_epoch, people, score, served
+from tests.people import actor
 
 pytestmark = pytest.mark.django_db
 Step = tuple[Any, ...]
@@ -129,7 +130,7 @@ class TestArms:
         fold_all()
         of_b = [row for row in rows if row.arm == "b"]
         assert arm(experiment, "b").units == len(of_b)
-        assert arm(experiment, "a").answers.hits == sum(row.prediction for row in rows if row.arm == "a")
+        assert arm(experiment, "a").answers.hits == sum(row.prediction == 1 for row in rows if row.arm == "a")
         label(experiment, 1, 0)
         fold_all()
         assert arm(experiment, "a").judged + arm(experiment, "b").judged == 40 - arm(experiment, "b").answers.errors
@@ -183,7 +184,7 @@ class TestLogged:
         experiment = experiment_of(author, ago=10 * DAY)
         first, now = open_epoch(experiment), timezone.now()
         second = next_epoch(experiment, 1.0, at=now - 5 * DAY)
-        machine = people_machine()
+        machine = actor("claims-app", "service")
         rows = []
         for n in range(20):
             at = now - (6 if n < 10 else 4) * DAY
@@ -239,12 +240,6 @@ class TestLogged:
         Prediction.objects.filter(model=other.model).update(predicted_at=timezone.now() - DAY)
         fold_all()
         assert kept(other).tallies == {}
-
-
-def people_machine() -> Actor:
-    from tests.people import actor
-
-    return actor("claims-app", "service")
 
 
 def said(number: str, n: int, **changes: Any) -> dict[str, Any]:
