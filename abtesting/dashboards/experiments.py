@@ -107,6 +107,7 @@ def shown(experiment: Experiment) -> dict[str, Any]:
         "found": found,
         "compared": reads.compared(found),
         "verdict": "" if experiment.status == Status.STOPPED else verdict,
+        "verdict_label": Verdict(verdict).label,
         "verdict_tone": reads.TONES[Verdict(verdict)],
         "headline": reads.headline(experiment, verdict),
         "design_words": reads.design_words(experiment),

@@ -102,13 +102,30 @@ class Compared(NamedTuple):
     tone: str
     row: Comparison | Unknown
     is_known: bool
+    chance: str  # that B is better
 
 
 def compared(found: Results) -> list[Compared]:
     """Of the success metrics, in their order."""
     tones = {"better": "ok", "worse": "bad", "undecided": "plain", "unknown": "plain"}
     pairs = zip(said_of(found.comparisons), found.comparisons, strict=True)
-    return [Compared(said, tones[said], row, isinstance(row, Comparison)) for said, row in pairs]
+    return [
+        Compared(said, tones[said], row, isinstance(row, Comparison), chance_words(getattr(row, "chance", None)))
+        for said, row in pairs
+    ]
+
+
+def chance_words(chance: float | None) -> str:
+    """Never all or nothing: data alone do not say so.
+
+    >>> chance_words(0.8431), chance_words(0.99998), chance_words(0.0001), chance_words(None)
+    ('84.3 %', 'over 99.9 %', 'under 0.1 %', '–')
+    """
+    if chance is None:
+        return "–"
+    if not 0.001 <= chance <= 0.999:
+        return "over 99.9 %" if chance > 0.5 else "under 0.1 %"
+    return f"{100 * chance:.1f} %"
 
 
 def rails_of(experiment: Experiment, judged: Sequence[Guardrail]) -> list[Rail]:
