@@ -79,7 +79,7 @@ def band_figure(info: Band) -> go.Figure:
     days = [info.days[place] for place in known]
     for values, name, more in (
         (info.upper, "upper end", {}),
-        (info.lower, "always-valid 95 % interval", {"fill": "tonexty", "fillcolor": _BAND}),
+        (info.lower, "always-valid 95 %", {"fill": "tonexty", "fillcolor": _BAND}),
     ):
         line = {"color": BLUE, "width": 0.5}
         shown = [values[place] for place in known]
@@ -102,7 +102,7 @@ def band_figure(info: Band) -> go.Figure:
     if days:
         _level(figure, days, 0.0, "no difference", "dash")
         if info.margin is not None:
-            _level(figure, days, info.margin, "worse by the margin", "dot", colour=ORANGE)
+            _level(figure, days, info.margin, "margin", "dot", colour=ORANGE)
     return figure
 
 
@@ -193,7 +193,8 @@ def _figure(*, y: str, height: int = 280) -> go.Figure:
 
 def _level(figure: go.Figure, days: Sequence[date], level: float, name: str, dash: str, *, colour: str = GREY) -> None:
     line = {"color": colour, "width": 1.5, "dash": dash}
-    figure.add_scatter(x=[days[0], days[-1]], y=[level] * 2, mode="lines", name=name, line=line, hoverinfo="skip")
+    about = {"name": name, "line": line, "hoverinfo": "skip", "showlegend": level != 0}
+    figure.add_scatter(x=[days[0], days[-1]], y=[level] * 2, mode="lines", **about)
 
 
 def _by_day(figure: go.Figure, days: Sequence[date]) -> None:

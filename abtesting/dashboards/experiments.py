@@ -18,7 +18,7 @@ from abtesting.forms import ReasonForm, SplitForm
 from abtesting.models import Experiment
 from abtesting.selectors.results import results, timeline
 from mlops_site.core.dashboards import FormPage, Page
-from mlops_site.core.permissions import Action
+from mlops_site.core.permissions import Action, Actor
 
 PAGE_SIZE = 50
 
@@ -79,9 +79,7 @@ class ExperimentPage(Page):
             "figures": True,
             "may": _may(self, experiment) and experiment.is_running,
             "frozen": frozen,
-            "splits": list(experiment.epochs.all()),
-            "may_see_audit": self.actor.may(Action.AUDIT_VIEW, experiment.model.team_id),
-            **shown(experiment),
+            **shown(experiment, self.actor),
         }
 
 
@@ -92,19 +90,21 @@ class ExperimentLivePart(Page):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         experiment = selectors.experiment_of(self.actor, self.kwargs["pk"])
-        response = self.render_to_response(shown(experiment))
+        response = self.render_to_response(shown(experiment, self.actor))
         if not experiment.is_running:
             response["HX-Refresh"] = "true"
         return response
 
 
-def shown(experiment: Experiment) -> dict[str, Any]:
+def shown(experiment: Experiment, actor: Actor) -> dict[str, Any]:
     """The results with their figures and what to do next."""
     found, by_day = results(experiment), timeline(experiment)
     verdict = found.verdict.verdict
     return {
         "experiment": experiment,
         "found": found,
+        "splits": list(experiment.epochs.all()),
+        "may_see_audit": actor.may(Action.AUDIT_VIEW, experiment.model.team_id),
         "compared": reads.compared(found),
         "verdict": "" if experiment.status == Status.STOPPED else verdict,
         "verdict_label": Verdict(verdict).label,

@@ -179,8 +179,7 @@ def _splits(experiment: Experiment) -> Picture:
     at, shares = [epoch.started_at for epoch in epochs], [epoch.share_b for epoch in epochs]
     info = plots.Splits([*at, end], [*shares, *shares[-1:]], [*(e.number for e in epochs), epochs[-1].number])
     said = "B's share of the units over time; the numbers are in the table below"
-    title = "Share that B scores as well" if experiment.is_paired else "Allocation"
-    return Picture("splits", title, said, plots.splits_figure(info).to_json())
+    return Picture("splits", "Allocation", said, plots.splits_figure(info).to_json())
 
 
 def _rails(experiment: Experiment, found: Results) -> list[Picture]:

@@ -56,7 +56,9 @@ class HomePage(Page):
             "asked": selectors.requests(self.actor, status="pending").filter(requester=self.actor.user)[:SHOWN],
             "runs": training.runs(self.actor)[:SHOWN],
             "ended": _ended(self.actor),
-            "experiments": list(abtesting.experiments(self.actor, status=Status.RUNNING)[:SHOWN]),
+            "experiments": list(
+                abtesting.experiments(self.actor, status=Status.RUNNING).prefetch_related(None)[:SHOWN]
+            ),
             "traffic": together(traffic.values()),
             "fleet": fleet(models, traffic),
         }

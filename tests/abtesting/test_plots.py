@@ -39,9 +39,9 @@ def test_the_band_is_the_always_valid_interval() -> None:
     assert info.margin == -0.05
     drawn = traces(plots.band_figure(info))
     assert list(drawn["difference"].x) == DAYS[1:]
-    assert list(drawn["always-valid 95 % interval"].y) == info.lower[1:]
+    assert list(drawn["always-valid 95 %"].y) == info.lower[1:]
     assert list(drawn["no difference"].y) == [0, 0]
-    assert list(drawn["worse by the margin"].y) == [-0.05, -0.05]
+    assert list(drawn["margin"].y) == [-0.05, -0.05]
 
 
 def test_where_less_is_better_the_margin_lies_above() -> None:
@@ -60,7 +60,7 @@ def test_a_single_day_has_its_interval_as_a_whisker() -> None:
 def test_a_band_of_nothing_is_an_empty_figure() -> None:
     info = plots.band("recall", DAYS, [Unknown("recall", "too few")] * 3, 0.05)
     assert info.margin is None
-    assert list(traces(plots.band_figure(info))) == ["upper end", "always-valid 95 % interval", "difference"]
+    assert list(traces(plots.band_figure(info))) == ["upper end", "always-valid 95 %", "difference"]
 
 
 def test_counts_have_a_line_for_each_arm() -> None:
