@@ -26,7 +26,7 @@ face.ready()
 from abtesting import selectors, services  # noqa: E402  (after the set-up, as in the other faces)
 from abtesting.models import Experiment  # noqa: E402
 from abtesting.selectors import Assigned  # noqa: E402
-from abtesting.services.terms import Terms  # noqa: E402
+from abtesting.services.terms import Extras, Terms  # noqa: E402
 from mlops_site.core.permissions import Actor  # noqa: E402
 
 __all__ = ["AbTest", "Assigned", "Results", "ab_test", "create_ab_test", "create_ab_test_sync"]
@@ -123,12 +123,12 @@ async def create_ab_test(
     traffic_split: float | None = None,
     success_metrics: Sequence[str] = (),
     mode: str = "ab",
-    **terms: Unpack[Terms],
+    **terms: Unpack[Extras],
 ) -> AbTest:
     """Start an experiment of the version in production (A) against one in staging (B), as POST /ab-testing/create
     does; `terms` are its other fields. Raises StewardError for what the API would refuse."""
-    given = (model_name, version_a, version_b, traffic_split, success_metrics, mode, terms)
-    return await face.call_async(_created, *given)
+    given = Terms(**terms, design=mode, traffic_split=traffic_split)
+    return await face.call_async(_created, model_name, version_a, version_b, success_metrics, given)
 
 
 def create_ab_test_sync(
@@ -138,11 +138,11 @@ def create_ab_test_sync(
     traffic_split: float | None = None,
     success_metrics: Sequence[str] = (),
     mode: str = "ab",
-    **terms: Unpack[Terms],
+    **terms: Unpack[Extras],
 ) -> AbTest:
     """The same, without an event loop."""
-    given = (model_name, version_a, version_b, traffic_split, success_metrics, mode, terms)
-    return face.call(_created, *given)
+    given = Terms(**terms, design=mode, traffic_split=traffic_split)
+    return face.call(_created, model_name, version_a, version_b, success_metrics, given)
 
 
 def ab_test(test: int) -> AbTest:
@@ -150,10 +150,8 @@ def ab_test(test: int) -> AbTest:
     return face.call(lambda: AbTest.of(_found(face.actor(), test)))
 
 
-def _created(
-    model: str, a: str, b: str, traffic_split: float | None, metrics: Sequence[str], mode: str, terms: Terms
-) -> AbTest:
-    actor, given = face.actor(), Terms(**{**terms, "design": mode, "traffic_split": traffic_split})
+def _created(model: str, a: str, b: str, metrics: Sequence[str], given: Terms) -> AbTest:
+    actor = face.actor()
     row = services.create_experiment(actor=actor, model_name=model, version_a=a, version_b=b, metrics=metrics, **given)
     return AbTest.of(_found(actor, row.pk))
 

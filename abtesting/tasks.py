@@ -1,4 +1,4 @@
-"""System jobs of experiments."""
+"""Doorbells and system jobs of experiments."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from django.db import close_old_connections
 from django.utils import timezone
 
 from abtesting import services
+from abtesting.services import shadow
+
+
+@shared_task(name="abtesting.score_shadows")
+def score_shadows() -> None:
+    """Let the challengers of shadow tests score what waits. Any number of them share the work."""
+    close_old_connections()
+    shadow.score_all()
 
 
 @shared_task(name="abtesting.watch")

@@ -103,7 +103,25 @@ def register() -> str:
 
     django.setup()
     from mlops_site.core import teams, tokens
+
+    author, approver = people()
+    promote(MODEL, candidate(), author=author, approver=approver)
+    machine, _ = teams.create_user("claims-app", role="service", team="claims")
+    return tokens.create_token(machine)[1]
+
+
+def people() -> tuple[Any, Any]:
+    """An author and an approver."""
+    from mlops_site.core import teams
     from mlops_site.core.permissions import Actor
+
+    roles = (("author", "ml_engineer"), ("approver", "approver"))
+    author, approver = (Actor.of(teams.create_user(name, role=role, team="claims")[0]) for name, role in roles)
+    return author, approver
+
+
+def candidate() -> Any:
+    """The forest, proven to be the same as a graph."""
     from registry import services
     from registry.artifacts import formats, graphs, signature
 
@@ -112,25 +130,37 @@ def register() -> str:
     graph = graphs.to_onnx(pipeline, kinds).graph
     assert graph is not None
     assert graphs.exact(graph, pipeline, frame.head(500))
-    author, approver = (
-        Actor.of(teams.create_user(name, role=role, team="claims")[0])
-        for name, role in (("author", "ml_engineer"), ("approver", "approver"))
-    )
-    model = services.create_model(actor=author, name=MODEL, task_type="classification")
     described = signature.infer(frame, kinds, task_type="classification", target=label.tolist())
-    candidate = services.Candidate(
+    return services.Candidate(
         artifact_bytes=formats.dump_skops(pipeline), format="skops", signature=described.to_json(), onnx_bytes=graph
     )
-    version = services.register_version(model, actor=author, candidate=candidate)
+
+
+def promote(name: str, given: Any, *, author: Any, approver: Any) -> Any:
+    """A new model whose first version is in production."""
+    from registry import services
+
+    model = services.create_model(actor=author, name=name, task_type="classification")
+    version = services.register_version(model, actor=author, candidate=given)
     services.move_stage(version, actor=author, target_stage="staging", reason="benchmark")
     request = services.request_promotion(version, actor=author, reason="benchmark")
     services.review_request(request, actor=approver, decision="approve")
-    machine, _ = teams.create_user("claims-app", role="service", team="claims")
-    return tokens.create_token(machine)[1]
+    return version
 
 
 @contextmanager
 def steward(folder: Path, rows: list[dict[str, float]], engine: str, env: dict[str, str]) -> Iterator[Target]:
+    with site(folder, engine, env, "benchmarks.predict") as (port, headers, _):
+        bodies = [json.dumps({"features": row}) for row in rows]
+        yield Target(f"Steward, {engine}", asker(port, f"/api/v1/models/{MODEL}/predict", headers, bodies))
+
+
+@contextmanager
+def site(
+    folder: Path, engine: str, env: dict[str, str], module: str
+) -> Iterator[tuple[int, dict[str, str], dict[str, str]]]:
+    """A site that serves as supervisord.conf says, with what `python -m module --register` puts into it: its port, the
+    headers of the token that is printed last, and its environment."""
     home = folder / engine
     home.mkdir()
     port = free_port()
@@ -144,12 +174,11 @@ def steward(folder: Path, rows: list[dict[str, float]], engine: str, env: dict[s
         "AUDIT_KEY": key,
     }
     subprocess.run([ROOT / "deploy/start", "prepare"], env={**os.environ, **env}, check=True)
-    command = [sys.executable, "-m", "benchmarks.predict", "--register"]
+    command = [sys.executable, "-m", module, "--register"]
     said = subprocess.run(command, env={**os.environ, **env}, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     headers = {"Authorization": f"Bearer {said.stdout.split()[-1]}", "Content-Type": "application/json"}
     with start(["deploy/start", "web"], home / "web.log", port, "/livez", env):
-        bodies = [json.dumps({"features": row}) for row in rows]
-        yield Target(f"Steward, {engine}", asker(port, f"/api/v1/models/{MODEL}/predict", headers, bodies))
+        yield port, headers, env
 
 
 @contextmanager

@@ -13,7 +13,9 @@ from django.db import connection
 from django.db.backends.base.operations import BaseDatabaseOperations
 from hypothesis import settings as hypothesis_settings
 
+from abtesting.selectors.routing import routing
 from mlops_site.core import env
+from mlops_site.serving import arms
 from tests import programs
 from tests.buckets import Bucket
 from tests.network import Loopback
@@ -88,6 +90,13 @@ def clean_artifacts(request: pytest.FixtureRequest) -> None:
     """An empty artifact store beside a fresh database; in its usual place, where child processes look."""
     if uses_database(request.node):
         shutil.rmtree(settings.STORAGES["artifacts"]["OPTIONS"]["location"], ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def forgotten_epochs() -> None:
+    """What a process keeps of epochs for good goes with the database that had them: the next one uses their keys."""
+    routing.cache_clear()
+    arms.forget()
 
 
 @pytest.fixture(autouse=True)

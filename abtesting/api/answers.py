@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from abtesting.choices import Design, Ending, Status, Verdict
+from abtesting.choices import Design, Ending, Verdict
 from abtesting.models import Experiment
 
 
@@ -31,7 +31,7 @@ class ExperimentAnswer(serializers.Serializer[Experiment]):
     mode = serializers.ChoiceField(Design.choices, source="design")
     version_a = serializers.CharField(source="version_a.number")
     version_b = serializers.CharField(source="version_b.number")
-    status = serializers.ChoiceField(Status.choices)
+    status = serializers.CharField(help_text="running, concluded or stopped")
     traffic_split = serializers.SerializerMethodField(help_text="B's share now; null once it has ended")
     success_metrics = serializers.ListField(child=serializers.CharField(), source="metrics")
     hypothesis = serializers.CharField()
@@ -100,7 +100,7 @@ class RatioAnswer(serializers.Serializer[Any]):
     ok = serializers.BooleanField()
 
 
-class MetricAnswer(serializers.Serializer[Any]):
+class ComparedMetricAnswer(serializers.Serializer[Any]):
     """B less A. The verdict rests on `sequential_ci`, which holds whenever one looks."""
 
     metric = serializers.CharField()
@@ -126,15 +126,16 @@ class ResultsAnswer(serializers.Serializer[Any]):
     name = serializers.CharField()
     model = serializers.CharField()
     mode = serializers.ChoiceField(Design.choices)
-    status = serializers.ChoiceField(Status.choices)
+    status = serializers.CharField(help_text="running, concluded or stopped")
     ending = serializers.ChoiceField(Ending.choices, allow_null=True)
     as_of = serializers.DateTimeField()
     arms = ArmAnswer(many=True)
     srm = RatioAnswer()
-    comparisons = MetricAnswer(many=True)
+    comparisons = ComparedMetricAnswer(many=True)
     guardrails = GuardrailAnswer(many=True)
     coverage = serializers.FloatField(allow_null=True, help_text="of a shadow test, the share that B has scored")
     pending = serializers.IntegerField(help_text="answers and labels that are not counted yet")
+    strays = serializers.IntegerField(help_text="answers by a version that is not their arm's: they count for neither")
     verdict = serializers.ChoiceField(Verdict.choices, allow_null=True)
     reason = serializers.CharField()
     samples_needed = serializers.IntegerField(allow_null=True)

@@ -58,6 +58,7 @@ class ShadowAnswer(models.Model):
     epoch = models.ForeignKey(Epoch, on_delete=models.PROTECT, related_name="+", db_index=False)
     state = models.CharField(max_length=10, choices=ShadowState.choices, default=ShadowState.QUEUED)
     attempts = models.PositiveSmallIntegerField(default=0)
+    claimed_until = models.DateTimeField(null=True)  # by a worker that scores it, if it lives
     prediction = models.JSONField(null=True)
     score = models.FloatField(null=True)
     probabilities = models.JSONField(null=True)

@@ -26,12 +26,10 @@ MOST = 10**9
 _LATEST = 1_000  # answers whose slices are looked at
 
 
-class Terms(TypedDict, total=False):
+class Extras(TypedDict, total=False):
     """What may be left out."""
 
-    design: str
     name: str
-    traffic_split: float | None  # B's share; of a shadow test the share that B scores as well
     margin: float | None
     min_samples: int | None
     guardrails: Mapping[str, Any] | None  # those given stand for the defaults: name -> limits, or null for none
@@ -43,6 +41,11 @@ class Terms(TypedDict, total=False):
     step_hours: float | None
     planned_labels: int | None
     hypothesis: str
+
+
+class Terms(Extras, total=False):
+    design: str
+    traffic_split: float | None  # B's share; of a shadow test the share that B scores as well
 
 
 class Asked(TypedDict):
@@ -137,7 +140,7 @@ def _name(value: str) -> str:
     return name
 
 
-def _metrics(version: Version, names: Sequence[str], design: str, costs: dict[str, float] | None) -> list[str]:
+def _metrics(version: Version, names: Sequence[Any], design: str, costs: dict[str, float] | None) -> list[str]:
     field, given = "success_metrics", [name for name in names if isinstance(name, str)]
     if isinstance(names, str) or not 1 <= len(given) == len(names) <= MAX_METRICS:
         raise Invalid.on(field, f"{field} must be 1 to {MAX_METRICS} names but got {names!r:.200}", code="invalid")

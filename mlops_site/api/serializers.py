@@ -57,7 +57,9 @@ class PredictRow(StrictSerializer):
     request_id = TextField(
         max_length=128, required=False, allow_null=True, help_text="repeated, it gets the first answer"
     )
-    unit_id = TextField(max_length=128, required=False, allow_null=True)
+    unit_id = TextField(
+        max_length=128, required=False, allow_null=True, help_text="has the same arm at each request; else request_id"
+    )
 
 
 class PredictOne(PredictRow):
@@ -153,7 +155,8 @@ class ExplanationOrder(StrictSerializer):
 class PredictionAnswer(serializers.Serializer[Any]):
     prediction_id = serializers.UUIDField(allow_null=True, help_text="null of a dry run")
     request_id = serializers.CharField()
-    version = serializers.CharField()
+    version = serializers.CharField(help_text="the one that gave this answer")
+    arm = serializers.CharField(help_text="production; in a running experiment a, b or holdout, by the unit")
     prediction = serializers.JSONField(help_text="the class or the value")
     score = serializers.FloatField(allow_null=True, help_text="P(positive class); of many, of the class answered")
     probabilities = serializers.DictField(
@@ -173,7 +176,7 @@ class DeprecatedAnswer(serializers.Serializer[Any]):
 
 class PredictAnswer(serializers.Serializer[Any]):
     model = serializers.CharField()
-    version = serializers.CharField()
-    arm = serializers.CharField()
+    version = serializers.CharField(help_text="of all answers; where they differ, the one in production")
+    arm = serializers.CharField(help_text="of all answers; where they differ, mixed")
     predictions = PredictionAnswer(many=True)
     deprecated = DeprecatedAnswer(required=False, help_text="of a version that was named; headers say it as well")

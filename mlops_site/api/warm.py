@@ -18,6 +18,8 @@ from django.db import close_old_connections
 from django.db.models import Q
 from django.utils import timezone
 
+from abtesting.choices import Design, Status
+from abtesting.models import Experiment
 from registry.artifacts import scorer
 from registry.choices import RequestStatus, Stage
 from registry.models import PromotionRequest, StageInterval, Version
@@ -48,7 +50,7 @@ def _watch() -> None:
 def look() -> list[Version]:
     """Load what is likely to be asked and is not here yet; those that were loaded."""
     here = {key for key in scorer.loaded() if isinstance(key, int)}
-    wanted = list(dict.fromkeys([*_requested(), *_serving(here)]))
+    wanted = list(dict.fromkeys([*_requested(), *_challenging(), *_serving(here)]))
     missing = [pk for pk in wanted if pk not in here | _broken][:MOST]
     rows = Version.objects.filter(pk__in=missing).select_related("artifact", "serving", "model").defer("reference")
     return [version for version in rows if _loaded(version)]
@@ -57,6 +59,12 @@ def look() -> list[Version]:
 def _requested() -> Iterable[int]:
     pending = PromotionRequest.objects.filter(status=RequestStatus.PENDING).order_by("-pk")
     return pending.values_list("version_id", flat=True)[:MOST]
+
+
+def _challenging() -> Iterable[int]:
+    """What answers claims as B. A shadow test's B is scored by workers, not here."""
+    running = Experiment.objects.filter(status=Status.RUNNING).exclude(design=Design.SHADOW)
+    return running.order_by("-pk").values_list("version_b_id", flat=True)[:MOST]
 
 
 def _serving(here: set[int]) -> Iterable[int]:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
+from abtesting.selectors.meetings import met
 from mlops_site.core.dashboards import Page
 from mlops_site.core.errors import Conflict, NotFound
 from mlops_site.core.permissions import Action, Actor, visible
@@ -54,6 +55,7 @@ class PredictionPage(Page):
             "title": f"Prediction {row.request_id}",
             "row": row,
             "labels": list(labels.order_by("-revision")),
+            "met": met(row),
             **_allowed(row),
         }
         if not self.actor.may(Action.INPUT_VIEW, row.model.team_id):

@@ -13,6 +13,7 @@ def first_answers(model_id: int, request_ids: Collection[str]) -> dict[str, Pred
     light = rows.only(
         "request_id",
         "payload_digest",
+        "arm",
         "prediction",
         "score",
         "probabilities",

@@ -8,11 +8,13 @@ from itertools import count
 from typing import Any
 
 import numpy as np
+from django.db import transaction
 from django.utils import timezone
 
 from abtesting import services
 from abtesting.choices import ShadowState
 from abtesting.models import Epoch, Experiment, ShadowAnswer
+from abtesting.services.sums import count_scored
 from abtesting.stats.assignment import assign
 from monitoring.models import Label, Prediction
 from monitoring.services import fold_all
@@ -53,10 +55,10 @@ class Lab:
 
     def start(self, **changes: Any) -> Experiment:
         about = {"model_name": self.model.name, "version_a": self.a.number, "version_b": self.b.number}
-        terms: dict[str, Any] = {"metrics": ["accuracy"], "traffic_split": 0.5, **changes}
+        terms: dict[str, Any] = {**about, "metrics": ["accuracy"], "traffic_split": 0.5, **changes}
         if terms.get("design") == "ramp":
             terms["traffic_split"] = None
-        return services.create_experiment(actor=self.engineer, **about, **terms)
+        return services.create_experiment(actor=self.engineer, **terms)
 
     def answer(
         self,
@@ -109,23 +111,20 @@ class Lab:
 
     def score_silently(self, experiment: Experiment, *, right: float, limit: int | None = None) -> None:
         """What B would say of the claims that wait for it, written as the scorer writes it."""
-        waiting = ShadowAnswer.objects.filter(epoch__experiment=experiment, state=ShadowState.QUEUED)
-        rows = list(waiting.order_by("queued_at", "pk")[:limit])
         labels = {f"claim-{n}": int(n % 10 < 3) for n in range(next(self.numbers))}
-        asked = Prediction.objects.in_bulk([row.pk for row in rows])
-        for row in rows:
-            label = labels[asked[row.pk].request_id]
-            said = label if self.random.random() < right else 1 - label
-            row.state, row.scored_at = ShadowState.SCORED, timezone.now()
-            row.prediction = row.decision = said
-            row.score, row.threshold, row.latency_ms = HIT if said else MISS, 0.5, 2.0
-        names = ["state", "scored_at", "prediction", "decision", "score", "threshold", "latency_ms"]
-        ShadowAnswer.objects.bulk_update(rows, names)
-        count_silent(rows)
-
-
-def count_silent(rows: list[ShadowAnswer]) -> None:
-    """Nothing: results are read from the rows themselves."""
+        waiting = ShadowAnswer.objects.filter(epoch__experiment=experiment, state=ShadowState.QUEUED)
+        with transaction.atomic():
+            rows = list(waiting.select_for_update().order_by("queued_at", "pk")[:limit])
+            asked = Prediction.objects.in_bulk([row.pk for row in rows])
+            for row in rows:
+                label = labels[asked[row.pk].request_id]
+                said = label if self.random.random() < right else 1 - label
+                row.state, row.scored_at = ShadowState.SCORED, timezone.now()
+                row.prediction = row.decision = said
+                row.score, row.threshold, row.latency_ms = HIT if said else MISS, 0.5, 2.0
+            names = ["state", "scored_at", "prediction", "decision", "score", "threshold", "latency_ms"]
+            ShadowAnswer.objects.bulk_update(rows, names)
+            count_scored(rows)
 
 
 def later(hours: float) -> datetime:

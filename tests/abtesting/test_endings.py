@@ -52,8 +52,14 @@ def test_b_goes_back_to_development(lab: Lab) -> None:
 def test_a_is_rolled_back(lab: Lab) -> None:
     promoted(lab)
     third = lab.staged(3)
-    about = {"version_a": lab.b.number, "version_b": third.number, "metrics": ["recall"], "traffic_split": 0.1}
-    experiment = services.create_experiment(actor=lab.engineer, model_name=lab.model.name, **about)  # type: ignore[arg-type]
+    experiment = services.create_experiment(
+        actor=lab.engineer,
+        model_name=lab.model.name,
+        version_a=lab.b.number,
+        version_b=third.number,
+        metrics=["recall"],
+        traffic_split=0.1,
+    )
     registry.rollback(lab.model, actor=lab.approver, reason="worse")
     assert ended(experiment)[:2] == ("stopped", "version_left")
     assert "1.1.0 left production for staging (taken out by a rollback)" in ended(experiment)[2]

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from abtesting import services, tasks
 from abtesting.models import Epoch, Experiment
+from abtesting.selectors import results
 from abtesting.services import watch
 from mlops_site.core.models import AuditRecord
 from monitoring.models import Alert
@@ -105,12 +106,11 @@ class TestGuardrails:
         broken = lab.start()
         other = Lab(name="readmission")
         self.failing(other, 0.7)
-        known = watch.results
 
         def fail(experiment: Experiment, **given: Any) -> Any:
             if experiment.pk == broken.pk:
                 raise RuntimeError("its sums cannot be read")
-            return known(experiment, **given)
+            return results(experiment, **given)
 
         monkeypatch.setattr(watch, "results", fail)
         tasks.watch()

@@ -63,6 +63,7 @@ def test_one_row(machine: Client) -> None:
                 "prediction_id": str(row.pk),
                 "request_id": "r1",
                 "version": "1.0.0",
+                "arm": "production",
                 "prediction": row.prediction,
                 "score": row.score,
                 "probabilities": None,

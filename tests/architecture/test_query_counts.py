@@ -120,7 +120,7 @@ class Site:
     def pages(self) -> dict[str, str]:
         scene = self.scene
         model, run = f"/models/{scene.model.name}", scene.working.pk
-        asked = Prediction.objects.filter(version=scene.served).order_by("-predicted_at")[:1]
+        asked = Prediction.objects.filter(version=scene.served, epoch=None).order_by("-predicted_at")[:1]
         return {
             "home": "/",
             "models": "/models",

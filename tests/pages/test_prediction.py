@@ -10,12 +10,17 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from abtesting.models import ShadowAnswer
+from abtesting.services.shadow import score_queued
 from mlops_site.core.permissions import Actor
+from mlops_site.core.templatetags.steward import figure
 from mlops_site.pages.prediction import waterfall
+from mlops_site.serving import Question, predict
 from monitoring.models import Explanation, Prediction
 from monitoring.selectors.explanations import Contribution, Explained
 from monitoring.services import log_labels, log_prediction
 from registry.services import register_version
+from tests.abtesting.parts import begun, challenger
 from tests.factories import Scene
 from tests.people import actor
 from tests.registry.parts import candidate, explained
@@ -86,6 +91,50 @@ def test_personal_data_is_masked_for_everybody(site: Scene, as_: LogIn) -> None:
     said = read(as_(site.author), "explanations", site.model.name, made.number, feature="age")
     assert "<option selected>visits</option>" in said
     assert "<option>age</option>" not in said
+
+
+@pytest.fixture
+def asked(site: Scene) -> Callable[..., Prediction]:
+    """A claim that was answered under an experiment of that design, all of whose units are in B."""
+
+    def ask(design: str) -> Prediction:
+        b = challenger(site.served, author=site.author, seed=5, params={"C": 9.0})
+        begun(site.served, b, author=site.author, design=design, share_b=1.0)
+        question = Question({"age": 50.0, "visits": 2}, request_id="tested")
+        (answer,) = predict(site.model.name, actor=site.author, questions=[question]).predictions
+        return Prediction.objects.get(pk=str(answer.prediction_id))
+
+    return ask
+
+
+def test_what_b_says_silently_is_shown_beside_the_answer(
+    site: Scene, asked: Callable[..., Prediction], as_: LogIn
+) -> None:
+    row = asked("shadow")
+    said = read(as_(site.author), "prediction", row.pk)
+    assert "it waits for a worker" in said
+    score_queued()
+    silent = ShadowAnswer.objects.get()
+    said = read(as_(site.author), "prediction", row.pk)
+    assert "paired shadow test" in said
+    for number in (row.score, silent.score):
+        assert f'<td class="r">{figure(number)}</td>' in said
+    assert "Nobody was told what B said" in said
+    ShadowAnswer.objects.update(score=None, prediction=None, error_code="not_scorable")
+    assert "<b>retrained</b>" in read(as_(site.auditor), "prediction", row.pk)
+
+
+def test_the_arm_is_shown_and_that_b_failed(site: Scene, asked: Callable[..., Prediction], as_: LogIn) -> None:
+    row = asked("ab")
+    said = read(as_(site.author), "prediction", row.pk)
+    assert "this claim was dealt to arm B" in said
+    assert "failed on this claim" not in said
+    Prediction.objects.filter(pk=row.pk).update(error_code="arm_failed", version=site.served)
+    assert "It counts as an error of B." in read(as_(site.author), "prediction", row.pk)
+    Prediction.objects.filter(pk=row.pk).update(error_code="", arm="holdout", epoch=None)
+    said = read(as_(site.author), "prediction", row.pk)
+    assert "held out of the experiment" in said
+    assert "In an experiment" not in said
 
 
 def test_erased_features_leave_the_rest(site: Scene, row: Prediction, as_: LogIn) -> None:

@@ -16,7 +16,12 @@ from typing import Any
 
 import pytest
 
+from abtesting.stats.assignment import assign
+from mlops_site.core.models import User
+from mlops_site.core.permissions import Actor
 from registry import services
+from registry.models import Version
+from tests.abtesting.parts import begun, challenger
 from tests.people import actor, bearer, person
 from tests.processes import Process, free_port, listens
 from tests.registry.parts import into_production, user
@@ -107,6 +112,22 @@ def changes_seen(site: Site, changes: int) -> Counter[bool]:
 
 def test_fifty_changes_are_served_by_the_next_prediction(site: Site) -> None:
     assert changes_seen(site, 50) == {True: 50}
+
+
+def test_a_unit_has_one_arm_on_every_process(site: Site) -> None:
+    """Its answer too: each process serves A and B, and nobody has told them of the experiment but the database."""
+    a = Version.objects.get(intervals__ended_at=None, intervals__stage="production")
+    assert [site.predict(web) for web in site.web] == [a.number] * PROCESSES
+    author = Actor.of(User.objects.get(username="author"))
+    b = challenger(a, author=author, seed=2)
+    epoch = begun(a, b, author=author)
+    split, seen = epoch.split(epoch.experiment), Counter[str]()
+    for unit in (f"person {n}" for n in range(20)):
+        arm, body = assign(split, unit), {"features": {"age": 50, "visits": 3}, "unit_id": unit}
+        said = [web.post("/models/claims/predict", body, site.machine) for web in site.web]
+        assert {(each["arm"], each["version"]) for each in said} == {(arm, a.number if arm == "a" else b.number)}
+        seen[arm] += 1
+    assert set(seen) == {"a", "b"}
 
 
 @pytest.mark.slow

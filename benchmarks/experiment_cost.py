@@ -1,0 +1,187 @@
+"""What a running experiment costs a claim: `predict` of the same model without one, with an A/B test and with a shadow
+test, on SQLite and on PostgreSQL.
+
+`python -m benchmarks.experiment_cost` puts the forest of `benchmarks.predict` into production under three names, gives
+two of them a challenger of the same size, and asks all three in turn, request by request in an order that is drawn
+anew each time, so that whatever else the machine does falls on all of them. Then the claims of the shadow test are
+scored, and units are dealt in this process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from abtesting.stats.assignment import Split, assign
+from benchmarks import predict
+from tests import servers
+from tests.processes import ROOT, exit_on_sigterm
+
+RESULTS = ROOT / "benchmarks" / "results"
+MODELS = {"no experiment": "plain_claim", "A/B test": "split_claim", "shadow test": "shadowed_claim"}
+GOAL, ASSIGN_GOAL_US, SEED = 1.10, 20.0, 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.experiment_cost", description=__doc__)
+    parser.add_argument("--requests", type=int, default=4_000, help="of each kind, to each engine")
+    parser.add_argument("--warm-up", type=int, default=300)
+    parser.add_argument("--register", action="store_true", help="(internal) register the models, print a token")
+    parser.add_argument("--score", action="store_true", help="(internal) score what is queued, print claims a second")
+    asked = parser.parse_args()
+    if asked.register or asked.score:
+        print(register() if asked.register else score())
+        return 0
+    exit_on_sigterm()
+    engines: dict[str, dict[str, Any]] = {}
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="steward-bench-")))
+        rows = [{str(k): float(v) for k, v in row.items()} for row in predict.columns()[0].head(500).to_dict("records")]
+        database = stack.enter_context(servers.postgres(durable=True)).rpartition("/")[0] + "/postgres"
+        for engine, env in (("SQLite", {}), ("PostgreSQL", {"DATABASE_URL": database})):
+            with predict.site(folder, engine, env, "benchmarks.experiment_cost") as (port, headers, full):
+                asks = {kind: asker(port, headers, rows, name) for kind, name in MODELS.items()}
+                spent = measure(asks, asked.requests, asked.warm_up)
+            engines[engine] = {**summary(spent), "scored_per_second": scored(full)}
+    return report(engines, assignment_us(), asked.requests)
+
+
+def register() -> str:
+    """In the site's environment: three models in production, two with a challenger under test; a machine's token."""
+    import django
+
+    django.setup()
+    from abtesting.models import Epoch, Experiment
+    from mlops_site.core import teams, tokens
+    from registry import services
+
+    author, approver = predict.people()
+    given = predict.candidate()
+    for name, design in zip(MODELS.values(), (None, "ab", "shadow"), strict=True):
+        a = predict.promote(name, given, author=author, approver=approver)
+        if design is None:
+            continue
+        b = services.register_version(a.model, actor=author, candidate=replace(given, params={"other": True}))
+        services.move_stage(b, actor=author, target_stage="staging", reason="benchmark")
+        parts = {"name": design, "design": design, "metrics": ["recall"], "min_samples": 100, "salt": name}
+        test = Experiment.objects.create(
+            model=a.model, version_a=a, version_b=b, created_by=author.user, guardrails={}, **parts
+        )
+        share = 1.0 if design == "shadow" else 0.5
+        Epoch.objects.create(experiment=test, number=1, draw=1, share_b=share, by=author.user)
+    machine, _ = teams.create_user("claims-app", role="service", team="claims")
+    return tokens.create_token(machine)[1]
+
+
+def score() -> str:
+    """In the site's environment: claims that the scorer does in a second, with the model loaded."""
+    import django
+
+    django.setup()
+    from abtesting.services.shadow import score_all, score_queued
+
+    score_queued(1)
+    started = time.perf_counter()
+    done = score_all(within_secs=600)
+    return f"{done / (time.perf_counter() - started):.0f}"
+
+
+def scored(env: dict[str, str]) -> int:
+    command = [sys.executable, "-m", "benchmarks.experiment_cost", "--score"]
+    said = subprocess.run(command, env={**os.environ, **env}, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    return int(said.stdout.split()[-1])
+
+
+def asker(port: int, headers: dict[str, str], rows: list[dict[str, float]], name: str) -> Callable[[int], float]:
+    """All kinds send the same: a unit and 31 features."""
+    bodies = [json.dumps({"features": row, "unit_id": f"person {n}"}) for n, row in enumerate(rows)]
+    return predict.asker(port, f"/api/v1/models/{name}/predict", headers, bodies)
+
+
+def measure(asks: dict[str, Callable[[int], float]], requests: int, warm_up: int) -> dict[str, list[float]]:
+    chance = random.Random(SEED)
+    spent: dict[str, list[float]] = {kind: [] for kind in asks}
+    for index in range(-warm_up, requests):
+        for kind in chance.sample(list(asks), len(asks)):
+            took = asks[kind](abs(index))
+            if index >= 0:
+                spent[kind].append(took)
+    return spent
+
+
+def summary(spent: dict[str, list[float]]) -> dict[str, Any]:
+    """Percentiles, and how many times that without an experiment each p50 is, with the interval by a bootstrap of
+    the rounds."""
+    found: dict[str, Any] = {}
+    plain = np.array(spent["no experiment"])
+    chance = np.random.default_rng(SEED)
+    for kind, given in spent.items():
+        times = np.array(given)
+        draws = chance.integers(0, len(plain), (1_000, len(plain)))
+        ratios = np.median(times[draws], axis=1) / np.median(plain[draws], axis=1)
+        found[kind] = {
+            **{f"p{p}_ms": round(float(np.percentile(times, p)), 3) for p in (50, 90, 99)},
+            "p50_ratio": round(float(np.median(times) / np.median(plain)), 3),
+            "ratio_ci95": [round(float(each), 3) for each in np.percentile(ratios, (2.5, 97.5))],
+        }
+    return found
+
+
+def assignment_us() -> float:
+    """Microseconds to deal one unit, with a holdout, the dearer case."""
+    split, units = Split("claims-7", 0.5, holdout=0.1), [f"person {n}" for n in range(100_000)]
+    started = time.perf_counter()
+    for unit in units:
+        assign(split, unit)
+    return (time.perf_counter() - started) / len(units) * 1e6
+
+
+def report(engines: dict[str, dict[str, Any]], assign_us: float, requests: int) -> int:
+    """Print and write the table; status 1 when the goal is missed."""
+    lines = ["| engine | predict with | p50 ms | p90 ms | p99 ms | p50 ratio | 95 % |", "|---|---|---|---|---|---|---|"]
+    reached = assign_us < ASSIGN_GOAL_US
+    for engine, rows in engines.items():
+        for kind in MODELS:
+            row = rows[kind]
+            low, high = row["ratio_ci95"]
+            times = " | ".join(f"{row[f'p{p}_ms']:.2f}" for p in (50, 90, 99))
+            lines.append(f"| {engine} | {kind} | {times} | {row['p50_ratio']:.3f} | {low:.3f} to {high:.3f} |")
+            reached = reached and row["p50_ratio"] <= GOAL
+    about: dict[str, Any] = {
+        "command": "python -m benchmarks.experiment_cost",
+        "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "load": f"{os.getloadavg()[0]:.1f} processes in the last minute of the run",
+        "requests": f"{requests} of each kind, in turn",
+        "shadow claims scored in a second": {engine: rows["scored_per_second"] for engine, rows in engines.items()},
+        "assignment": f"{assign_us:.1f} microseconds a unit",
+        "goal": f"p50 at most {GOAL} times, assignment under {ASSIGN_GOAL_US:.0f} microseconds: "
+        f"{'reached' if reached else 'missed'}",
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "experiment_cost.json").write_text(json.dumps({**about, "engines": engines}, indent=1) + "\n")
+    notes = [f"- {name}: {value}" for name, value in about.items()]
+    (RESULTS / "experiment_cost.md").write_text(
+        "\n".join(["# A claim under an experiment", "", *lines, "", *notes, ""])
+    )
+    print("\n".join([*lines, *notes]))
+    return 0 if reached else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
