@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.urls import path
 
-from abtesting.api import views
+from abtesting.api import planning, views
 
 app_name = "abtesting"
 urlpatterns = [
+    path("ab-testing/plan", planning.PlanView.as_view(), name="plan"),
     path("ab-testing/create", views.Create.as_view(), name="create"),
     path("ab-testing", views.Experiments.as_view(), name="experiments"),
     path("ab-testing/<int:test>", views.ExperimentDetail.as_view(), name="experiment"),

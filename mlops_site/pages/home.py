@@ -8,6 +8,8 @@ from typing import Any
 
 from django.utils import timezone
 
+from abtesting import selectors as abtesting
+from abtesting.choices import Status
 from mlops_site.core.choices import JobState, Role
 from mlops_site.core.dashboards import Page
 from mlops_site.core.models import Team
@@ -54,6 +56,9 @@ class HomePage(Page):
             "asked": selectors.requests(self.actor, status="pending").filter(requester=self.actor.user)[:SHOWN],
             "runs": training.runs(self.actor)[:SHOWN],
             "ended": _ended(self.actor),
+            "experiments": list(
+                abtesting.experiments(self.actor, status=Status.RUNNING).prefetch_related(None)[:SHOWN]
+            ),
             "traffic": together(traffic.values()),
             "fleet": fleet(models, traffic),
         }

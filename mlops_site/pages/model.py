@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import F
 
+from abtesting.selectors import running_experiment
 from mlops_site.core.dashboards import Page
 from mlops_site.core.permissions import Action
 from mlops_site.core.templatetags.steward import metric
@@ -48,6 +49,7 @@ class ModelPage(Page):
             "conditions": list(selectors.open_conditions(self.actor, model=found)[:SHOWN]),
             "closers": self.actor.teams(Action.PROMOTION_DECIDE),
             "policy": selectors.policy(found),
+            "experiment": running_experiment(found),
             "traffic": last_day([found]).get(found.pk, NOTHING),
             "open_alerts": open_alerts([found]).get(found.pk),
             "history": history,
@@ -62,6 +64,7 @@ class ModelPage(Page):
             "may_roll_back": may[Action.ROLLBACK] and now is not None and selectors.rollback_target(model) is not None,
             "may_set_policy": may[Action.POLICY_SET] or may[Action.MODEL_EDIT],
             "may_start": may[Action.RUN_REQUEST],
+            "may_test": may[Action.EXPERIMENT_SHADOW] and now is not None,
             "may_annotate": may[Action.ANNOTATE],
             "may_alias": may[Action.ALIAS_SET],
             "may_protect": may[Action.POLICY_SET],

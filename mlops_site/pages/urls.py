@@ -12,7 +12,7 @@ from mlops_site.pages.timeline import TimelinePage
 urlpatterns = [
     path("", HomePage.as_view(), name="home"),
     re_path(
-        r"^admin/(?:(?:core|registry|training|monitoring|django_celery_beat)/)?$",
+        r"^admin/(?:(?:core|registry|training|monitoring|abtesting|django_celery_beat)/)?$",
         RedirectView.as_view(pattern_name="home"),
     ),
     path("models/<str:model>", ModelPage.as_view(), name="model"),
@@ -20,6 +20,7 @@ urlpatterns = [
     path("models/<str:model>/<str:number>/explanations", ExplanationsPage.as_view(), name="explanations"),
     path("predictions", FindPage.as_view(), name="predictions"),
     path("predictions/<uuid:pk>", PredictionPage.as_view(), name="prediction"),
+    path("", include("abtesting.urls")),
     path("", include("monitoring.urls")),
     path("", include("registry.urls")),
     path("", include("training.urls")),

@@ -10,3 +10,10 @@ from tests.abtesting.lab import Lab
 @pytest.fixture
 def lab(db: None) -> Lab:
     return Lab()
+
+
+@pytest.fixture
+def lab_with_metrics(db: None) -> Lab:
+    """The same, whose version in production was registered with metrics, so that a plan can be made."""
+    values = {"recall": 0.8, "precision": 0.5, "accuracy": 0.9}
+    return Lab(metrics={name: {"value": at, "ci95": None} for name, at in values.items()})

@@ -29,15 +29,15 @@ HIT, MISS = 0.9, 0.2  # scores of what a version finds, and of what it does not
 
 
 class Lab:
-    """Its people, versions and claims. Of ten claims three are positive."""
+    """Its people, versions and claims. Of ten claims three are positive; `changes` are of the version in production."""
 
-    def __init__(self, *, name: str = NAME, team: str = "claims") -> None:
+    def __init__(self, *, name: str = NAME, team: str = "claims", **changes: Any) -> None:
         self.engineer = actor(f"eva-{name}", "ml_engineer", team=team)
         self.scientist = actor(f"sofia-{name}", "data_scientist", team=team)
         self.approver = actor(f"ben-{name}", "approver", team=team)
         self.model = registry.create_model(actor=self.engineer, name=name, task_type="classification")
         people = {"author": self.engineer, "approver": self.approver}
-        self.a = into_production(self.model, **people, seed=1, reference=reference())
+        self.a = into_production(self.model, **people, seed=1, reference=reference(), **changes)
         self.b = self.staged(2)
         self.numbers: Iterator[int] = count()
         self.random = np.random.default_rng(7)

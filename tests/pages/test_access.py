@@ -71,6 +71,7 @@ LISTS = [
     "period_report",
     "predictions",
     "batches",
+    "experiments",
     "queue",
     "admin:registry_promotionrequest_changelist",
     "admin:monitoring_prediction_changelist",
