@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from mlops_site.stats import intervals, metrics
 from mlops_site.stats.scored import Floats, ScoredRows, scored_rows
 from training.ml.estimators import Recipe
+from training.ml.preparation import Preparations
 from training.ml.splits import Fold
 
 Classes = Sequence[Hashable] | None
@@ -67,12 +68,12 @@ def class_order(y: ArrayLike, *, positive: Hashable = None) -> tuple[Hashable, .
     return scored_rows("classification", y, positive=positive).classes
 
 
-def predicted(model: Any, frame: pd.DataFrame, classes: Classes) -> Floats:
+def predicted(model: Any, frame: Any, classes: Classes) -> Floats:
     """Values (n,), P(second class) (n,) for two classes, or probabilities (n, k) in the order of `classes`."""
     if classes is None:
         return np.asarray(model.predict(frame), dtype=np.float64)
     found = model.predict_proba(frame)
-    chances = np.zeros((len(frame), len(classes)))
+    chances = np.zeros((len(found), len(classes)))
     # A training part may lack a class that the data set has.
     chances[:, [list(classes).index(label) for label in model.classes_.tolist()]] = found
     return chances[:, 1].copy() if len(classes) == 2 else chances
@@ -116,11 +117,12 @@ def cross_validate(
     metric: str,
     classes: Classes = None,
     on_fold: OnFold | None = None,
+    prepared: Preparations | None = None,
 ) -> FoldScores:
     """Fit the recipe on each training part and score it on the test part.
 
     Metrics of decisions between two classes use, in each fold, the threshold that is best on the *other*
-    folds. `on_fold(number, value)` hears of each fold as it ends, its decisions cut at its own best threshold;
+    folds. What `prepared` of this frame is taken from it and kept in it. `on_fold(number, value)` hears of each fold as it ends, its decisions cut at its own best threshold;
     what it raises (a pruned trial, a stop) ends the validation.
 
     Raises:
@@ -130,9 +132,10 @@ def cross_validate(
     truth = np.asarray(y)
     n_classes = len(classes or ())
     said = np.full((len(truth), n_classes) if n_classes > 2 else len(truth), np.nan)
+    kept, plan = prepared or Preparations(frame), recipe.plan
     for number, (train, test) in enumerate(splits):
-        model = recipe.fit(frame.iloc[train], truth[train])
-        said[test] = predicted(model, frame.iloc[test], classes)
+        rows, rest = kept.fold(plan, train, test)
+        said[test] = predicted(recipe.trained(*rows, truth[train]), rest, classes)
         if on_fold is not None:
             cut = _cut(said[test], truth[test], classes)
             on_fold(number, _value(wanted, judged(said[test], truth[test], classes, threshold=cut), number))

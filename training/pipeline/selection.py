@@ -16,6 +16,7 @@ from mlops_site.core.errors import Invalid
 from mlops_site.stats import metrics
 from training.ml import search, studies
 from training.ml.estimators import Recipe, model_type
+from training.ml.preparation import Preparations
 from training.models import Run
 from training.pipeline.data import Rows
 from training.pipeline.steps import Fence, pass_to, say
@@ -45,10 +46,11 @@ def searched(run: Run, rows: Rows) -> list[search.Best]:
     """The best of each model type, best first, with the leaderboard kept in the row. A study that an earlier
     attempt began is continued. Raises LeaseLost, and Invalid for data that cannot be scored."""
     found: list[search.Best] = []
+    prepared = Preparations(rows.training.frame)
     for name in run.spec["model_types"]:
         done = sum(best.trials for best in found)
         pass_to(run, f"search {name}", progress=_share(run, done), trials_done=max(done, run.trials_done))
-        found.append(_best(run, rows, name, done=done))
+        found.append(_best(run, rows, name, prepared, done=done))
         found.sort(key=lambda best: best.mean, reverse=_greater(run))
         board = [entry(run, best) for best in found]
         if len(board) > len(run.leaderboard):
@@ -74,12 +76,12 @@ def study_name(run: Run, model_type: str) -> str:
     return f"{run.pk}:{model_type}"
 
 
-def _best(run: Run, rows: Rows, name: str, *, done: int) -> search.Best:
+def _best(run: Run, rows: Rows, name: str, prepared: Preparations, *, done: int) -> search.Best:
     spec = run.spec
     jobs_at_once = cores() if model_type(name, rows.task_type).parallel else 1
     recipe = Recipe(name, rows.task_type, rows.kinds, {}, run.seed, n_jobs=jobs_at_once)
     objective = search.Objective(
-        recipe, rows.training.frame, rows.training.truth, rows.folds, spec["metric"], rows.classes
+        recipe, rows.training.frame, rows.training.truth, rows.folds, spec["metric"], rows.classes, prepared
     )
     try:
         return search.search(
