@@ -33,7 +33,7 @@ class Network:
 
     def __init__(self, task_type: TaskType, *, hidden_layers: int, hidden_units: int, **settings: Any) -> None:
         made = MLPRegressor if task_type == "regression" else MLPClassifier
-        self.estimator = made((hidden_units,) * hidden_layers, **settings)
+        self.estimator = made(hidden_layer_sizes=(hidden_units,) * hidden_layers, **settings)
 
     def fit(self, columns: Any, y: Any) -> Any:
         """Train on prepared columns (n, columns) and their truth (n,)."""

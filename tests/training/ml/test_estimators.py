@@ -16,6 +16,7 @@ CASES = [(name, task) for task in estimators.MODEL_TYPES for name in estimators.
 COMPILED = {
     "numpy.dtype",
     "sklearn.tree._tree.Tree",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 }
 FEW = {"n_estimators": 12, "max_iter": 12}
