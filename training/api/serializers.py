@@ -69,6 +69,11 @@ class TrainingStart(StrictSerializer):
     cv_folds = serializers.IntegerField(required=False)
     cv = TextField(max_length=20, required=False, help_text=", ".join(CrossValidation.values))
     metric = TextField(max_length=40, required=False)
+    monotone = serializers.DictField(
+        child=serializers.IntegerField(min_value=-1, max_value=1),
+        required=False,
+        help_text="by feature: 1 the answer never falls as it grows, -1 it never rises, 0 either",
+    )
     auto_deploy_threshold = FiniteField(required=False, allow_null=True)
     margin = FiniteField(required=False)
     seed = serializers.IntegerField(required=False)

@@ -104,6 +104,11 @@ def device() -> tuple[str, str]:
     return "cuda", f"xgboost {xgboost.__version__} finds {cards} CUDA device{'s' if cards > 1 else ''}"
 
 
+def has_cuda() -> bool:
+    """Whether XGBoost would train on a graphics card; without one it is not even imported."""
+    return has_xgboost() and _cards() > 0 and device()[0] == "cuda"
+
+
 def _cards() -> int:
     """How many CUDA devices the driver shows to this process. XGBoost itself would fall back without a word."""
     count = ctypes.c_int(0)

@@ -158,6 +158,11 @@ def takes_monotone(name: str, task_type: TaskType) -> bool:
     return model_type(name, task_type).monotone is not None
 
 
+def device(name: str) -> tuple[str, str] | None:
+    """Where a model type that can use a graphics card is trained, "cuda" or "cpu", and why; None for the others."""
+    return boosters.device() if name == "xgboost" else None
+
+
 def search_space(name: str, task_type: TaskType, *, overrides: Mapping[str, object] | None = None) -> Space:
     """The space of a model type with the caller's overrides; ValueError names an unknown parameter."""
     return overridden(model_type(name, task_type).space, overrides or {})

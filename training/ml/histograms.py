@@ -54,8 +54,8 @@ def settled(threshold: Any) -> Floats:
     inside = np.clip(exact, -_MOST, _MOST)
     below = inside.astype(np.float32)
     below = np.where(below > inside, np.nextafter(below, np.float32(-np.inf)), below).astype(np.float32)
-    above = np.nextafter(below, np.float32(np.inf))
-    with np.errstate(invalid="ignore"):
+    with np.errstate(over="ignore"):
+        above = np.nextafter(below, np.float32(np.inf))
         middle = (below.astype(np.float64) + above.astype(np.float64)) / 2
     # A tie rounds to the even one of its neighbours.
     last = np.where(middle.astype(np.float32) == below, middle, np.nextafter(middle, -np.inf))

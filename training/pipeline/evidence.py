@@ -15,6 +15,7 @@ from registry.artifacts.engines import open_scorer
 from registry.artifacts.summary import told
 from registry.services import Candidate
 from training.ml import evaluate, slices
+from training.ml.estimators import device
 from training.models import Run
 from training.pipeline.data import Part, Rows
 
@@ -119,12 +120,17 @@ def facts_of(run: Run, winner: Winner, rows: Rows) -> dict[str, Any]:
             "period": period,
             "quality": rows.warnings,
         },
-        "search": {name: spec[name] for name in names},
+        "search": {name: spec[name] for name in names} | _device(winner),
         "slices": slices.by_slice(
             spec["metric"], judged, few_valued(rows.holdout.frame), groups=rows.holdout.groups, seed=run.seed
         ),
         "calibration": winner.report.calibration,
     }
+
+
+def _device(winner: Winner) -> dict[str, str]:
+    found = device(winner.model_type)
+    return {"device": found[0]} if found else {}
 
 
 def few_valued(frame: pd.DataFrame) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from mlops_site.core import jobs
 from mlops_site.core.errors import Invalid
 from mlops_site.stats import metrics
 from training.ml import search, studies
-from training.ml.estimators import Recipe, model_type
+from training.ml.estimators import Recipe, device, model_type
 from training.ml.preparation import Preparations
 from training.models import Run
 from training.pipeline.data import Rows
@@ -79,7 +79,10 @@ def study_name(run: Run, model_type: str) -> str:
 def _best(run: Run, rows: Rows, name: str, prepared: Preparations, *, done: int) -> search.Best:
     spec = run.spec
     jobs_at_once = cores() if model_type(name, rows.task_type).parallel else 1
-    recipe = Recipe(name, rows.task_type, rows.kinds, {}, run.seed, n_jobs=jobs_at_once)
+    if found := device(name):
+        say(run, f"{name} trains on {found[0]}: {found[1]}")
+    monotone = spec.get("monotone", {})
+    recipe = Recipe(name, rows.task_type, rows.kinds, {}, run.seed, n_jobs=jobs_at_once, monotone=monotone)
     objective = search.Objective(
         recipe, rows.training.frame, rows.training.truth, rows.folds, spec["metric"], rows.classes, prepared
     )

@@ -18,6 +18,7 @@ from registry.services import create_model, move_stage, review_request
 from tests.people import actor
 from tests.training.claims import claims
 from training import selectors
+from training.ml import estimators
 from training.models import DatasetVersion, Run
 
 Train = Callable[..., Run]
@@ -143,12 +144,24 @@ def test_the_same_spec_on_other_data_is_a_patch(train: Train, upload: Upload) ->
     assert other.number == "1.0.1"
 
 
-@pytest.mark.parametrize("name", ["random_forest", "gradient_boosting", "hist_gradient_boosting"])
+@pytest.mark.parametrize("name", estimators.names("classification"))
 def test_every_model_type_is_trained_and_served(train: Train, dataset: DatasetVersion, name: str) -> None:
     run = train(dataset, model_types=[name], hyperparameter_optimization=False, metric="f1_score")
     assert run.version is not None
-    assert (run.version.serving is None) == (name == "hist_gradient_boosting")
+    assert (run.version.serving is not None) == estimators.model_type(name, "classification").converts_to_onnx
     assert scorer.preflight(run.version) == []
+
+
+def test_an_answer_that_must_fall_with_age_does(train: Train, dataset: DatasetVersion) -> None:
+    asked = {"hyperparameter_optimization": False, "metric": "f1_score"}
+    run = train(dataset, **asked, model_types=["lightgbm", "xgboost"], monotone={"age": -1})
+    assert run.version is not None
+    rows = pd.DataFrame({"age": np.arange(18.0, 90.0), "visits": 4.0, "plan": "full", "dollars": 900.0})
+    artifact = run.version.artifact
+    said = scorer.load(artifact.digest, artifact.format, run.version.signature).score(rows).score
+    assert said is not None
+    assert (np.diff(said) <= 0).all()
+    assert any("xgboost trains on cpu" in line or "xgboost trains on cuda" in line for line in selectors.log_of(run))
 
 
 def test_a_regression_is_trained_in_time_order(train: Train, dataset: DatasetVersion, engineer: Actor) -> None:
