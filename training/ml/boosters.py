@@ -69,6 +69,8 @@ class XGBoost:
         params |= _objective(classes, "reg:squarederror", "binary:logistic", "multi:softprob")
         params |= {"seed": self.seed, "nthread": self.n_jobs, "verbosity": 0, "tree_method": "hist"}
         params["device"] = params.get("device", device()[0])
+        if signs := params.pop("monotone_constraints", None):
+            params["monotone_constraints"] = tuple(signs)
         rows = xgboost.QuantileDMatrix(matrix, truth, nthread=self.n_jobs, max_bin=params.get("max_bin", 256))
         booster = xgboost.train(params, rows, num_boost_round=rounds)
         model = _from_xgboost(bytes(booster.save_raw("json")), classes, matrix.shape[1])

@@ -87,9 +87,7 @@ def _shared(task: TaskType) -> dict[str, ModelType]:
             by_default=True,
         ),
         "elastic_net": ModelType(partial(Elastic, task), preparation.scaled, *elastic),
-        "extra_trees": ModelType(
-            extra, imputed, spaces.FOREST, spaces.EXTRA_DEFAULTS, parallel=True, monotone=sign
-        ),
+        "extra_trees": ModelType(extra, imputed, spaces.FOREST, spaces.EXTRA_DEFAULTS, parallel=True, monotone=sign),
         "mlp": ModelType(
             partial(Network, task), preparation.scaled, spaces.NETWORK, spaces.NETWORK_DEFAULTS, fixed=_NETWORK_FIXED
         ),
@@ -227,9 +225,7 @@ class Recipe:
     def trained(self, columns: ColumnTransformer, matrix: Any, y: Any) -> Any:
         """The fitted estimator alone, from prepared rows (n, columns)."""
         signs = preparation.signs(columns, matrix.shape[1], self.monotone)
-        model = estimator(
-            self.name, self.task_type, self.params, seed=self.seed, n_jobs=self.n_jobs, signs=signs
-        )
+        model = estimator(self.name, self.task_type, self.params, seed=self.seed, n_jobs=self.n_jobs, signs=signs)
         # OpenMP threads that outnumber the free cores wait for each other: 30 s where one thread takes 4 s.
         with threadpool_limits(limits=self.n_jobs):
             return model.fit(matrix, y)

@@ -122,8 +122,9 @@ def cross_validate(
     """Fit the recipe on each training part and score it on the test part.
 
     Metrics of decisions between two classes use, in each fold, the threshold that is best on the *other*
-    folds. What `prepared` of this frame is taken from it and kept in it. `on_fold(number, value)` hears of each fold as it ends, its decisions cut at its own best threshold;
-    what it raises (a pruned trial, a stop) ends the validation.
+    folds. What `prepared` has of this frame is taken from it, and kept in it. `on_fold(number, value)` hears of each
+    fold as it ends, its decisions cut at its own best threshold; what it raises (a pruned trial, a stop) ends the
+    validation.
 
     Raises:
         ValueError: the metric is unknown for the task or has no value in a fold.

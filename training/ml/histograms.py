@@ -2,8 +2,7 @@
 
 A booster of LightGBM or XGBoost is restored by native code that believes the file, so no trusted file may hold one
 (decision 18). Its trees are plain comparisons and sums, which scikit-learn's predictor makes as well: so they are
-rebuilt in it, after training, and everything that is known about such a model (its proof, its explanation, its ONNX form)
-holds for them.
+rebuilt in it, after training, and what is known about such a model (its proof, its explanation, its ONNX form) holds.
 
 Every comparison is set so that it says the same of a number in single and in double precision: ONNX Runtime, which
 computes in single precision, then answers as scikit-learn does.
@@ -39,13 +38,15 @@ class Nodes(NamedTuple):
 def single(matrix: Any) -> NDArray[np.float32]:
     """Prepared columns (n, columns) in single precision; what is too large for it becomes its largest number."""
     dense = matrix.toarray() if hasattr(matrix, "toarray") else np.asarray(matrix)
-    return np.clip(dense, -_MOST, _MOST).astype(np.float32)
+    found: NDArray[np.float32] = np.clip(dense, -_MOST, _MOST).astype(np.float32)
+    return found
 
 
 def settled(threshold: Any) -> Floats:
     """Thresholds (n,) moved so that `x <= t` says of x what it says of x in single precision, rounded either way.
 
-    The largest number of single precision that is not above t is taken, and of the doubles that round to it the largest.
+    Of the numbers of single precision the largest that is not above t is taken, of the doubles that round to it the
+    largest.
 
     >>> bool(np.float32(settled(0.1)) <= 0.1), bool(settled(0.1) > np.float32(settled(0.1)))
     (True, True)

@@ -107,9 +107,7 @@ class Preparations:
         key = self._key(plan, train)
         fitted = self._get((key,), lambda: plan.fitted(self.frame.iloc[train]))
         columns = fitted.columns
-        rest = self._get(
-            (key, self._digest(test)), lambda: Prepared(columns, columns.transform(self.frame.iloc[test]))
-        )
+        rest = self._get((key, self._digest(test)), lambda: Prepared(columns, columns.transform(self.frame.iloc[test])))
         return fitted, rest.matrix
 
     @property
@@ -138,7 +136,7 @@ class Preparations:
 
     @cached_property
     def _hashes(self) -> NDArray[np.uint64]:
-        return pd.util.hash_pandas_object(self.frame, index=False).to_numpy()
+        return pd.util.hash_pandas_object(self.frame, index=False).to_numpy(dtype=np.uint64)
 
 
 def _parts(matrix: Any) -> list[NDArray[Any]]:

@@ -12,7 +12,8 @@ class RunConfig:
 
     `n_trials` counts per model type; without `hyperparameter_optimization` each type is trained once with its
     defaults. `search_space` narrows a type's parameters: {"random_forest": {"max_depth": {"low": 3, "high": 6}}}.
-    `monotone` holds the answer to rise (1) or fall (-1) with a number: {"age": 1}. `margin` is how much worse than the champion, in units of the metric, still counts as no worse: the gate wants the
+    `monotone` holds the answer to rise (1) or fall (-1) with a number: {"age": 1}.
+    `margin` is how much worse than the champion, in units of the metric, still counts as no worse: the gate wants the
     whole interval above minus the margin, so a small holdout needs a wider one.
     """
 

@@ -67,7 +67,7 @@ def test_a_running_run_shows_its_progress_and_its_log(client: Client) -> None:
         ({"auto_deploy_threshold": 2}, 422, "auto_deploy_threshold"),
         ({"auto_deploy_threshold": True}, 422, "auto_deploy_threshold"),
         ({"margin": False}, 422, "margin"),
-        ({"monotone": {"age": 3}}, 422, "monotone"),
+        ({"monotone": {"age": 3}}, 422, "monotone.age"),
         ({"monotone": {"plan": 1}}, 422, "monotone.plan"),
         ({"positive_class": {"a": 1}}, 422, "positive_class"),
         ({"lable": 1}, 422, "lable"),

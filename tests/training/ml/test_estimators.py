@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
+
 from mlops_site.stats.columns import encode
 from registry.artifacts.graphs import run_graph, to_onnx
 from training.ml import estimators
