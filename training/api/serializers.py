@@ -69,6 +69,12 @@ class TrainingStart(StrictSerializer):
     cv_folds = serializers.IntegerField(required=False)
     cv = TextField(max_length=20, required=False, help_text=", ".join(CrossValidation.values))
     metric = TextField(max_length=40, required=False)
+    cost_matrix = serializers.DictField(
+        child=FiniteField(), required=False, help_text="cost of a row by outcome: false_negative, false_positive, ..."
+    )
+    capacity = serializers.DictField(
+        child=FiniteField(), required=False, help_text='{"at_most": 200, "of_rows": 5000}: rows that may be positive'
+    )
     monotone = serializers.DictField(
         child=serializers.IntegerField(min_value=-1, max_value=1),
         required=False,

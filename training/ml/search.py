@@ -17,6 +17,7 @@ from optuna.study import MaxTrialsCallback, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from mlops_site.stats.metrics import metric_named
+from training.ml.decisions import BEST_F1, Rule
 from training.ml.estimators import Recipe, default_params, search_space
 from training.ml.evaluate import Classes, FoldScores, cross_validate
 from training.ml.preparation import Preparations
@@ -73,6 +74,7 @@ class Objective:
     metric: str
     classes: Classes = None
     prepared: Preparations | None = None  # shared by the searches of one run
+    rule: Rule = BEST_F1
 
     def scores(self, params: Mapping[str, Any], on_fold: Callable[[int, float], None]) -> FoldScores:
         return cross_validate(
@@ -84,6 +86,7 @@ class Objective:
             classes=self.classes,
             on_fold=on_fold,
             prepared=self.prepared,
+            rule=self.rule,
         )
 
 

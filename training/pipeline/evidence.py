@@ -15,9 +15,11 @@ from registry.artifacts.engines import open_scorer
 from registry.artifacts.summary import told
 from registry.services import Candidate
 from training.ml import evaluate, slices
+from training.ml.decisions import BEST_F1
 from training.ml.estimators import device
 from training.models import Run
 from training.pipeline.data import Part, Rows
+from training.pipeline.selection import rule_of
 
 GOLDEN_ROWS = 20
 PROVING_ROWS = 500  # on which the ONNX form must be exact
@@ -125,7 +127,21 @@ def facts_of(run: Run, winner: Winner, rows: Rows) -> dict[str, Any]:
             spec["metric"], judged, few_valued(rows.holdout.frame), groups=rows.holdout.groups, seed=run.seed
         ),
         "calibration": winner.report.calibration,
+        **_decision(run, winner, said, rows),
+        **(
+            {"actual_to_expected": evaluate.actual_to_expected(said, rows.holdout.truth)}
+            if rows.classes is None
+            else {}
+        ),
     }
+
+
+def _decision(run: Run, winner: Winner, said: Any, rows: Rows) -> dict[str, Any]:
+    """What the threshold means on the holdout, where it was chosen by cost or by capacity."""
+    rule = rule_of(run.spec)
+    if rule == BEST_F1 or winner.threshold is None or rows.classes is None:
+        return {}
+    return {"decision": rule.told(said, rows.holdout.truth == rows.classes[1], winner.threshold)}
 
 
 def _device(winner: Winner) -> dict[str, str]:

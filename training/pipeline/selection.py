@@ -15,6 +15,7 @@ from mlops_site.core import jobs
 from mlops_site.core.errors import Invalid
 from mlops_site.stats import metrics
 from training.ml import search, studies
+from training.ml.decisions import Rule
 from training.ml.estimators import Recipe, device, model_type
 from training.ml.preparation import Preparations
 from training.models import Run
@@ -59,6 +60,11 @@ def searched(run: Run, rows: Rows) -> list[search.Best]:
     return found
 
 
+def rule_of(spec: dict[str, Any]) -> Rule:
+    """How the run chooses between two classes."""
+    return Rule.of(spec.get("cost_matrix"), spec.get("capacity"))
+
+
 def entry(run: Run, best: search.Best) -> dict[str, Any]:
     """A model type's line on the leaderboard."""
     return {
@@ -84,7 +90,14 @@ def _best(run: Run, rows: Rows, name: str, prepared: Preparations, *, done: int)
     monotone = spec.get("monotone", {})
     recipe = Recipe(name, rows.task_type, rows.kinds, {}, run.seed, n_jobs=jobs_at_once, monotone=monotone)
     objective = search.Objective(
-        recipe, rows.training.frame, rows.training.truth, rows.folds, spec["metric"], rows.classes, prepared
+        recipe,
+        rows.training.frame,
+        rows.training.truth,
+        rows.folds,
+        spec["metric"],
+        rows.classes,
+        prepared,
+        rule_of(spec),
     )
     try:
         return search.search(

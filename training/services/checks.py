@@ -11,6 +11,7 @@ from training.choices import CrossValidation
 from training.models import DatasetVersion
 from training.services.config import RunConfig
 from training.services.constraints import able, held, monotone_problems
+from training.services.decisions import decision_problems
 from training.services.schema import columns_of, default_features, label_meant, labels_of
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def problems(config: RunConfig, model: RegisteredModel, version: DatasetVersion)
         yield from _target(config, model, version)
         yield from _features(config, version)
         yield from monotone_problems(config, model, version)
+        yield from decision_problems(config, model, version)
     else:
         yield _wrong("target", f"must be the name of a column but got {config.target!r:.80}")
     yield from _search(config, str(model.task_type))

@@ -46,7 +46,8 @@ def completed(config: RunConfig, *, model: RegisteredModel, version: DatasetVers
 def _asked_for(config: RunConfig) -> dict[str, Any]:
     """What most runs do without, named only where it is asked for: the same request as ever is the same config, and
     what it makes of new data is a patch of the version before."""
-    return {"monotone": held(config)} if held(config) else {}
+    asked = {"monotone": held(config), "cost_matrix": config.cost_matrix, "capacity": config.capacity}
+    return {name: value for name, value in asked.items() if value}
 
 
 def _positive(config: RunConfig, labels: dict[Any, int] | None) -> Any:

@@ -11,7 +11,10 @@ import onnx
 import pandas as pd
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 
 from mlops_site.core.errors import Invalid
 from registry.artifacts.graphs import check_graph, exact, open_session, to_onnx

@@ -67,6 +67,8 @@ def test_a_running_run_shows_its_progress_and_its_log(client: Client) -> None:
         ({"auto_deploy_threshold": 2}, 422, "auto_deploy_threshold"),
         ({"auto_deploy_threshold": True}, 422, "auto_deploy_threshold"),
         ({"margin": False}, 422, "margin"),
+        ({"cost_matrix": {"false_alarm": 3}}, 422, "cost_matrix.false_alarm"),
+        ({"capacity": {"at_most": 3}}, 422, "capacity"),
         ({"monotone": {"age": 3}}, 422, "monotone.age"),
         ({"monotone": {"plan": 1}}, 422, "monotone.plan"),
         ({"positive_class": {"a": 1}}, 422, "positive_class"),

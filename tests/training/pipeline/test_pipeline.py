@@ -152,6 +152,17 @@ def test_every_model_type_is_trained_and_served(train: Train, dataset: DatasetVe
     assert scorer.preflight(run.version) == []
 
 
+def test_as_many_rows_are_positive_as_can_be_looked_at(train: Train, dataset: DatasetVersion) -> None:
+    capacity = {"at_most": 20, "of_rows": 100}
+    version = train(dataset, capacity=capacity, cost_matrix={"false_negative": 50, "false_positive": 1}).version
+    assert version is not None
+    decision = version.facts["decision"]
+    assert decision["threshold"] == version.threshold
+    assert 0.05 < decision["positive_share"] < 0.35
+    assert (decision["capacity_share"], decision["costs"]["false_negative"]) == (0.2, 50.0)
+    assert decision["cost_per_row"] > 0
+
+
 def test_an_answer_that_must_fall_with_age_does(train: Train, dataset: DatasetVersion) -> None:
     asked = {"hyperparameter_optimization": False, "metric": "f1_score"}
     run = train(dataset, **asked, model_types=["lightgbm", "xgboost"], monotone={"age": -1})
@@ -172,6 +183,10 @@ def test_a_regression_is_trained_in_time_order(train: Train, dataset: DatasetVer
     assert version is not None
     assert version.signature["output"] == "value"
     assert version.metrics["r2"]["value"] > 0.5
+    assert version.metrics["gini"]["value"] > 0.5
+    deciles = version.facts["actual_to_expected"]
+    assert len(deciles) == 10
+    assert all(part["ratio"] == pytest.approx(part["observed"] / part["predicted"]) for part in deciles)
     assert run.best == {"model_type": "linear_regression", "value": run.leaderboard[0]["mean"]}
 
 
