@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from mlops_site.core.api.serializers import FiniteField, StrictSerializer, TextField
 from mlops_site.core.choices import JobState
-from training.choices import CrossValidation
+from training.choices import Calibration, CrossValidation
 from training.models import DatasetVersion
 
 MAX_NAME = 128
@@ -69,6 +69,8 @@ class TrainingStart(StrictSerializer):
     cv_folds = serializers.IntegerField(required=False)
     cv = TextField(max_length=20, required=False, help_text=", ".join(CrossValidation.values))
     metric = TextField(max_length=40, required=False)
+    slices = serializers.ListField(child=TextField(max_length=MAX_NAME), required=False, max_length=20)
+    calibration = TextField(max_length=20, required=False, help_text=", ".join(Calibration.values))
     cost_matrix = serializers.DictField(
         child=FiniteField(), required=False, help_text="cost of a row by outcome: false_negative, false_positive, ..."
     )

@@ -208,7 +208,7 @@ def calibration(said: Floats, truth: ArrayLike, *, bins: int = 10) -> list[dict[
 
 
 def actual_to_expected(said: Floats, truth: ArrayLike) -> list[dict[str, float | None]]:
-    """Of the deciles of the predictions, lowest first: rows, mean prediction, mean truth and the second by the first."""
+    """Of the deciles of the predictions, lowest first: rows, mean prediction, mean truth and their ratio."""
     return [
         {**part, "ratio": part["observed"] / part["predicted"] if part["predicted"] else None}
         for part in calibration(said, truth)

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from mlops_site.stats.profile import profile, reference_bins
+from mlops_site.stats.scored import ScoredRows
 from registry.artifacts import formats, graphs, scorer, signature
 from registry.artifacts.engines import open_scorer
 from registry.artifacts.summary import told
 from registry.services import Candidate
-from training.ml import evaluate, slices
+from training.ml import evaluate, fairness, slices
 from training.ml.decisions import BEST_F1
 from training.ml.estimators import device
 from training.models import Run
@@ -34,6 +35,7 @@ class Winner(NamedTuple):
     pipeline: Any
     threshold: float | None
     report: evaluate.HoldoutReport
+    calibrated: dict[str, Any] | None = None
 
 
 class Files(NamedTuple):
@@ -128,12 +130,18 @@ def facts_of(run: Run, winner: Winner, rows: Rows) -> dict[str, Any]:
         ),
         "calibration": winner.report.calibration,
         **_decision(run, winner, said, rows),
+        **({"groups": _groups(run, judged, rows)} if run.spec.get("slices") else {}),
+        **({"calibrated": winner.calibrated} if winner.calibrated else {}),
         **(
             {"actual_to_expected": evaluate.actual_to_expected(said, rows.holdout.truth)}
             if rows.classes is None
             else {}
         ),
     }
+
+
+def _groups(run: Run, judged: ScoredRows, rows: Rows) -> dict[str, Any]:
+    return fairness.by_group(judged, {name: rows.holdout_table[name] for name in run.spec["slices"]})
 
 
 def _decision(run: Run, winner: Winner, said: Any, rows: Rows) -> dict[str, Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mlops_site.stats.scored import TaskType
 
 MAX_CLASSES = 50
+MAX_SLICES = 20
 MAX_TRIALS = 1_000
 MAX_SEED = 2**32 - 1  # NumPy's
 
@@ -45,6 +46,7 @@ def problems(config: RunConfig, model: RegisteredModel, version: DatasetVersion)
         yield from _features(config, version)
         yield from monotone_problems(config, model, version)
         yield from decision_problems(config, model, version)
+        yield from _slices(config, version)
     else:
         yield _wrong("target", f"must be the name of a column but got {config.target!r:.80}")
     yield from _search(config, str(model.task_type))
@@ -144,6 +146,20 @@ def _features(config: RunConfig, version: DatasetVersion) -> Iterator[FieldError
             yield _wrong("features", f"must be columns of {version} but got {name!r:.80}", "unknown_column")
         elif name in barred:
             yield _wrong("features", f"must not hold {barred[name]} but got {name!r:.80}", "not_a_feature")
+
+
+def _slices(config: RunConfig, version: DatasetVersion) -> Iterator[FieldError]:
+    asked: Any = config.slices
+    if asked is None:
+        return
+    if not isinstance(asked, list) or not 1 <= len(asked) <= MAX_SLICES or len({str(n) for n in asked}) < len(asked):
+        yield _wrong("slices", f"must be a list of 1 to {MAX_SLICES} different columns but got {asked!r:.80}")
+        return
+    for name in asked:
+        if not isinstance(name, str) or name not in columns_of(version):
+            yield _wrong("slices", f"must be columns of {version} but got {name!r:.80}", "unknown_column")
+        elif name in (config.target or version.target, version.group_column):
+            yield _wrong("slices", f"must not hold the target or the group column but got {name!r:.80}", "no_slice")
 
 
 def _search(config: RunConfig, task_type: str) -> Iterator[FieldError]:

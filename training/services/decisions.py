@@ -8,6 +8,7 @@ from typing import Any
 
 from mlops_site.core.errors import FieldError
 from registry.models import RegisteredModel
+from training.choices import Calibration
 from training.models import DatasetVersion
 from training.services.config import RunConfig
 from training.services.schema import columns_of, labels_of
@@ -18,15 +19,19 @@ MOST = 1e12
 
 
 def decision_problems(config: RunConfig, model: RegisteredModel, version: DatasetVersion) -> Iterator[FieldError]:
-    """What is wrong with `cost_matrix` and `capacity`."""
+    """What is wrong with `cost_matrix`, `capacity` and `calibration`."""
     target = config.target or version.target
     known = target in columns_of(version)
     is_two = str(model.task_type) == "classification" and (not known or len(labels_of(version, target)) == 2)
-    for field, asked in (("cost_matrix", config.cost_matrix), ("capacity", config.capacity)):
+    for field in ("cost_matrix", "capacity", "calibration"):
+        asked: Any = getattr(config, field)
         if asked is None:
             continue
         if not is_two:
             yield _wrong(field, f"must be left out: {target!r:.80} has not two classes", "not_two_classes")
+        elif field == "calibration":
+            if asked not in Calibration.values:
+                yield _wrong(field, f"must be one of {', '.join(Calibration.values)} but got {asked!r:.80}")
         elif not isinstance(asked, Mapping):
             yield _wrong(field, f"must be an object but got {asked!r:.80}")
         else:

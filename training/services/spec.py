@@ -46,7 +46,8 @@ def completed(config: RunConfig, *, model: RegisteredModel, version: DatasetVers
 def _asked_for(config: RunConfig) -> dict[str, Any]:
     """What most runs do without, named only where it is asked for: the same request as ever is the same config, and
     what it makes of new data is a patch of the version before."""
-    asked = {"monotone": held(config), "cost_matrix": config.cost_matrix, "capacity": config.capacity}
+    names = ("cost_matrix", "capacity", "calibration", "slices")
+    asked = {"monotone": held(config)} | {name: getattr(config, name) for name in names}
     return {name: value for name, value in asked.items() if value}
 
 

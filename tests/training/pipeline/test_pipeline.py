@@ -163,6 +163,27 @@ def test_as_many_rows_are_positive_as_can_be_looked_at(train: Train, dataset: Da
     assert decision["cost_per_row"] > 0
 
 
+def test_the_holdout_is_told_apart_by_the_groups_asked_for(train: Train, upload: Upload) -> None:
+    version = train(upload(claims(1_200)), features=["age", "visits"], slices=["plan", "dollars"]).version
+    assert version is not None
+    found = version.facts["groups"]
+    assert set(found) == {"plan", "dollars"}
+    assert found["plan"]["groups"] or found["plan"]["too_small"]
+
+
+def test_calibration_is_part_of_what_is_registered(train: Train, dataset: DatasetVersion) -> None:
+    asked = {"model_types": ["extra_trees"], "hyperparameter_optimization": False}
+    run = train(dataset, **asked, calibration="sigmoid", search_space={"extra_trees": {"max_depth": 3}})
+    version = run.version
+    assert version is not None
+    told = version.facts["calibrated"]
+    assert set(told["tried"]) == {"none", "sigmoid"}
+    helps = all(told["tried"]["sigmoid"][name] < told["tried"]["none"][name] for name in ("log_loss", "brier"))
+    assert told["method"] == ("sigmoid" if helps else None)
+    assert any("calibration" in line for line in selectors.log_of(run))
+    assert scorer.preflight(version) == []
+
+
 def test_an_answer_that_must_fall_with_age_does(train: Train, dataset: DatasetVersion) -> None:
     asked = {"hyperparameter_optimization": False, "metric": "f1_score"}
     run = train(dataset, **asked, model_types=["lightgbm", "xgboost"], monotone={"age": -1})
