@@ -59,7 +59,7 @@ def _concentration(order: Floats, truth: Floats, weights: Floats) -> Floats:
             grown = amount.cumsum(axis=1)
             shares.append(np.pad(grown[:, ends] / grown[:, -1:], ((0, 0), (1, 0))))
     rows, paid = shares
-    return 1.0 - (np.diff(rows, axis=1) * (paid[:, 1:] + paid[:, :-1])).sum(axis=1)
+    return np.asarray(1.0 - (np.diff(rows, axis=1) * (paid[:, 1:] + paid[:, :-1])).sum(axis=1), np.float64)
 
 
 def _pair(rows: ScoredRows) -> tuple[Floats, Floats]:

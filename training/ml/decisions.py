@@ -52,7 +52,8 @@ class Rule:
 
     def _worth(self, taken: NDArray[Any], hits: NDArray[Any], positives: int) -> NDArray[np.float64]:
         if self.costs is not None:
-            return -_cost(self.costs, hits, taken - hits, positives - hits, len(taken) - 1 - taken - positives + hits)
+            missed, rest = positives - hits, len(taken) - 1 - taken
+            return np.asarray(-_cost(self.costs, hits, taken - hits, missed, rest - missed), np.float64)
         if self.share is not None:
             return taken.astype(np.float64)
         return np.asarray(2.0 * hits / (taken + positives), np.float64)

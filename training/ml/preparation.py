@@ -135,8 +135,8 @@ class Preparations:
         return hashlib.sha256(self._hashes[rows].tobytes()).digest()
 
     @cached_property
-    def _hashes(self) -> NDArray[np.uint64]:
-        return pd.util.hash_pandas_object(self.frame, index=False).to_numpy(dtype=np.uint64)
+    def _hashes(self) -> NDArray[Any]:
+        return pd.util.hash_pandas_object(self.frame, index=False).to_numpy()
 
 
 def _parts(matrix: Any) -> list[NDArray[Any]]:

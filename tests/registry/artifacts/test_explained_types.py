@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ CASES = [
 def test_what_its_inputs_add_is_shapleys_value(
     name: str, target: str, frame: pd.DataFrame, targets: dict[str, Any], signatures: dict[str, Signature]
 ) -> None:
-    task = cast(TaskType, "regression" if target == "value" else "classification")
+    task: TaskType = "regression" if target == "value" else "classification"
     params = {key: value for key, value in FEW.items() if key in estimators.search_space(name, task)}
     fitted = estimators.Recipe(name, task, KINDS, params, seed=0).fit(frame, targets[target])
     model, signature, background = load_skops(dump_skops(fitted)), signatures[target], frame.iloc[100:106]

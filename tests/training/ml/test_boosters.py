@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def matrix(seed: int = 0) -> np.ndarray:
     return found
 
 
-def truth(columns: np.ndarray, target: str) -> np.ndarray:
+def truth(columns: np.ndarray, target: str) -> Any:
     value = 2 * columns[:, 0] + np.nan_to_num(columns[:, 2]) + columns[:, 3]
     if target == "value":
         return value * 100
@@ -37,7 +37,7 @@ def truth(columns: np.ndarray, target: str) -> np.ndarray:
 
 
 def trained(kind: Any, target: str, **settings: Any) -> Any:
-    task = cast(TaskType, "regression" if target == "value" else "classification")
+    task: TaskType = "regression" if target == "value" else "classification"
     given = {"n_estimators": 25, "learning_rate": 0.2, **settings}
     return kind(task, random_state=1, **given).fit(matrix(), truth(matrix(), target))
 
@@ -57,7 +57,7 @@ def own_answers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     import xgboost
 
     said: list[Any] = []
-    originals = {lightgbm: lightgbm.train, xgboost: xgboost.train}
+    originals: dict[Any, Any] = {lightgbm: lightgbm.train, xgboost: xgboost.train}
 
     def noted(library: Any) -> Any:
         def train(*args: Any, **kwargs: Any) -> Any:

@@ -10,9 +10,9 @@ import skops.io
 from mlops_site.stats.columns import encode
 from registry.artifacts.graphs import run_graph, to_onnx
 from training.ml import estimators
-from training.ml.preparation import MAX_LEVELS
+from training.ml.preparation import MAX_LEVELS, Kinds
 
-KINDS: estimators.Kinds = {"age": "number", "cost": "number", "empty": "number", "site": "category", "plan": "category"}
+KINDS: Kinds = {"age": "number", "cost": "number", "empty": "number", "site": "category", "plan": "category"}
 CASES = [(name, task) for task in estimators.MODEL_TYPES for name in estimators.names(task)]
 COMPILED = {
     "numpy.dtype",
