@@ -50,7 +50,7 @@ def gini(rows: ScoredRows, weights: Floats) -> Floats:
 
 
 def _concentration(order: Floats, truth: Floats, weights: Floats) -> Floats:
-    """1 - twice the area under the Lorenz curve of `truth` from the lowest `order` up; rows of one value are one step."""
+    """1 - twice the area under the Lorenz curve of `truth`, from the lowest `order` up; equal rows are one step."""
     at = np.argsort(order, kind="stable")
     ends = np.append(np.diff(order[at]) != 0, True)
     shares = []

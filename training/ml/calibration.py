@@ -58,8 +58,9 @@ def choose(
             at += len(test)
         tried[method] = _judged(np.clip(said, 0, 1), positive[rows])
     before = tried["none"]
-    helping = [m for m in methods if all(tried[m][name] < before[name] for name in before)]
-    return Choice(min(helping, key=lambda m: tried[m]["log_loss"]) if helping else None, tried)
+    helping = [method for method in methods if all(tried[method][name] < before[name] for name in before)]
+    ranked = sorted(helping, key=lambda method: tried[method]["log_loss"])
+    return Choice(ranked[0] if ranked else None, tried)
 
 
 def calibrated(pipeline: Pipeline, method: Method, scores: Floats, positive: NDArray[np.bool_], label: Any) -> Pipeline:
