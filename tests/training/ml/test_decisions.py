@@ -13,7 +13,7 @@ from training.ml.decisions import BEST_F1, OUTCOMES, Rule
 def rows(seed: int, *, ties: bool = False) -> tuple[Any, Any]:
     random = np.random.default_rng(seed)
     truth = random.random(200) < 0.2
-    score = np.clip(random.normal(0.3 + 0.3 * truth, 0.15), 0, 1)
+    score = np.clip(random.normal(0.3 + 0.3 * truth, 0.15), 0, 0.94)
     return (score.round(1) if ties else score), truth
 
 
