@@ -3,6 +3,8 @@ FROM python:3.11-slim
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 STEWARD_HOME=/var/lib/steward PATH=/app/.venv/bin:$PATH
 WORKDIR /app
+# LightGBM's OpenMP runtime, which its wheel takes from the system.
+RUN apt-get update && apt-get install --yes --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --home-dir /var/lib/steward steward \
     && install -d -o steward -g steward -m 700 /var/lib/steward
 

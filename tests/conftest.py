@@ -23,6 +23,7 @@ from tests.network import Loopback
 from tests.processes import Process, start_process
 from tests.selection import uses_database
 from tests.servers import ObjectStore, s3
+from training.ml import boosters
 
 if TYPE_CHECKING:
     from tests.factories import Scene
@@ -34,7 +35,11 @@ hypothesis_settings.load_profile("steward")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Outside `python -m tests.run`, skip what this set-up cannot run, and say why."""
+    """Leave out what needs a graphics card where there is none. Outside `python -m tests.run`, skip what this set-up
+    cannot run, and say why."""
+    if any(item.get_closest_marker("gpu") for item in items) and not boosters.has_cuda():
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("gpu")])
+        items[:] = [item for item in items if not item.get_closest_marker("gpu")]
     if config.getoption("--phase", None):
         return
     for item in items:

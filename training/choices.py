@@ -3,6 +3,12 @@
 from django.db import models
 
 
+class Calibration(models.TextChoices):
+    AUTO = "auto", "what helps more"
+    SIGMOID = "sigmoid", "sigmoid, if it helps"
+    ISOTONIC = "isotonic", "isotonic, if it helps"
+
+
 class CrossValidation(models.TextChoices):
     STRATIFIED = "stratified", "stratified"
     GROUP = "group", "by group"

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mlops_site.stats import formulas
+from mlops_site.stats import formulas, severity
 from mlops_site.stats.scored import Floats, ScoredRows, TaskType, scored_rows
 
 Formula = Callable[[ScoredRows, Floats], Floats]
@@ -30,6 +30,9 @@ class Metric:
 _ONE_CLASS = "the rows do not hold both the class and another one"
 _NO_TRUTH = "no row truly is of the class"
 _NO_ROWS = "there are no rows"
+_NO_COUNTS = "a truth is negative, or a prediction not above nought"
+_NO_AMOUNTS = "a truth or a prediction is not above nought"
+_NO_ORDER = "a truth is negative, or the truth is the same in every row"
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -59,6 +62,10 @@ METRICS: dict[str, Metric] = {
         Metric("mae", "regression", "prediction", False, _NO_ROWS, formulas.mae),
         Metric("rmse", "regression", "prediction", False, _NO_ROWS, formulas.rmse),
         Metric("r2", "regression", "prediction", True, "the truth is the same in every row", formulas.r2),
+        Metric("poisson_deviance", "regression", "prediction", False, _NO_COUNTS, severity.poisson_deviance),
+        Metric("gamma_deviance", "regression", "prediction", False, _NO_AMOUNTS, severity.gamma_deviance),
+        Metric("tweedie_deviance", "regression", "prediction", False, _NO_COUNTS, severity.tweedie_deviance),
+        Metric("gini", "regression", "prediction", True, _NO_ORDER, severity.gini),
     )
 }
 
@@ -67,7 +74,7 @@ def names(task_type: TaskType | None = None) -> list[str]:
     """Public spellings, of one task or of all.
 
     >>> names("regression")
-    ['mae', 'rmse', 'r2']
+    ['mae', 'rmse', 'r2', 'poisson_deviance', 'gamma_deviance', 'tweedie_deviance', 'gini']
     """
     return [name for name, metric in METRICS.items() if task_type in (None, metric.task_type)]
 

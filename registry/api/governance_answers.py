@@ -17,6 +17,9 @@ class CardAnswer(serializers.Serializer[Any]):
     metrics = serializers.JSONField()
     slices = serializers.JSONField(allow_null=True)
     calibration = serializers.JSONField()
+    told = serializers.JSONField(
+        help_text="what the run was asked for: decision, calibrated, groups, actual_to_expected; empty without"
+    )
     importance = serializers.JSONField()
     gate = serializers.JSONField(allow_null=True)
     drift = serializers.JSONField(allow_null=True)

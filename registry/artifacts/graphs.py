@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MAX_NODES = 10_000
 OPSET = {"": 21, "ai.onnx.ml": 3}
+_WHOLE = ("nodes_missing_value_tracks_true", "nodes_featureids", "nodes_truenodeids", "nodes_falsenodeids")
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 
 
@@ -32,7 +33,7 @@ def to_onnx(pipeline: Any, kinds: Mapping[str, Kind]) -> Conversion:
     A classifier answers (labels, probabilities (n, classes)). Whether the graph is the same model is for
     `exact` to say: it computes in single precision.
     """
-    from skl2onnx import to_onnx as convert
+    from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
     types = {"number": FloatTensorType, "category": StringTensorType}
@@ -41,12 +42,47 @@ def to_onnx(pipeline: Any, kinds: Mapping[str, Kind]) -> Conversion:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # skl2onnx warns of NumPy's and of its own deprecations
-            model = convert(pipeline, initial_types=inputs, options=options, target_opset=OPSET)
+            model = convert_sklearn(
+                pipeline,
+                name=f"ONNX({type(pipeline).__name__})",
+                initial_types=inputs,
+                options=options,
+                target_opset=OPSET,
+                custom_conversion_functions=_converters(),
+            )
     except Exception as error:  # skl2onnx raises whatever its converters stumble over
         return Conversion(None, f"skl2onnx cannot convert it: {type(error).__name__}: {_line(error)}")
     if [column.name for column in model.graph.input] != list(kinds):
         return Conversion(None, "skl2onnx renamed the inputs; use column names of letters, digits and _")
     return Conversion(model.SerializeToString())
+
+
+def _converters() -> dict[type, Any]:
+    """skl2onnx's converters of histogram boosting, which write truth values where onnx takes whole numbers only."""
+    from skl2onnx.common._registration import get_converter
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    def told_in_numbers(kind: type) -> Any:
+        def convert(scope: Any, operator: Any, container: Any) -> None:
+            get_converter(f"Sklearn{kind.__name__}")(scope, operator, _Numbers(container))
+
+        return convert
+
+    return {kind: told_in_numbers(kind) for kind in (HistGradientBoostingClassifier, HistGradientBoostingRegressor)}
+
+
+class _Numbers:
+    """skl2onnx's container of nodes, whose ensembles have whole numbers in `nodes_...` attributes."""
+
+    def __init__(self, container: Any) -> None:
+        self._container = container
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._container, name)
+
+    def add_node(self, *args: Any, **attributes: Any) -> None:
+        numbers = {name: [int(n) for n in attributes[name]] for name in _WHOLE if name in attributes}
+        self._container.add_node(*args, **{**attributes, **numbers})
 
 
 def _line(error: Exception) -> str:

@@ -92,6 +92,7 @@ TRUSTED: tuple[str, ...] = (
     "sklearn.calibration.CalibratedClassifierCV",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
+    "sklearn.isotonic.IsotonicRegression",  # __setstate__ interpolates its two arrays again, by SciPy's interp1d
     # Ensembles of audited estimators.
     "sklearn.ensemble._bagging.BaggingClassifier",
     "sklearn.ensemble._bagging.BaggingRegressor",

@@ -15,7 +15,7 @@ from mlops_site.core.permissions import Actor
 from mlops_site.stats.profile import profile, reference_bins
 from registry import selectors, services
 from registry.models import RegisteredModel, Version
-from registry.selectors.cards import Card
+from registry.selectors.cards import Card, settled
 from tests.registry.parts import candidate, into_production
 from tests.registry.test_comparison import STRONG, WEAK, scored
 from tests.registry.test_pages import client_of
@@ -157,3 +157,23 @@ def test_what_a_model_is_for_is_edited_and_recorded(
     for actor, text, refused in ((approver, "x", Forbidden), (author, "x" * 2001, Invalid), (author, "\0", Invalid)):
         with pytest.raises(refused):
             services.edit_model(model, actor=actor, **{field: text})
+
+
+def test_what_a_run_was_asked_to_tell_is_on_the_card(model: RegisteredModel, author: Actor) -> None:
+    told = {
+        "decision": {"threshold": 0.31, "positive_share": 0.04, "capacity_share": 0.05},
+        "calibrated": {"asked": "auto", "method": None, "tried": {}},
+        "groups": {
+            "sex": {"min_rows": 100, "too_small": 1, "difference": {}, "groups": [{"group": "f", "rows": 120.0}]}
+        },
+        "actual_to_expected": [{"rows": 20.0, "predicted": 2.0, "observed": 3.0, "lowest": 1.0, "ratio": 1.5}],
+    }
+    version = services.register_version(model, actor=author, candidate=candidate(facts={**FACTS, **told}))
+    found = card_of(version, author)
+    assert found.told == told
+    assert settled(found)["told"] == told
+    page = client_of(author).get(reverse("version_card", args=[model.name, version.number])).content.decode()
+    for text in ("Groups by sex", "Capacity, share of rows", "none: it would not help", "Actual by expected"):
+        assert text in page
+    plain = services.register_version(model, actor=author, candidate=candidate(2, **COMPLETE))
+    assert "told" not in settled(card_of(plain, author))

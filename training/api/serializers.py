@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from mlops_site.core.api.serializers import FiniteField, StrictSerializer, TextField
 from mlops_site.core.choices import JobState
-from training.choices import CrossValidation
+from training.choices import Calibration, CrossValidation
 from training.models import DatasetVersion
 
 MAX_NAME = 128
@@ -69,6 +69,19 @@ class TrainingStart(StrictSerializer):
     cv_folds = serializers.IntegerField(required=False)
     cv = TextField(max_length=20, required=False, help_text=", ".join(CrossValidation.values))
     metric = TextField(max_length=40, required=False)
+    slices = serializers.ListField(child=TextField(max_length=MAX_NAME), required=False, max_length=20)
+    calibration = TextField(max_length=20, required=False, help_text=", ".join(Calibration.values))
+    cost_matrix = serializers.DictField(
+        child=FiniteField(), required=False, help_text="cost of a row by outcome: false_negative, false_positive, ..."
+    )
+    capacity = serializers.DictField(
+        child=FiniteField(), required=False, help_text='{"at_most": 200, "of_rows": 5000}: rows that may be positive'
+    )
+    monotone = serializers.DictField(
+        child=serializers.IntegerField(min_value=-1, max_value=1),
+        required=False,
+        help_text="by feature: 1 the answer never falls as it grows, -1 it never rises, 0 either",
+    )
     auto_deploy_threshold = FiniteField(required=False, allow_null=True)
     margin = FiniteField(required=False)
     seed = serializers.IntegerField(required=False)

@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from mlops_site.stats import intervals, metrics
 from mlops_site.stats.scored import Floats, ScoredRows, scored_rows
+from training.ml.decisions import BEST_F1, Rule
 from training.ml.estimators import Recipe
+from training.ml.preparation import Preparations
 from training.ml.splits import Fold
 
 Classes = Sequence[Hashable] | None
@@ -26,7 +28,7 @@ class FoldScores:
     """A metric fold by fold, its mean and standard error, and what was said of the n rows out of fold.
 
     `out_of_fold` is (n,) or (n, k classes), NaN where a row is in no test fold; `threshold` is the cut on
-    P(positive) that maximises F1 over those rows, None unless there are two classes.
+    P(positive) that the rule chooses on those rows, None unless there are two classes.
     """
 
     metric: str
@@ -67,12 +69,12 @@ def class_order(y: ArrayLike, *, positive: Hashable = None) -> tuple[Hashable, .
     return scored_rows("classification", y, positive=positive).classes
 
 
-def predicted(model: Any, frame: pd.DataFrame, classes: Classes) -> Floats:
+def predicted(model: Any, frame: Any, classes: Classes) -> Floats:
     """Values (n,), P(second class) (n,) for two classes, or probabilities (n, k) in the order of `classes`."""
     if classes is None:
         return np.asarray(model.predict(frame), dtype=np.float64)
     found = model.predict_proba(frame)
-    chances = np.zeros((len(frame), len(classes)))
+    chances = np.zeros((len(found), len(classes)))
     # A training part may lack a class that the data set has.
     chances[:, [list(classes).index(label) for label in model.classes_.tolist()]] = found
     return chances[:, 1].copy() if len(classes) == 2 else chances
@@ -95,16 +97,7 @@ def best_threshold(score: ArrayLike, positive: ArrayLike) -> float:
     >>> best_threshold([0.1, 0.2, 0.6, 0.8], [False, False, True, True])
     0.4
     """
-    scores, truth = np.asarray(score, dtype=np.float64), np.asarray(positive, dtype=bool)
-    if not truth.any():
-        return 0.5
-    order = np.argsort(-scores, kind="stable")
-    ordered, hits = scores[order], truth[order].cumsum()
-    f1 = 2 * hits / (np.arange(1, len(scores) + 1) + truth.sum())
-    ends = np.append(np.diff(ordered) != 0, True)
-    at = int(np.where(ends, f1, -1.0).argmax())
-    # A cut on a score itself would turn on the last bit, which differs between scikit-learn and ONNX.
-    return float((ordered[at] + (ordered[at + 1] if at + 1 < len(ordered) else 0.0)) / 2)
+    return BEST_F1.threshold(score, positive)
 
 
 def cross_validate(
@@ -116,12 +109,15 @@ def cross_validate(
     metric: str,
     classes: Classes = None,
     on_fold: OnFold | None = None,
+    prepared: Preparations | None = None,
+    rule: Rule = BEST_F1,
 ) -> FoldScores:
     """Fit the recipe on each training part and score it on the test part.
 
-    Metrics of decisions between two classes use, in each fold, the threshold that is best on the *other*
-    folds. `on_fold(number, value)` hears of each fold as it ends, its decisions cut at its own best threshold;
-    what it raises (a pruned trial, a stop) ends the validation.
+    Metrics of decisions between two classes use, in each fold, the threshold that `rule` chooses on the *other*
+    folds. What `prepared` has of this frame is taken from it, and kept in it. `on_fold(number, value)` hears of each
+    fold as it ends, its decisions cut at its own best threshold; what it raises (a pruned trial, a stop) ends the
+    validation.
 
     Raises:
         ValueError: the metric is unknown for the task or has no value in a fold.
@@ -130,31 +126,33 @@ def cross_validate(
     truth = np.asarray(y)
     n_classes = len(classes or ())
     said = np.full((len(truth), n_classes) if n_classes > 2 else len(truth), np.nan)
+    kept, plan = prepared or Preparations(frame), recipe.plan
     for number, (train, test) in enumerate(splits):
-        model = recipe.fit(frame.iloc[train], truth[train])
-        said[test] = predicted(model, frame.iloc[test], classes)
+        rows, rest = kept.fold(plan, train, test)
+        said[test] = predicted(recipe.trained(*rows, truth[train]), rest, classes)
         if on_fold is not None:
-            cut = _cut(said[test], truth[test], classes)
+            cut = _cut(said[test], truth[test], classes, rule)
             on_fold(number, _value(wanted, judged(said[test], truth[test], classes, threshold=cut), number))
-    values = _fold_values(wanted, said, truth, splits, classes)
+    values = _fold_values(wanted, said, truth, splits, classes, rule)
     spread = float(np.std(values, ddof=1) / np.sqrt(len(values)))
     every = np.concatenate([test for _, test in splits])
-    return FoldScores(metric, values, float(np.mean(values)), spread, said, _cut(said[every], truth[every], classes))
+    cut = _cut(said[every], truth[every], classes, rule)
+    return FoldScores(metric, values, float(np.mean(values)), spread, said, cut)
 
 
 def _fold_values(
-    wanted: metrics.Metric, said: Floats, truth: NDArray[Any], splits: Sequence[Fold], classes: Classes
+    wanted: metrics.Metric, said: Floats, truth: NDArray[Any], splits: Sequence[Fold], classes: Classes, rule: Rule
 ) -> tuple[float, ...]:
     values = []
     for number, (_, test) in enumerate(splits):
         others = np.concatenate([rows for at, (_, rows) in enumerate(splits) if at != number])
-        cut = _cut(said[others], truth[others], classes)
+        cut = _cut(said[others], truth[others], classes, rule)
         values.append(_value(wanted, judged(said[test], truth[test], classes, threshold=cut), number))
     return tuple(values)
 
 
-def _cut(said: Floats, truth: NDArray[Any], classes: Classes) -> float | None:
-    return best_threshold(said, truth == classes[1]) if classes is not None and len(classes) == 2 else None
+def _cut(said: Floats, truth: NDArray[Any], classes: Classes, rule: Rule) -> float | None:
+    return rule.threshold(said, truth == classes[1]) if classes is not None and len(classes) == 2 else None
 
 
 def _value(wanted: metrics.Metric, rows: ScoredRows, number: int) -> float:
@@ -207,6 +205,14 @@ def calibration(said: Floats, truth: ArrayLike, *, bins: int = 10) -> list[dict[
     grouped = table.groupby(np.searchsorted(edges, said, side="right"))
     means = grouped.mean().assign(rows=grouped.size(), lowest=grouped.predicted.min())
     return [{str(key): float(value) for key, value in row.items()} for row in means.to_dict("records")]
+
+
+def actual_to_expected(said: Floats, truth: ArrayLike) -> list[dict[str, float | None]]:
+    """Of the deciles of the predictions, lowest first: rows, mean prediction, mean truth and their ratio."""
+    return [
+        {**part, "ratio": part["observed"] / part["predicted"] if part["predicted"] else None}
+        for part in calibration(said, truth)
+    ]
 
 
 def importance(

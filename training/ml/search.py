@@ -17,9 +17,12 @@ from optuna.study import MaxTrialsCallback, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from mlops_site.stats.metrics import metric_named
-from training.ml.estimators import Params, Recipe, default_params, search_space
+from training.ml.decisions import BEST_F1, Rule
+from training.ml.estimators import Recipe, default_params, search_space
 from training.ml.evaluate import Classes, FoldScores, cross_validate
+from training.ml.preparation import Preparations
 from training.ml.space import Space, suggest
+from training.ml.spaces import Params
 from training.ml.splits import Fold
 from training.ml.studies import HEARTBEAT_SECS, open_storage
 
@@ -70,6 +73,8 @@ class Objective:
     splits: Sequence[Fold]
     metric: str
     classes: Classes = None
+    prepared: Preparations | None = None  # shared by the searches of one run
+    rule: Rule = BEST_F1
 
     def scores(self, params: Mapping[str, Any], on_fold: Callable[[int, float], None]) -> FoldScores:
         return cross_validate(
@@ -80,6 +85,8 @@ class Objective:
             metric=self.metric,
             classes=self.classes,
             on_fold=on_fold,
+            prepared=self.prepared,
+            rule=self.rule,
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from training.ml import evaluate, search
 from training.models import Run
 from training.pipeline import data, registration, selection
+from training.pipeline.calibrated import Calibrated, calibrated
 from training.pipeline.evidence import Winner, files_of, metrics_of
 from training.pipeline.steps import pass_to, say
 from training.pipeline.tracking import Record, Tracking
@@ -26,7 +27,7 @@ def execute(run: Run) -> None:
     pass_to(run, f"refit {ranked[0].recipe.name}", progress=0.86, trials_done=sum(best.trials for best in ranked))
     pipeline = ranked[0].recipe.fit(rows.training.frame, rows.training.truth)
     pass_to(run, "evaluate on the holdout", progress=0.90)
-    winner = _evaluated(run, ranked[0], pipeline, rows)
+    winner = _evaluated(run, ranked[0], calibrated(run, ranked[0], pipeline, rows), rows)
     pass_to(run, "convert", progress=0.93)
     files = files_of(winner, rows, run)
     if files.reason:
@@ -40,8 +41,8 @@ def execute(run: Run) -> None:
     registration.register(run, winner, rows, files, recorded)
 
 
-def _evaluated(run: Run, best: search.Best, pipeline: object, rows: data.Rows) -> Winner:
-    threshold = best.threshold
+def _evaluated(run: Run, best: search.Best, kept: Calibrated, rows: data.Rows) -> Winner:
+    pipeline, threshold, told = kept
     report = evaluate.holdout_report(
         pipeline,
         rows.holdout.frame,
@@ -55,4 +56,4 @@ def _evaluated(run: Run, best: search.Best, pipeline: object, rows: data.Rows) -
     if found := report.metrics.get(metric):
         value, low, high = found["estimate"], found["lower"], found["upper"]
         say(run, f"holdout {metric} {value:.4f}, 95 % interval {low:.4f} to {high:.4f}")
-    return Winner(best.recipe.name, dict(best.recipe.params), pipeline, threshold, report)
+    return Winner(best.recipe.name, dict(best.recipe.params), pipeline, threshold, report, told)

@@ -10,13 +10,17 @@ import numpy as np
 import pandas as pd
 
 from mlops_site.stats.profile import profile, reference_bins
+from mlops_site.stats.scored import ScoredRows
 from registry.artifacts import formats, graphs, scorer, signature
 from registry.artifacts.engines import open_scorer
 from registry.artifacts.summary import told
 from registry.services import Candidate
-from training.ml import evaluate, slices
+from training.ml import evaluate, fairness, slices
+from training.ml.decisions import BEST_F1
+from training.ml.estimators import device
 from training.models import Run
 from training.pipeline.data import Part, Rows
+from training.pipeline.selection import rule_of
 
 GOLDEN_ROWS = 20
 PROVING_ROWS = 500  # on which the ONNX form must be exact
@@ -31,6 +35,7 @@ class Winner(NamedTuple):
     pipeline: Any
     threshold: float | None
     report: evaluate.HoldoutReport
+    calibrated: dict[str, Any] | None = None
 
 
 class Files(NamedTuple):
@@ -119,12 +124,37 @@ def facts_of(run: Run, winner: Winner, rows: Rows) -> dict[str, Any]:
             "period": period,
             "quality": rows.warnings,
         },
-        "search": {name: spec[name] for name in names},
+        "search": {name: spec[name] for name in names} | _device(winner),
         "slices": slices.by_slice(
             spec["metric"], judged, few_valued(rows.holdout.frame), groups=rows.holdout.groups, seed=run.seed
         ),
         "calibration": winner.report.calibration,
+        **_decision(run, winner, said, rows),
+        **({"groups": _groups(run, judged, rows)} if run.spec.get("slices") else {}),
+        **({"calibrated": winner.calibrated} if winner.calibrated else {}),
+        **(
+            {"actual_to_expected": evaluate.actual_to_expected(said, rows.holdout.truth)}
+            if rows.classes is None
+            else {}
+        ),
     }
+
+
+def _groups(run: Run, judged: ScoredRows, rows: Rows) -> dict[str, Any]:
+    return fairness.by_group(judged, {name: rows.holdout_table[name] for name in run.spec["slices"]})
+
+
+def _decision(run: Run, winner: Winner, said: Any, rows: Rows) -> dict[str, Any]:
+    """What the threshold means on the holdout, where it was chosen by cost or by capacity."""
+    rule = rule_of(run.spec)
+    if rule == BEST_F1 or winner.threshold is None or rows.classes is None:
+        return {}
+    return {"decision": rule.told(said, rows.holdout.truth == rows.classes[1], winner.threshold)}
+
+
+def _device(winner: Winner) -> dict[str, str]:
+    found = device(winner.model_type)
+    return {"device": found[0]} if found else {}
 
 
 def few_valued(frame: pd.DataFrame) -> Mapping[str, Any]:

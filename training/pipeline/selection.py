@@ -15,7 +15,9 @@ from mlops_site.core import jobs
 from mlops_site.core.errors import Invalid
 from mlops_site.stats import metrics
 from training.ml import search, studies
-from training.ml.estimators import Recipe, model_type
+from training.ml.decisions import Rule
+from training.ml.estimators import Recipe, device, model_type
+from training.ml.preparation import Preparations
 from training.models import Run
 from training.pipeline.data import Rows
 from training.pipeline.steps import Fence, pass_to, say
@@ -45,16 +47,22 @@ def searched(run: Run, rows: Rows) -> list[search.Best]:
     """The best of each model type, best first, with the leaderboard kept in the row. A study that an earlier
     attempt began is continued. Raises LeaseLost, and Invalid for data that cannot be scored."""
     found: list[search.Best] = []
+    prepared = Preparations(rows.training.frame)
     for name in run.spec["model_types"]:
         done = sum(best.trials for best in found)
         pass_to(run, f"search {name}", progress=_share(run, done), trials_done=max(done, run.trials_done))
-        found.append(_best(run, rows, name, done=done))
+        found.append(_best(run, rows, name, prepared, done=done))
         found.sort(key=lambda best: best.mean, reverse=_greater(run))
         board = [entry(run, best) for best in found]
         if len(board) > len(run.leaderboard):
             best = {"model_type": board[0]["model_type"], "value": board[0]["mean"]}
             jobs.advance(run, leaderboard=board, best=best)
     return found
+
+
+def rule_of(spec: dict[str, Any]) -> Rule:
+    """How the run chooses between two classes."""
+    return Rule.of(spec.get("cost_matrix"), spec.get("capacity"))
 
 
 def entry(run: Run, best: search.Best) -> dict[str, Any]:
@@ -74,12 +82,22 @@ def study_name(run: Run, model_type: str) -> str:
     return f"{run.pk}:{model_type}"
 
 
-def _best(run: Run, rows: Rows, name: str, *, done: int) -> search.Best:
+def _best(run: Run, rows: Rows, name: str, prepared: Preparations, *, done: int) -> search.Best:
     spec = run.spec
     jobs_at_once = cores() if model_type(name, rows.task_type).parallel else 1
-    recipe = Recipe(name, rows.task_type, rows.kinds, {}, run.seed, n_jobs=jobs_at_once)
+    if found := device(name):
+        say(run, f"{name} trains on {found[0]}: {found[1]}")
+    monotone = spec.get("monotone", {})
+    recipe = Recipe(name, rows.task_type, rows.kinds, {}, run.seed, n_jobs=jobs_at_once, monotone=monotone)
     objective = search.Objective(
-        recipe, rows.training.frame, rows.training.truth, rows.folds, spec["metric"], rows.classes
+        recipe,
+        rows.training.frame,
+        rows.training.truth,
+        rows.folds,
+        spec["metric"],
+        rows.classes,
+        prepared,
+        rule_of(spec),
     )
     try:
         return search.search(

@@ -10,21 +10,32 @@ from registry.models import RegisteredModel
 from training.choices import CrossValidation
 from training.models import DatasetVersion
 from training.services.config import RunConfig
+from training.services.constraints import able, held, monotone_problems
+from training.services.decisions import decision_problems
 from training.services.schema import columns_of, default_features, label_meant, labels_of
 
 if TYPE_CHECKING:
     from mlops_site.stats.scored import TaskType
 
 MAX_CLASSES = 50
+MAX_SLICES = 20
 MAX_TRIALS = 1_000
 MAX_SEED = 2**32 - 1  # NumPy's
 
 
-def known_types(task_type: str) -> list[str]:
-    """The model types that can do the task."""
+def known_types(task_type: str, *, by_default: bool = False) -> list[str]:
+    """The model types that can do the task; those that a run tries when it names none."""
     from training.ml import estimators  # imports scikit-learn: see `_known_metrics`
 
-    return estimators.names(cast("TaskType", task_type))
+    return estimators.names(cast("TaskType", task_type), by_default=by_default)
+
+
+def types_of(config: RunConfig, task_type: str) -> list[str]:
+    """The model types that a run tries."""
+    if config.model_types is not None:
+        return config.model_types
+    usual = known_types(task_type, by_default=True)
+    return able(usual, task_type) if held(config) else usual
 
 
 def problems(config: RunConfig, model: RegisteredModel, version: DatasetVersion) -> Iterator[FieldError]:
@@ -33,6 +44,9 @@ def problems(config: RunConfig, model: RegisteredModel, version: DatasetVersion)
     if isinstance(config.target, str | None):
         yield from _target(config, model, version)
         yield from _features(config, version)
+        yield from monotone_problems(config, model, version)
+        yield from decision_problems(config, model, version)
+        yield from _slices(config, version)
     else:
         yield _wrong("target", f"must be the name of a column but got {config.target!r:.80}")
     yield from _search(config, str(model.task_type))
@@ -134,9 +148,23 @@ def _features(config: RunConfig, version: DatasetVersion) -> Iterator[FieldError
             yield _wrong("features", f"must not hold {barred[name]} but got {name!r:.80}", "not_a_feature")
 
 
+def _slices(config: RunConfig, version: DatasetVersion) -> Iterator[FieldError]:
+    asked: Any = config.slices
+    if asked is None:
+        return
+    if not isinstance(asked, list) or not 1 <= len(asked) <= MAX_SLICES or len({str(n) for n in asked}) < len(asked):
+        yield _wrong("slices", f"must be a list of 1 to {MAX_SLICES} different columns but got {asked!r:.80}")
+        return
+    for name in asked:
+        if not isinstance(name, str) or name not in columns_of(version):
+            yield _wrong("slices", f"must be columns of {version} but got {name!r:.80}", "unknown_column")
+        elif name in (config.target or version.target, version.group_column):
+            yield _wrong("slices", f"must not hold the target or the group column but got {name!r:.80}", "no_slice")
+
+
 def _search(config: RunConfig, task_type: str) -> Iterator[FieldError]:
     known, asked = known_types(task_type), config.model_types
-    listed: Any = known if asked is None else asked
+    listed: Any = known_types(task_type, by_default=True) if asked is None else asked
     if not isinstance(listed, list) or not listed or len({str(name) for name in listed}) < len(listed):
         yield _wrong("model_types", f"must be a list of different model types but got {asked!r:.80}")
         return

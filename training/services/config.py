@@ -12,6 +12,13 @@ class RunConfig:
 
     `n_trials` counts per model type; without `hyperparameter_optimization` each type is trained once with its
     defaults. `search_space` narrows a type's parameters: {"random_forest": {"max_depth": {"low": 3, "high": 6}}}.
+    `monotone` holds the answer to rise (1) or fall (-1) with a number: {"age": 1}.
+    Two classes are told apart at the best F1; with `cost_matrix` where mistakes cost least, per row by outcome:
+    {"false_negative": 500, "false_positive": 40}; with `capacity` so that at most that many rows are positive:
+    {"at_most": 200, "of_rows": 5000}, 200 investigations among the 5,000 claims of a week.
+    `calibration` (auto, sigmoid or isotonic) corrects the scores of two classes where that lowers log loss and Brier
+    score out of fold.
+    `slices` are columns of the data set, features or not, by whose groups the holdout is told apart.
     `margin` is how much worse than the champion, in units of the metric, still counts as no worse: the gate wants the
     whole interval above minus the margin, so a small holdout needs a wider one.
     """
@@ -30,4 +37,9 @@ class RunConfig:
     metric: str | None = None
     auto_deploy_threshold: float | None = None
     margin: float = 0.01
+    monotone: dict[str, int] | None = None
+    cost_matrix: dict[str, float] | None = None
+    capacity: dict[str, float] | None = None
+    calibration: str | None = None
+    slices: list[str] | None = None
     seed: int = 0

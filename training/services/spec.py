@@ -8,8 +8,9 @@ from mlops_site.core.errors import Invalid
 from registry.models import RegisteredModel
 from training.choices import CrossValidation
 from training.models import DatasetVersion
-from training.services.checks import known_types, problems
+from training.services.checks import problems, types_of
 from training.services.config import RunConfig
+from training.services.constraints import held
 from training.services.schema import default_features, label_meant, labels_of
 
 DEFAULT_METRICS = {"binary": "roc_auc", "classification": "f1_score", "regression": "rmse"}
@@ -29,7 +30,7 @@ def completed(config: RunConfig, *, model: RegisteredModel, version: DatasetVers
         "target": target,
         "positive_class": _positive(config, labels),
         "features": config.features or default_features(version, target),
-        "model_types": config.model_types or known_types(task_type),
+        "model_types": types_of(config, task_type),
         "hyperparameter_optimization": searched,
         "n_trials": config.n_trials if searched else 1,
         "search_space": config.search_space or {},
@@ -38,7 +39,16 @@ def completed(config: RunConfig, *, model: RegisteredModel, version: DatasetVers
         "metric": config.metric or _default_metric(task_type, labels),
         "auto_deploy_threshold": config.auto_deploy_threshold,
         "margin": float(config.margin),
+        **_asked_for(config),
     }
+
+
+def _asked_for(config: RunConfig) -> dict[str, Any]:
+    """What most runs do without, named only where it is asked for: the same request as ever is the same config, and
+    what it makes of new data is a patch of the version before."""
+    names = ("cost_matrix", "capacity", "calibration", "slices")
+    asked = {"monotone": held(config)} | {name: getattr(config, name) for name in names}
+    return {name: value for name, value in asked.items() if value}
 
 
 def _positive(config: RunConfig, labels: dict[Any, int] | None) -> Any:

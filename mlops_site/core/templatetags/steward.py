@@ -154,6 +154,10 @@ METRICS = {
     "mae": "MAE",
     "rmse": "RMSE",
     "r2": "R²",
+    "poisson_deviance": "Poisson deviance",
+    "gamma_deviance": "gamma deviance",
+    "tweedie_deviance": "Tweedie deviance",
+    "gini": "Gini",
 }
 
 

@@ -13,6 +13,8 @@ from registry.selectors.comparison import comparison
 from registry.selectors.stages import in_production
 from registry.selectors.validation import reports
 
+TOLD = ("decision", "calibrated", "groups", "actual_to_expected")
+
 
 def card(version: Version, *, changes: bool = True) -> Card:
     """The card of a version from `version_numbered`. Some seconds the first time, for the intervals of its changes."""
@@ -38,6 +40,7 @@ def card(version: Version, *, changes: bool = True) -> Card:
         since=None if base is None else base.number,
         changes=None if base is None else comparison(base, version, diff_only=True),
         missing=[],
+        told={name: version.facts[name] for name in TOLD if name in version.facts},
     )
     return found._replace(missing=missing(found))
 

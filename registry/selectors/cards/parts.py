@@ -119,6 +119,7 @@ class Card(NamedTuple):
     since: str | None  # the production version that the changes are counted from
     changes: dict[str, Any] | None
     missing: list[str]
+    told: dict[str, Any] = {}  # what a run was asked to tell: "decision", "calibrated", "groups", "actual_to_expected"
 
 
 def card_json(found: Card) -> dict[str, Any]:
@@ -134,6 +135,8 @@ def settled(found: Card) -> dict[str, Any]:
     """The card without what comes after a version is made, so that evidence can hold it."""
     said = {name: value for name, value in card_json(found).items() if name not in _LATER}
     del said["about"]["stage"]
+    if not said["told"]:  # the card of a version that tells none of it is what it was before there was any
+        del said["told"]
     return said
 
 

@@ -19,9 +19,10 @@ from registry.artifacts.signature import infer
 from registry.artifacts.trial import inspect_here
 from registry.artifacts.trust import TRUSTED
 from training.ml import estimators
+from training.ml.preparation import Kinds
 from training.ml.space import Choice
 
-KINDS: estimators.Kinds = {"age": "number", "cost": "number", "empty": "number", "site": "category", "plan": "category"}
+KINDS: Kinds = {"age": "number", "cost": "number", "empty": "number", "site": "category", "plan": "category"}
 PREPARED: dict[str, tuple[str, ...]] = {
     "all kinds": tuple(KINDS),
     "numbers": ("age", "cost", "empty"),

@@ -3,21 +3,21 @@
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pandas as pd
 import pytest
 import skops.io
-from skl2onnx import convert_sklearn
-from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
 from mlops_site.stats.columns import encode
+from registry.artifacts.graphs import run_graph, to_onnx
 from training.ml import estimators
+from training.ml.preparation import MAX_LEVELS, Kinds
 
-KINDS: estimators.Kinds = {"age": "number", "cost": "number", "empty": "number", "site": "category", "plan": "category"}
+KINDS: Kinds = {"age": "number", "cost": "number", "empty": "number", "site": "category", "plan": "category"}
 CASES = [(name, task) for task in estimators.MODEL_TYPES for name in estimators.names(task)]
 COMPILED = {
     "numpy.dtype",
     "sklearn.tree._tree.Tree",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 }
 FEW = {"n_estimators": 12, "max_iter": 12}
@@ -103,20 +103,10 @@ def test_survives_skops_with_equal_answers(name: str, task: str) -> None:
 def test_converts_to_onnx_with_equal_answers(name: str, task: str) -> None:
     frame = claims()
     model = fitted(name, task, frame)
-    inputs = [
-        (column, (FloatTensorType if kind == "number" else StringTensorType)([None, 1]))
-        for column, kind in KINDS.items()
-    ]
-    options = {"zipmap": False} if task == "classification" else {}
-    graph = convert_sklearn(
-        model, initial_types=inputs, options={id(model): options} if options else None, target_opset=18
-    )
-    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    graph = to_onnx(model, KINDS).graph
+    assert graph is not None
     rows = pd.concat([strange(frame), frame])
-    feed = {
-        column: rows[[column]].to_numpy(np.float32 if kind == "number" else object) for column, kind in KINDS.items()
-    }
-    np.testing.assert_allclose(session.run(None, feed)[-1], answers(model, rows), rtol=1e-5, atol=2e-6)
+    np.testing.assert_allclose(run_graph(graph, rows), answers(model, rows), rtol=1e-5, atol=2e-6)
 
 
 @every_case
@@ -150,9 +140,9 @@ def test_both_ends_of_the_space_fit(name: str, task: Any) -> None:
 @every_case
 def test_rare_levels_share_a_column(name: str, task: str) -> None:
     frame = claims()
-    assert frame["site"].nunique() > estimators.MAX_LEVELS
+    assert frame["site"].nunique() > MAX_LEVELS
     width = fitted(name, task, frame)["columns"].transform(frame.head(1)).shape[1]
-    assert width <= 3 + 3 + estimators.MAX_LEVELS
+    assert width <= 3 + 3 + MAX_LEVELS
 
 
 def test_overrides_narrow_fix_and_widen() -> None:
@@ -185,13 +175,13 @@ def test_bad_overrides_name_the_parameter(overrides: dict[str, Any], message: st
 
 
 def test_unknown_names_list_the_known() -> None:
-    with pytest.raises(ValueError, match=r"logistic_regression, random_forest.*but got 'xgboost'"):
-        estimators.build("xgboost", "classification", KINDS, seed=0)
+    with pytest.raises(ValueError, match=r"logistic_regression, random_forest.*but got 'catboost'"):
+        estimators.estimator("catboost", "classification", seed=0)
     with pytest.raises(ValueError, match=r"linear_regression.*but got 'logistic_regression'"):
         estimators.default_params("logistic_regression", "regression")
     with pytest.raises(ValueError, match="task_type must be one of"):
         estimators.names("ranking")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"max_depth.*but got depth"):
-        estimators.build("random_forest", "regression", KINDS, {"depth": 3}, seed=0)
+        estimators.estimator("random_forest", "regression", {"depth": 3}, seed=0)
     with pytest.raises(ValueError, match="at least one feature"):
-        estimators.build("random_forest", "regression", {}, seed=0)
+        estimators.Recipe("random_forest", "regression", {}, {}, seed=0).fit(claims(), truth(claims(), "regression"))

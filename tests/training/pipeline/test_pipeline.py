@@ -18,6 +18,7 @@ from registry.services import create_model, move_stage, review_request
 from tests.people import actor
 from tests.training.claims import claims
 from training import selectors
+from training.ml import estimators
 from training.models import DatasetVersion, Run
 
 Train = Callable[..., Run]
@@ -143,12 +144,56 @@ def test_the_same_spec_on_other_data_is_a_patch(train: Train, upload: Upload) ->
     assert other.number == "1.0.1"
 
 
-@pytest.mark.parametrize("name", ["random_forest", "gradient_boosting", "hist_gradient_boosting"])
+@pytest.mark.parametrize("name", estimators.names("classification"))
 def test_every_model_type_is_trained_and_served(train: Train, dataset: DatasetVersion, name: str) -> None:
     run = train(dataset, model_types=[name], hyperparameter_optimization=False, metric="f1_score")
     assert run.version is not None
-    assert (run.version.serving is None) == (name == "hist_gradient_boosting")
+    assert (run.version.serving is not None) == estimators.model_type(name, "classification").converts_to_onnx
     assert scorer.preflight(run.version) == []
+
+
+def test_as_many_rows_are_positive_as_can_be_looked_at(train: Train, dataset: DatasetVersion) -> None:
+    capacity = {"at_most": 20, "of_rows": 100}
+    version = train(dataset, capacity=capacity, cost_matrix={"false_negative": 50, "false_positive": 1}).version
+    assert version is not None
+    decision = version.facts["decision"]
+    assert decision["threshold"] == version.threshold
+    assert 0.05 < decision["positive_share"] < 0.35
+    assert (decision["capacity_share"], decision["costs"]["false_negative"]) == (0.2, 50.0)
+    assert decision["cost_per_row"] > 0
+
+
+def test_the_holdout_is_told_apart_by_the_groups_asked_for(train: Train, upload: Upload) -> None:
+    version = train(upload(claims(1_200)), features=["age", "visits"], slices=["plan", "dollars"]).version
+    assert version is not None
+    found = version.facts["groups"]
+    assert set(found) == {"plan", "dollars"}
+    assert found["plan"]["groups"] or found["plan"]["too_small"]
+
+
+def test_calibration_is_part_of_what_is_registered(train: Train, dataset: DatasetVersion) -> None:
+    asked = {"model_types": ["extra_trees"], "hyperparameter_optimization": False}
+    run = train(dataset, **asked, calibration="sigmoid", search_space={"extra_trees": {"max_depth": 3}})
+    version = run.version
+    assert version is not None
+    told = version.facts["calibrated"]
+    assert set(told["tried"]) == {"none", "sigmoid"}
+    helps = all(told["tried"]["sigmoid"][name] < told["tried"]["none"][name] for name in ("log_loss", "brier"))
+    assert told["method"] == ("sigmoid" if helps else None)
+    assert any("calibration" in line for line in selectors.log_of(run))
+    assert scorer.preflight(version) == []
+
+
+def test_an_answer_that_must_fall_with_age_does(train: Train, dataset: DatasetVersion) -> None:
+    asked = {"hyperparameter_optimization": False, "metric": "f1_score"}
+    run = train(dataset, **asked, model_types=["lightgbm", "xgboost"], monotone={"age": -1})
+    assert run.version is not None
+    rows = pd.DataFrame({"age": np.arange(18.0, 90.0), "visits": 4.0, "plan": "full", "dollars": 900.0})
+    artifact = run.version.artifact
+    said = scorer.load(artifact.digest, artifact.format, run.version.signature).score(rows).score
+    assert said is not None
+    assert (np.diff(said) <= 0).all()
+    assert any("xgboost trains on cpu" in line or "xgboost trains on cuda" in line for line in selectors.log_of(run))
 
 
 def test_a_regression_is_trained_in_time_order(train: Train, dataset: DatasetVersion, engineer: Actor) -> None:
@@ -159,6 +204,10 @@ def test_a_regression_is_trained_in_time_order(train: Train, dataset: DatasetVer
     assert version is not None
     assert version.signature["output"] == "value"
     assert version.metrics["r2"]["value"] > 0.5
+    assert version.metrics["gini"]["value"] > 0.5
+    deciles = version.facts["actual_to_expected"]
+    assert len(deciles) == 10
+    assert all(part["ratio"] == pytest.approx(part["observed"] / part["predicted"]) for part in deciles)
     assert run.best == {"model_type": "linear_regression", "value": run.leaderboard[0]["mean"]}
 
 

@@ -49,6 +49,43 @@ def test_a_request_is_completed_from_the_model_and_the_data_set(
     assert run.code
 
 
+def test_a_model_that_must_rise_is_of_a_type_that_can_be_held_to_it(
+    scientist: Actor, model: RegisteredModel, dataset: DatasetVersion
+) -> None:
+    run = request(scientist, model_types=None, monotone={"age": 1, "visits": -1, "dollars": 0})
+    assert run.spec["model_types"] == ["random_forest", "hist_gradient_boosting"]
+    assert run.spec["monotone"] == {"age": 1, "visits": -1}
+    with pytest.raises(Invalid) as caught:
+        request(scientist, model_types=["lightgbm", "mlp"], monotone={"age": 1, "plan": -1})
+    assert [(error.field, error.code) for error in caught.value.errors] == [
+        ("monotone.plan", "no_order"),
+        ("monotone", "monotone_unsupported"),
+    ]
+
+
+def test_of_three_classes_none_rises(scientist: Actor, engineer: Actor, dataset: DatasetVersion) -> None:
+    create_model(actor=engineer, name="plan_of_person", task_type="classification")
+    with pytest.raises(Invalid) as caught:
+        request(scientist, model_name="plan_of_person", target="plan", model_types=["lightgbm"], monotone={"age": 1})
+    assert [(error.field, error.code) for error in caught.value.errors] == [("monotone", "too_many_classes")]
+
+
+def test_costs_and_capacity_are_for_two_classes(scientist: Actor, engineer: Actor, dataset: DatasetVersion) -> None:
+    create_model(actor=engineer, name="plan_of_person", task_type="classification")
+    create_model(actor=engineer, name="dollars_next_year", task_type="regression")
+    asked = {"cost_matrix": {"false_positive": 1, "false_negative": 9}, "capacity": {"at_most": 20, "of_rows": 100}}
+    for name, target, kind in (
+        ("plan_of_person", "plan", "logistic_regression"),
+        ("dollars_next_year", "dollars", "linear_regression"),
+    ):
+        with pytest.raises(Invalid) as caught:
+            request(scientist, model_name=name, target=target, model_types=[kind], **asked)
+        assert [(e.field, e.code) for e in caught.value.errors] == [
+            ("cost_matrix", "not_two_classes"),
+            ("capacity", "not_two_classes"),
+        ]
+
+
 def test_without_a_search_each_type_is_trained_once(
     scientist: Actor, model: RegisteredModel, dataset: DatasetVersion
 ) -> None:
@@ -102,7 +139,7 @@ def test_a_positive_class_is_found_whatever_its_spelling(
         ("features", ["person"]),
         ("features", "age"),
         ("model_types", []),
-        ("model_types", ["xgboost"]),
+        ("model_types", ["catboost"]),
         ("model_types", ["linear_regression"]),
         ("model_types", ["random_forest", "random_forest"]),
         ("search_space", {"logistic_regression": {"depth": {"low": 1, "high": 2}}}),
@@ -110,6 +147,35 @@ def test_a_positive_class_is_found_whatever_its_spelling(
         ("search_space", {"random_forest": {}}),
         ("search_space", {"logistic_regression": 3}),
         ("search_space", [1]),
+        ("cost_matrix", [1]),
+        ("cost_matrix", {}),
+        ("cost_matrix", {"false_alarm": 1}),
+        ("cost_matrix", {"false_positive": float("nan")}),
+        ("cost_matrix", {"false_positive": 10**400}),
+        ("cost_matrix", {"false_positive": True}),
+        ("cost_matrix", {"false_positive": -5, "true_negative": 0}),
+        ("cost_matrix", {"false_positive": 5}),
+        ("calibration", "platt"),
+        ("calibration", True),
+        ("slices", []),
+        ("slices", "plan"),
+        ("slices", ["nothing"]),
+        ("slices", ["high_cost"]),
+        ("slices", ["person"]),
+        ("slices", ["plan", "plan"]),
+        ("slices", [1]),
+        ("capacity", 200),
+        ("capacity", {"at_most": 200}),
+        ("capacity", {"at_most": 0, "of_rows": 100}),
+        ("capacity", {"at_most": 2, "of_rows": 0}),
+        ("capacity", {"at_most": 200, "of_rows": 100}),
+        ("capacity", {"at_most": 2, "of_rows": 100, "per": "week"}),
+        ("monotone", [1]),
+        ("monotone", {"nothing": 1}),
+        ("monotone", {"age": 2}),
+        ("monotone", {"age": True}),
+        ("monotone", {"plan": 1}),
+        ("monotone", {"age": 1}),  # a logistic regression, of which it cannot be asked
         ("trigger_reason", ""),
         ("trigger_reason", "x" * 201),
         ("dataset", "../etc/passwd"),
