@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from abtesting.selectors.baselines import Known, known_of, together_of
+from abtesting.selectors.compared import decidable
 from abtesting.selectors.traffic import Seen, traffic_of
 from abtesting.stats.assignment import RAMP
 from abtesting.stats.baseline import Together, effect_of, gain_by_default
-from abtesting.stats.measures import Costs, Measure, chosen, measures
+from abtesting.stats.measures import Costs, Measure, chosen
 from abtesting.stats.power import ASSUMED_CORRELATION, Aim
 from abtesting.stats.proposal import Option, Proposal, propose
 from mlops_site.core.errors import Conflict, Invalid
@@ -140,14 +141,14 @@ def _versions(actor: Actor, model_name: str, number: str) -> tuple[Version, Vers
 
 def plannable(version: Version, costs: Costs | None = None) -> list[str]:
     """What experiments on a version can be decided on."""
-    return [*measures(basis_of(version).shape, paired=False, costs=costs)]
+    return [*decidable(basis_of(version).shape, paired=False, costs=costs)]
 
 
 def _measured(version: Version, names: Sequence[str], costs: Costs | None) -> Measure:
     if not 1 <= len(names) <= MAX_METRICS:
         message = f"success_metrics must be 1 to {MAX_METRICS} names but got {len(names)}"
         raise Invalid.on("success_metrics", message, code="invalid")
-    known = measures(basis_of(version).shape, paired=False, costs=costs)
+    known = decidable(basis_of(version).shape, paired=False, costs=costs)
     try:
         return chosen(names, known)[0]
     except ValueError as error:
@@ -188,8 +189,6 @@ def _within(field: str, value: float, *, above: float, below: float) -> None:
 
 
 def _unknown(version: Version, measure: Measure) -> str:
-    if measure.name == "outcome":
-        return "how outcomes vary is not known before an experiment has logged some; plan for another metric"
     return (
         f"nothing is known of the {measure.name} of {version}: no claim of the last 30 days was judged, and it was "
         f"registered without a holdout that says it; log labels, or plan for another metric"

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from abtesting.choices import Design
+from abtesting.selectors.compared import decidable
 from abtesting.stats.assignment import RAMP
 from abtesting.stats.guardrails import DEFAULTS, Limits
-from abtesting.stats.measures import Costs, chosen, measures
+from abtesting.stats.measures import Costs, chosen
 from mlops_site.core.errors import Invalid
 from mlops_site.core.texts import unseen
 from monitoring.models import Prediction
@@ -145,7 +146,7 @@ def _metrics(version: Version, names: Sequence[Any], design: str, costs: dict[st
     if isinstance(names, str) or not 1 <= len(given) == len(names) <= MAX_METRICS:
         raise Invalid.on(field, f"{field} must be 1 to {MAX_METRICS} names but got {names!r:.200}", code="invalid")
     found = Costs(**costs) if costs else None
-    known = measures(basis_of(version).shape, paired=design == Design.SHADOW, costs=found)
+    known = decidable(basis_of(version).shape, paired=design == Design.SHADOW, costs=found)
     try:
         chosen(given, known)
     except ValueError as error:

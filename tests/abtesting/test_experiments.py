@@ -92,7 +92,7 @@ WRONG: dict[str, tuple[dict[str, Any], int, str, str, str]] = {
     ),
     "an unknown metric": (
         {"success_metrics": ["recall", "charm"]}, 422, "unknown_metric", "success_metrics",
-        "accuracy, precision, recall, f1_score, brier, roc_auc, outcome but got 'charm'",
+        "accuracy, precision, recall, f1_score, brier, roc_auc but got 'charm'",
     ),
     "a metric that pairs do not have": (
         {"mode": "shadow", "success_metrics": ["roc_auc"]}, 422, "unknown_metric", "success_metrics", "'roc_auc'",
