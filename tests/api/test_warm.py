@@ -81,7 +81,7 @@ def test_what_is_requested_is_loaded_before_it_is_approved(
     request = requested(model, author, 1)
     assert warm.look() == [request.version]
     # The approval happens in a process of its own; what it keeps ready there is not here.
-    monkeypatch.setattr("registry.services.approvals.keep_ready", lambda version, key: None)
+    monkeypatch.setattr("registry.services.approvals.preflight", lambda version, ready_as: scorer.preflight(version))
     services.review_request(request, actor=approver, decision="approve")
     loads.clear()
     assert ask(author) == "1.0.0"
@@ -108,7 +108,7 @@ def test_a_model_that_is_asked_here_can_be_rolled_back_without_a_load(
     assert warm.look() == []  # nobody asks it here
     ask(author)
     assert warm.look() == [first]
-    monkeypatch.setattr("registry.services.approvals.keep_ready", lambda version, key: None)
+    monkeypatch.setattr("registry.services.approvals.preflight", lambda version, ready_as: scorer.preflight(version))
     services.rollback(model, actor=approver, reason="worse")
     loads.clear()
     assert ask(author) == first.number
