@@ -113,13 +113,13 @@ def test_the_memory_limit_ends_it() -> None:
 def test_the_time_limit_ends_it_with_its_own_children(tmp_path: Path) -> None:
     job = watched(f"spawn {tmp_path / 'pids'}", "hang", time_limit_secs=4)
     assert (job.state, job.error) == ("failed", "time limit of 4 s reached")
-    assert all(gone(pid) for pid in pids(tmp_path / "pids"))
+    eventually(lambda: all(map(gone, pids(tmp_path / "pids"))))
 
 
 def test_a_crash_leaves_none_of_its_own_children(tmp_path: Path) -> None:
     job = watched(f"spawn {tmp_path / 'pids'}", "crash SIGKILL")
     assert job.state == "queued"
-    assert all(gone(pid) for pid in pids(tmp_path / "pids"))
+    eventually(lambda: all(map(gone, pids(tmp_path / "pids"))))
 
 
 def in_another_thread(job: Errand) -> threading.Thread:

@@ -95,11 +95,13 @@ class Crowd:
         return self._decide(chance, ["eva", "emil"], "withdraw")
 
     def _decide(self, chance: random.Random, people: list[str], decision: str) -> str:
-        last = 2 if decision == "withdraw" else 4
-        newest = list(PromotionRequest.objects.order_by("-pk").values_list("pk", flat=True)[:last])
+        newest = list(PromotionRequest.objects.order_by("-pk").values_list("pk", "status")[:4])
         if not newest:
             return "nothing asked"
-        path = f"/approvals/{chance.choice(newest)}/{decision}"
+        waiting = [pk for pk, status in newest if status == "pending"]
+        # Mostly one that waits: by the time that it is decided others have decided too.
+        chosen = waiting if waiting and chance.random() < 0.8 else [pk for pk, _ in newest]
+        path = f"/approvals/{chance.choice(chosen)}/{decision}"
         return self._post(chance.choice(people), path, {"comment": "looked at"})
 
     def _roll_back(self, chance: random.Random) -> str:

@@ -147,19 +147,23 @@ class Registry(RuleBasedStateMachine):
         content=contents,
         asks=chance,
         late=st.sampled_from([False, False, True]),
+        meanwhile=st.sampled_from(["", "", "damage", "promote"]),
         answers=st.lists(st.tuples(chance, decisions), max_size=2),
     )
-    def ask(self, content: int, asks: int, late: bool, answers: list[tuple[int, str]]) -> None:
+    def ask(self, content: int, asks: int, late: bool, meanwhile: str, answers: list[tuple[int, str]]) -> None:
         """As `promote`, but the request often waits, for what else can become of it."""
         if content not in [version.content for version in self.now.law.versions]:
             said = [(self._person(who, REVIEWERS), decision) for who, decision in answers]
-            self._asked(content, self._person(asks, SCIENTISTS), said, late=late)
+            self._asked(content, self._person(asks, SCIENTISTS), said, late=late, meanwhile=meanwhile)
 
     def _promote(self, content: int, *, asks: str, decides: str) -> None:
         self._asked(content, asks, [(who, "approve") for who in (decides, "vik", "ada")])
 
-    def _asked(self, content: int, asks: str, answers: list[tuple[str, str]], *, late: bool = False) -> None:
-        """A new version, its request and the answers to it, as far as the law lets these people."""
+    def _asked(
+        self, content: int, asks: str, answers: list[tuple[str, str]], *, late: bool = False, meanwhile: str = ""
+    ) -> None:
+        """A new version, its request and the answers to it, as far as the law lets these people. In between its file
+        may be damaged, or another version go into production."""
         deeds, number = self.now, len(self.now.versions)
         deeds.register("emil", content, "sofia")
         if deeds.law.archived:
@@ -167,10 +171,16 @@ class Registry(RuleBasedStateMachine):
         deeds.move("emil", number, "staging")
         deeds.request(asks, number, late=late)
         self.the_database_is_lawful()
-        if deeds.law.requests and deeds.law.requests[-1].version == number:
-            for who, decision in answers:
-                deeds.review(who, len(deeds.law.requests) - 1, decision)
-                self.the_database_is_lawful()
+        if not deeds.law.requests or deeds.law.requests[-1].version != number:
+            return
+        request = len(deeds.law.requests) - 1
+        if meanwhile == "damage":
+            deeds.damage(content % ARTIFACTS, content)
+        if meanwhile == "promote":
+            self._promote(content + 12, asks="emil", decides="ben")
+        for who, decision in answers:
+            deeds.review(who, request, decision)
+            self.the_database_is_lawful()
 
     @rule(who=chance, tier=st.sampled_from(TIERS))
     def set_tier(self, who: int, tier: str) -> None:
