@@ -159,7 +159,7 @@ def pictures(experiment: Experiment, found: Results, timeline: Timeline) -> dict
     ]
     return {
         "bands": bands,
-        "counts": _counts(timeline) if days else [],
+        "counts": _counts(timeline) if sum(timeline.units_a[-1:] + timeline.units_b[-1:]) else [],
         "splits": [_splits(experiment)],
         "rails": _rails(experiment, found),
     }

@@ -165,7 +165,13 @@ def fairness_gap(a: Mapping[str, ArmTally], b: Mapping[str, ArmTally], measure: 
     rates = {group: (_rate(a[group], measure), _rate(b[group], measure)) for group in sorted(a.keys() & b.keys())}
     known = {group: (of_a, of_b) for group, (of_a, of_b) in rates.items() if of_a is not None and of_b is not None}
     if len(known) < 2:
-        return Harm("fairness_gap", 0.0, None, 0, f"too few: {len(known)} groups have {LEAST} units in both arms")
+        return Harm(
+            "fairness_gap",
+            0.0,
+            None,
+            0,
+            f"too few: {len(known)} of the groups with {LEAST} units in both arms, of at least 2",
+        )
     gaps = [(_gap(known, high, low), high, low) for high in known for low in known if high != low]
     (estimate, error, n), high, low = max(gaps, key=lambda gap: known[gap[1]][1].value - known[gap[2]][1].value)
     certain = estimate - boundary(n, level=1 - 0.05 / len(gaps)) * error
