@@ -125,7 +125,7 @@ class TestAssign:
 
     @pytest.mark.postgres
     def test_the_documented_sql_deals_alike(self, db: None) -> None:
-        """With the thirteen digits made twelve in the documentation, this fails (tried)."""
+        """With 48 bits for 52 in the documentation, this fails (tried)."""
         (sql,) = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "experiments.md").read_text(), re.DOTALL)
         units = [*(f"person-{number}" for number in range(2_000)), "ä", "a/b", " x", "日本"]
         with connection.cursor() as cursor:
