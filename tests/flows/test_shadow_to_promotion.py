@@ -1,4 +1,4 @@
-"""Story (c) over HTTP: a challenger scores silently, outcomes come in, and its frozen result carries it into production."""
+"""Story (c) over HTTP: a challenger scores silently, and its frozen result carries it into production."""
 
 from __future__ import annotations
 
