@@ -31,7 +31,7 @@ from mlops_site.core.permissions import Actor  # noqa: E402
 
 __all__ = ["AbTest", "Assigned", "Results", "ab_test", "create_ab_test", "create_ab_test_sync"]
 
-_METRICS = ("metric", "difference", "ci95", "sequential_ci", "p_value", "verdict")
+_METRICS = ("metric", "difference", "ci95", "sequential_ci", "p_value", "chance", "verdict")
 _ARMS = ("arm", "version", "units", "labelled", "errors")
 _RAILS = ("name", "level", "reason")
 

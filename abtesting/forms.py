@@ -61,6 +61,7 @@ class ExperimentForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         help_text="The calculator plans for the first of them. Each further one makes the test stricter.",
     )
+    name = forms.CharField(required=False, max_length=100, label="Name", help_text="Empty: “B against A”.")
     hypothesis = forms.CharField(
         required=False,
         max_length=2000,
@@ -122,7 +123,6 @@ class ExperimentForm(forms.Form):
         label="Guardrails unlike the defaults",
         help_text='JSON, such as {"error_rate": {"warn": 0.001, "hold": 0.005, "roll_back": 0.02}, "latency": null}.',
     )
-    name = forms.CharField(required=False, max_length=100, label="Name", help_text="Empty: “B against A”.")
     previewed = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
 
     def __init__(

@@ -93,11 +93,21 @@ class ArmAnswer(serializers.Serializer[Any]):
         return {**super().get_fields(), "errors": serializers.IntegerField(help_text="of the answers")}
 
 
+class EpochRatioAnswer(serializers.Serializer[Any]):
+    """Of one split. `ratio` is null where units are not dealt to two arms."""
+
+    epoch = serializers.IntegerField()
+    share_b = serializers.FloatField()
+    in_both = serializers.IntegerField(help_text="units that both versions answered")
+    ratio = serializers.JSONField(allow_null=True, help_text="its units, p-values and reason")
+
+
 class RatioAnswer(serializers.Serializer[Any]):
     """The sample ratio: `p_value` is that of the epoch that fits its split worst."""
 
     p_value = serializers.FloatField(allow_null=True)
     ok = serializers.BooleanField()
+    epochs = EpochRatioAnswer(many=True)
 
 
 class ComparedMetricAnswer(serializers.Serializer[Any]):
@@ -107,8 +117,11 @@ class ComparedMetricAnswer(serializers.Serializer[Any]):
     difference = serializers.FloatField(allow_null=True)
     ci95 = serializers.ListField(child=serializers.FloatField(), allow_null=True)
     sequential_ci = serializers.ListField(child=serializers.FloatField(), allow_null=True)
-    p_value = serializers.FloatField(allow_null=True)
-    verdict = serializers.CharField()
+    p_value = serializers.FloatField(allow_null=True, help_text="at a time fixed before the start")
+    sequential_p = serializers.FloatField(allow_null=True, help_text="at every look, before Holm")
+    chance = serializers.FloatField(allow_null=True, help_text="that B is better, given the data alone (Bayes)")
+    verdict = serializers.CharField(help_text="better, worse, undecided or unknown; Holm over all metrics")
+    note = serializers.CharField(help_text="the test, or why the metric is not known")
 
 
 class GuardrailAnswer(serializers.Serializer[Any]):

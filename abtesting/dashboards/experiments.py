@@ -166,10 +166,11 @@ class StopPage(_Deed):
     button = "Stop it"
 
     def facts(self) -> dict[str, Any]:
+        back = "B scores no further claim." if self.experiment.is_paired else "All claims go back to A at once."
         return {
             **super().facts(),
             "question": f"Stop {self.experiment.name} without a verdict?",
-            "answer": "All claims go back to A at once. What was counted stays to be read; it cannot be started again.",
+            "answer": f"{back} What was counted stays to be read; it cannot be started again.",
         }
 
     def save(self, form: ReasonForm) -> str:

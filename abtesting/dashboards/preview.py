@@ -7,19 +7,21 @@ from typing import Any
 from abtesting.choices import Design
 from abtesting.selectors.planning import Planning
 from abtesting.stats.assignment import RAMP
-from abtesting.stats.guardrails import DEFAULTS
+from abtesting.stats.guardrails import DEFAULTS, in_unit
 from abtesting.stats.power import Plan
 from abtesting.stats.proposal import Option, length_of
+from mlops_site.core.templatetags.steward import metric
 
 _HARMS = {
-    "error_rate": ("B fails on {} more of the claims", True),
-    "latency": ("B's 95th percentile is {} slower", True),
-    "override_rate": ("people overrule {} more of its decisions", True),
-    "alert_volume": ("{} more of the claims become alerts", True),
-    "fairness_gap": ("its groups are {} further apart", True),
-    "cost": ("a claim costs {} more", False),
+    "error_rate": "B's failed answers are {} points more",
+    "latency": "the slowest of B's answers (95th percentile) take {} % longer",
+    "override_rate": "people overrule {} points more of its decisions",
+    "alert_volume": "its alerts are {} points more",
+    "fairness_gap": "its groups are {} points further apart",
+    "cost": "a claim costs {} more",
 }
-_DONE = {"hold": "nothing ships and B's share cannot grow", "roll_back": "it ends and all claims go back to A at once"}
+_DONE = {"hold": "nothing ships and B's share cannot grow", "roll_back": "it ends by itself"}
+_BACK = " and all claims go back to A at once"
 
 
 def chosen_option(planning: Planning, terms: dict[str, Any]) -> Option | None:
@@ -32,7 +34,7 @@ def chosen_option(planning: Planning, terms: dict[str, Any]) -> Option | None:
 
 def preview(version_a: str, terms: dict[str, Any], option: Option | None) -> list[str]:
     """Sentences, in the order in which it happens."""
-    metrics = " and ".join(name.replace("_", " ") for name in terms["metrics"])
+    metrics = " and ".join(map(metric, terms["metrics"]))
     first = f"{terms['version_b']} (B) is compared with {version_a} (A), which is in production, on {metrics}."
     parts = [
         first,
@@ -69,18 +71,20 @@ def _held_out(share: float) -> str:
 
 def _stops(terms: dict[str, Any]) -> list[str]:
     """By the limits given, or the defaults: what rolls back, and what holds."""
-    given, found = terms["guardrails"] or {}, []
+    given, found, is_live = terms["guardrails"] or {}, [], terms["design"] != Design.SHADOW
+    needed = {"fairness_gap": terms["group_by"], "cost": terms["costs"], "override_rate": is_live}
     for level in ("roll_back", "hold"):
         harms = []
-        for name, (words, is_share) in _HARMS.items():
-            watched = {"fairness_gap": terms["group_by"], "cost": terms["costs"]}.get(name, True)
+        for name, words in _HARMS.items():
+            watched = needed.get(name, True)
             own = given[name] if name in given else DEFAULTS[name]._asdict()
             limit = (own or {}).get(level) if isinstance(own, dict) else None
             if watched and isinstance(limit, int | float):
-                harms.append(words.format(f"{100 * limit:g} %" if is_share else f"{limit:g}"))
+                harms.append(words.format(f"{in_unit(name, limit):g}"))
+        back = _BACK if level == "roll_back" and is_live else ""
         if harms:
-            found.append(f"Once it is certain that {', or '.join(harms)}: {_DONE[level]}.")
-    return found
+            found.append(f"Once it is certain that {', or '.join(harms)}: {_DONE[level]}{back}.")
+    return [*found[:-1], f"{found[-1]} A point is one in a hundred answers."] if found else []
 
 
 def _judged(terms: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from abtesting.models import Experiment
 from abtesting.selectors.frozen import said_of
 from abtesting.selectors.results import Results, Timeline
 from abtesting.stats.comparison import Comparison, Unknown
-from abtesting.stats.guardrails import LEVELS, Guardrail, Level, Limits
+from abtesting.stats.guardrails import LEVELS, UNITS, Guardrail, Level, Limits, in_unit
 from abtesting.stats.proposal import length_of
 from abtesting.stats.verdict import LEAST_COVERAGE
 
@@ -39,15 +39,20 @@ class Picture(NamedTuple):
 
 
 class Rail(NamedTuple):
-    """A guardrail with its limits."""
+    """A guardrail with its limits, in the unit in which people read it."""
 
     name: str
+    unit: str
     level: Level
     tone: str
     estimate: float
     certain: float | None
     limits: Limits
     reason: str
+
+    @property
+    def is_limited(self) -> bool:
+        return any(limit is not None for limit in self.limits)
 
 
 def advice(experiment: Experiment, found: Results, timeline: Timeline, *, now: datetime | None = None) -> str:
@@ -130,19 +135,16 @@ def chance_words(chance: float | None) -> str:
 
 def rails_of(experiment: Experiment, judged: Sequence[Guardrail]) -> list[Rail]:
     """The worst first."""
-    found = [
-        Rail(
-            one.name,
-            one.level,
-            LEVEL_TONES[one.level],
-            one.estimate,
-            one.certain,
-            Limits(**(experiment.guardrails.get(one.name) or {})),
-            one.reason,
-        )
-        for one in judged
-    ]
-    return sorted(found, key=lambda rail: -LEVELS.index(rail.level))
+    return sorted((_rail(experiment, one) for one in judged), key=lambda rail: -LEVELS.index(rail.level))
+
+
+def _rail(experiment: Experiment, one: Guardrail) -> Rail:
+    def read(value: float | None) -> float | None:
+        return None if value is None else in_unit(one.name, value)
+
+    limits = Limits(**{level: read(limit) for level, limit in (experiment.guardrails.get(one.name) or {}).items()})
+    tone, estimate = LEVEL_TONES[one.level], in_unit(one.name, one.estimate)
+    return Rail(one.name, UNITS[one.name], one.level, tone, estimate, read(one.certain), limits, one.reason)
 
 
 def pictures(experiment: Experiment, found: Results, timeline: Timeline) -> dict[str, list[Picture]]:
@@ -157,7 +159,7 @@ def pictures(experiment: Experiment, found: Results, timeline: Timeline) -> dict
     ]
     return {
         "bands": bands,
-        "counts": _counts(timeline) if days else [],
+        "counts": _counts(timeline) if sum(timeline.units_a[-1:] + timeline.units_b[-1:]) else [],
         "splits": [_splits(experiment)],
         "rails": _rails(experiment, found),
     }

@@ -167,7 +167,7 @@ def _file(row: Experiment, actor: Actor, why: str, facts: dict[str, Any]) -> Non
     assert row.result is not None
     # over what receivers told of a running experiment while the facts were gathered
     shown = {**facts, EVIDENCE: {**row.result, "digest": events.digest_of(row.result)}}
-    reason = f"Experiment {row.pk} ({row.name}): {row.result['reason']} Concluded: {why}"
+    reason = f"Experiment {row.pk} ({row.name}): {row.result['reason']}. Concluded: {why}"
     try:
         with events.atomic():
             row.request = file_request(

@@ -74,7 +74,7 @@ def _note_mismatch(experiment: Experiment, found: EpochRatio, now: datetime) -> 
         data = {"epoch": found.epoch, "a": found.ratio.a, "b": found.ratio.b, "share_b": found.share_b}
         events.record(MISMATCH, actor=SYSTEM, subject=row.subject, team=row.model.team.name, data=data)
         evidence = {"experiment": row.pk, "level": "blocked", **data, "p_value": found.ratio.sequential_p}
-        summary = f"experiment {row.name}: {found.ratio.reason}"
+        summary = f"Experiment {row.name}: {found.ratio.reason}"
         raise_experiment(row.version_b, subject=alert_key(row, RATIO), summary=summary, evidence=evidence)
 
 
@@ -84,7 +84,11 @@ def _warn(experiment: Experiment, guardrail: Guardrail) -> None:
     with held(experiment) as row:
         if row.is_running and LEVELS.index(guardrail.level) > _said(row, guardrail):
             does = "B's share does not grow" if guardrail.level == "hold" else "look at it"
-            _raise(row, guardrail, f"experiment {row.name}: {guardrail.name} ({does}): {guardrail.reason}")
+            _raise(
+                row,
+                guardrail,
+                f"Experiment {row.name}: {guardrail.name.replace('_', ' ')} ({does}): {guardrail.reason}",
+            )
 
 
 def _said(experiment: Experiment, guardrail: Guardrail) -> int:

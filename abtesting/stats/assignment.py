@@ -4,7 +4,7 @@ A unit's place is a number in [0, 1) with 52 bits: the first 13 hexadecimal digi
 "SALT/DRAW/UNIT", read as a whole number and divided by 16 ** 13. In SQL (PostgreSQL) it is
 
     ('x' || left(encode(sha256(convert_to(salt || '/' || draw || '/' || unit, 'UTF8')), 'hex'), 13))::bit(52)::bigint
-        / 4503599627370496.0
+        ::float8 / 4503599627370496
 
 With a holdout, a unit whose place under the draw "holdout" is below the holdout's share takes no part in any epoch.
 Of all others, those whose place under the number of the draw is below B's share are in B, the rest in A.

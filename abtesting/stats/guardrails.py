@@ -66,6 +66,17 @@ DEFAULTS: Mapping[str, Limits] = {
     "fairness_gap": Limits(0.02, 0.05, 0.15),
     "cost": Limits(),
 }
+# By what people read a harm: points are hundredths of all answers.
+UNITS: Mapping[str, str] = {**dict.fromkeys(DEFAULTS, "points"), "latency": "% of A's", "cost": "a claim"}
+
+
+def in_unit(name: str, value: float) -> float:
+    """A harm, or a limit of it, in the unit in which people read it.
+
+    >>> in_unit("error_rate", 0.002), in_unit("latency", 0.25), in_unit("cost", 40.0)
+    (0.2, 25.0, 40.0)
+    """
+    return value if name == "cost" else 100 * value
 
 
 def judge(harm: Harm, limits: Limits) -> Guardrail:
@@ -154,7 +165,13 @@ def fairness_gap(a: Mapping[str, ArmTally], b: Mapping[str, ArmTally], measure: 
     rates = {group: (_rate(a[group], measure), _rate(b[group], measure)) for group in sorted(a.keys() & b.keys())}
     known = {group: (of_a, of_b) for group, (of_a, of_b) in rates.items() if of_a is not None and of_b is not None}
     if len(known) < 2:
-        return Harm("fairness_gap", 0.0, None, 0, f"too few: {len(known)} groups have {LEAST} units in both arms")
+        return Harm(
+            "fairness_gap",
+            0.0,
+            None,
+            0,
+            f"too few: {len(known)} of the groups with {LEAST} units in both arms, of at least 2",
+        )
     gaps = [(_gap(known, high, low), high, low) for high in known for low in known if high != low]
     (estimate, error, n), high, low = max(gaps, key=lambda gap: known[gap[1]][1].value - known[gap[2]][1].value)
     certain = estimate - boundary(n, level=1 - 0.05 / len(gaps)) * error
@@ -212,4 +229,5 @@ def _reason(harm: Harm, level: Level, limits: Limits) -> str:
     done = {"warn": "worth a look", "hold": "held", "roll_back": "rolled back"}[level]
     if limit is None or harm.certain <= limit:
         return f"{harm.said}: {done}, not yet certain"
-    return f"{harm.said}: {done}, worse by at least {harm.certain:.3g}, which is above {limit:g}"
+    least, bound = in_unit(harm.name, harm.certain), in_unit(harm.name, limit)
+    return f"{harm.said}: {done}, worse by at least {least:.3g} {UNITS[harm.name]}, which is above {bound:.3g}"

@@ -36,13 +36,6 @@ def recovered(a: float, bounds_a: Bounds, b: float, bounds_b: Bounds) -> Bounds:
     return lower, difference + math.hypot(bounds_b[1] - b, a - bounds_a[0])
 
 
-def wald(hits_a: int, n_a: int, hits_b: int, n_b: int, *, level: float = 0.95) -> Bounds:
-    """The textbook's interval: too narrow for few rows and next to 0 and 1; for comparison with others' figures."""
-    a, b = hits_a / n_a, hits_b / n_b
-    half = float(special.ndtri((1 + level) / 2)) * math.sqrt(a * (1 - a) / n_a + b * (1 - b) / n_b)
-    return b - a - half, b - a + half
-
-
 def pooled_p_value(hits_a: int, n_a: int, hits_b: int, n_b: int) -> float:
     """Two-sided p-value of "equal shares", by the score test: the chi-square test of the table without correction."""
     pooled = (hits_a + hits_b) / (n_a + n_b)

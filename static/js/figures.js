@@ -31,5 +31,13 @@
     // the theme is a class of <html>: draw again in its colours
     new MutationObserver(() => drawAll(document)).observe(document.documentElement, { attributeFilter: ["class"] });
   });
-  document.addEventListener("htmx:afterSettle", () => drawAll(document));
+  // a part that is loaded anew keeps open what somebody has opened in it
+  let opened = new Set();
+  const parts = () => [...document.querySelectorAll("details:has(> summary)")];
+  const title = (part) => part.firstElementChild.textContent;
+  document.addEventListener("htmx:beforeSwap", () => { opened = new Set(parts().filter((part) => part.open).map(title)); });
+  document.addEventListener("htmx:afterSettle", () => {
+    parts().filter((part) => opened.has(title(part))).forEach((part) => { part.open = true; });
+    drawAll(document);
+  });
 })();

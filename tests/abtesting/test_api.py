@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from abtesting import services
 from abtesting.models import Epoch
-from abtesting.stats.assignment import Split, assign
+from abtesting.stats.assignment import Split, assign, assign_all
 from registry import services as registry
 from tests.abtesting.lab import Lab
 from tests.people import actor, bearer
 from tests.registry.http import Person
 
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.django_db
 
 ASKED: dict[str, Any] = {
@@ -118,6 +122,20 @@ class TestAssign:
             seen.add(arm)
         assert seen == {"a", "b", "holdout"}
         assert engineer.post(f"/ab-testing/{experiment.pk}/assign", {"unit_id": " x"})[1]["arm"] == assign(split, " x")
+
+    @pytest.mark.postgres
+    def test_the_documented_sql_deals_alike(self, db: None) -> None:
+        """With 48 bits for 52 in the documentation, this fails (tried)."""
+        (sql,) = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "experiments.md").read_text(), re.DOTALL)
+        units = [*(f"person-{number}" for number in range(2_000)), "ä", "a/b", " x", "日本"]
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE TEMPORARY TABLE units (unit_id text) ON COMMIT DROP")
+            cursor.execute("INSERT INTO units SELECT unnest(%s::text[])", [units])
+            cursor.execute(sql)
+            dealt = dict(cursor.fetchall())
+        split = Split("claims-7", share_b=0.3, holdout=0.05)
+        assert dealt == dict(zip(units, assign_all(split, units), strict=True))
+        assert set(dealt.values()) == {"a", "b", "holdout"}
 
     def test_a_shadow_test_answers_with_a(self, lab: Lab, engineer: Person) -> None:
         path = f"/ab-testing/{lab.start(design='shadow', traffic_split=0.5).pk}/assign"

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from abtesting.choices import Ending, Status
-from abtesting.models import Experiment
-from abtesting.services import stop_experiment
+from abtesting.models import Experiment, Unit
+from abtesting.services import check_running, conclude_experiment, stop_experiment
 from mlops_site.core.permissions import Actor
+from monitoring.models import Alert
 from tests.abtesting.lab import Lab
 from tests.people import actor
 from tests.registry.parts import user
@@ -225,3 +227,24 @@ def test_what_a_page_asks_does_not_grow_with_the_claims(
         lab.answer(experiment, claims)
         with django_assert_max_num_queries(40 if name == "experiment" else 25):
             page(client, name, experiment.pk)
+
+
+def test_an_alert_and_a_request_lead_to_the_experiment(lab: Lab) -> None:
+    experiment = lab.start(min_samples=50, guardrails={"error_rate": {"warn": 0.001}})
+    lab.answer(experiment, 1_500, right_a=0.6, right_b=0.9, failing_b=0.1)
+    check_running(timezone.now())
+    link, client = reverse("experiment", args=[experiment.pk]), browser(lab.engineer)
+    assert link in page(client, "alert", Alert.objects.get().pk)
+    said = words(page(client, "experiment", experiment.pk))
+    assert re.search(r"Error rate points warn \+\d+\.\d\d", said), said
+    concluded = conclude_experiment(experiment, actor=lab.engineer, reason="it is better")
+    assert link in page(client, "admin:registry_promotionrequest_change", concluded.request_id)
+
+
+def test_units_that_met_both_versions_are_told(lab: Lab) -> None:
+    experiment = lab.start()
+    (row, *_) = lab.answer(experiment, 60)
+    client = browser(lab.scientist)
+    assert "met both versions" not in page(client, "experiment", experiment.pk)
+    Unit.objects.filter(epoch__experiment=experiment, unit_id=row.unit_id).update(in_both=True)
+    assert "In split 1, 1 unit met both versions." in words(page(client, "experiment", experiment.pk))

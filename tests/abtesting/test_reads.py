@@ -82,7 +82,8 @@ def test_the_worst_guardrail_comes_first_with_its_limits() -> None:
     of = experiment(guardrails={"latency": {"warn": 0.25, "hold": 1.0, "roll_back": 3.0}})
     judged = [Guardrail("cost", "ok", 0.0, None, ""), Guardrail("latency", "hold", 2.0, 1.5, "")]
     first, second = rails_of(of, judged)
-    assert (first.name, first.limits.roll_back, first.tone) == ("latency", 3.0, "bad")
+    assert (first.name, first.limits.roll_back, first.tone) == ("latency", 300.0, "bad")
+    assert (first.unit, first.estimate, first.certain) == ("% of A's", 200.0, 150.0)
     assert second.limits == (None, None, None)
 
 
@@ -114,9 +115,9 @@ def test_the_preview_says_who_answers() -> None:
 
 
 def test_the_preview_says_what_stops_it() -> None:
-    assert "B fails on 3 % more of the claims" in told()
+    assert "B's failed answers are 3 points more" in told()
     assert "further apart" not in told()
-    assert "its groups are 15 % further apart" in told(group_by="plan")
+    assert "its groups are 15 points further apart" in told(group_by="plan")
     only = told(guardrails=dict.fromkeys(("error_rate", "override_rate", "alert_volume")))
     assert "fails" not in only
     assert "a claim costs 5 more" in told(guardrails={"cost": {"roll_back": 5}}, costs={"false_positive": 1})

@@ -46,8 +46,10 @@ def test_an_experiment_is_planned_started_read_and_concluded(site: Lab, visit: B
     page.get_by_role("button", name="Start it").click()
     expect(page.get_by_text("It runs. Look at it whenever you like")).to_be_visible()
     expect(page.locator("#live")).to_contain_text("No verdict yet.")
+    page.get_by_text("All metrics of both").click()
     elsewhere(lambda: site.answer(Experiment.objects.get(), 1_500, right_a=0.6, right_b=0.9))
     expect(page.locator("#live")).to_contain_text("B is better: it can ship.", timeout=25_000)  # by itself
+    expect(page.locator("details[open]")).to_contain_text("All metrics of both")  # as it was left
     expect(page.locator("#band0 .main-svg").first).to_be_visible()
     page.screenshot(path=tmp_path / "live.png", full_page=True)
     page.get_by_role("link", name="Conclude…").click()

@@ -121,7 +121,7 @@ def test_what_b_says_silently_is_shown_beside_the_answer(
         assert f'<td class="r">{figure(number)}</td>' in said
     assert "Nobody was told what B said" in said
     ShadowAnswer.objects.update(score=None, prediction=None, error_code="not_scorable")
-    assert "<b>retrained</b>" in read(as_(site.auditor), "prediction", row.pk)
+    assert reverse("experiment", args=[silent.epoch.experiment_id]) in read(as_(site.auditor), "prediction", row.pk)
 
 
 def test_the_arm_is_shown_and_that_b_failed(site: Scene, asked: Callable[..., Prediction], as_: LogIn) -> None:

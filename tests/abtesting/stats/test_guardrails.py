@@ -43,7 +43,7 @@ def test_limits_may_be_left_out_and_must_rise() -> None:
     harm = Harm("cost", 9.0, 8.0, 100, "9 more a claim")
     assert judge(harm, Limits(hold=5.0)).level == "hold"
     assert judge(harm, Limits()).level == "ok"
-    assert judge(harm, Limits(hold=5.0)).reason == "9 more a claim: held, worse by at least 8, which is above 5"
+    assert judge(harm, Limits(hold=5.0)).reason == "9 more a claim: held, worse by at least 8 a claim, which is above 5"
     assert judge(harm._replace(certain=2.0), Limits(hold=5.0)).reason == "9 more a claim: worth a look, not yet certain"
     with pytest.raises(ValueError, match="limits of cost must rise"):
         judge(harm, Limits(hold=5.0, roll_back=4.0))

@@ -10,20 +10,18 @@ from scipy import stats
 from scipy.special import betaln
 from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
 
-from abtesting.stats.proportions import chance_greater, newcombe, pooled_p_value, wald
+from abtesting.stats.proportions import chance_greater, newcombe, pooled_p_value
 
 tables = st.tuples(st.integers(1, 5000), st.integers(1, 5000)).flatmap(
     lambda ns: st.tuples(st.integers(0, ns[0]), st.just(ns[0]), st.integers(0, ns[1]), st.just(ns[1]))
 )
-METHODS = {"newcomb": newcombe, "wald": wald}
 
 
-@pytest.mark.parametrize("method", METHODS)
 @given(table=tables, level=st.sampled_from([0.8, 0.95, 0.99]))
-def test_intervals_are_those_of_statsmodels(method: str, table: tuple[int, int, int, int], level: float) -> None:
+def test_intervals_are_those_of_statsmodels(table: tuple[int, int, int, int], level: float) -> None:
     hits_a, n_a, hits_b, n_b = table
-    theirs = confint_proportions_2indep(hits_b, n_b, hits_a, n_a, method=method, alpha=1 - level, compare="diff")
-    assert METHODS[method](*table, level=level) == pytest.approx(theirs, abs=1e-9)
+    theirs = confint_proportions_2indep(hits_b, n_b, hits_a, n_a, method="newcomb", alpha=1 - level, compare="diff")
+    assert newcombe(*table, level=level) == pytest.approx(theirs, abs=1e-9)
 
 
 @given(tables.filter(lambda table: 0 < table[0] + table[2] < table[1] + table[3]))
