@@ -5,8 +5,8 @@ from __future__ import annotations
 from mlops_site.core.laws import Deed, Law
 
 _ASKED = (
-    "model_id", "version_a_id", "version_b_id", "design", "metrics", "min_samples", "guardrails", "group_by",
-    "holdout", "steps", "salt", "created_by_id", "started_at",
+    "name", "hypothesis", "model_id", "version_a_id", "version_b_id", "design", "metrics", "min_samples", "guardrails",
+    "group_by", "holdout", "steps", "salt", "created_by_id", "started_at",
 )  # fmt: skip
 _ASKED_MAYBE = ("margin", "planned_labels", "costs", "follow_up_days", "step_hours")
 _SPLIT = ("experiment_id", "number", "share_b", "draw", "started_at")
@@ -47,6 +47,13 @@ LAWS: list[Law | Deed] = [
         "OLD.status <> 'running'",
         "an experiment that has ended stays as it ended",
     ),
+    Law(
+        "experiment_mismatch_blocks_for_good",
+        "abtesting_experiment",
+        "UPDATE",
+        "OLD.mismatch_at IS NOT NULL AND " + _changed((), maybe=("mismatch_at",)),
+        "a proven sample ratio mismatch blocks for good",
+    ),
     Law("experiment_no_delete", "abtesting_experiment", "DELETE", "1 = 1", "experiments are kept"),
     Law(
         "epoch_opens_while_running",
@@ -70,6 +77,7 @@ LAWS: list[Law | Deed] = [
         _changed(("epoch_id", "unit_id", "arm")),
         "a unit keeps its arm within an epoch",
     ),
+    Law("unit_no_delete", "abtesting_unit", "DELETE", "1 = 1", "units are kept: one that is met again would move"),
     Law(
         "shadow_answer_stays",
         "abtesting_shadowanswer",
