@@ -10,6 +10,10 @@ _ASKED = (
 )  # fmt: skip
 _ASKED_MAYBE = ("margin", "planned_labels", "costs", "follow_up_days", "step_hours")
 _SPLIT = ("experiment_id", "number", "share_b", "draw", "started_at")
+_OF_ENDED = (
+    "(SELECT x.status FROM abtesting_epoch e JOIN abtesting_experiment x ON x.id = e.experiment_id "
+    "WHERE e.id = NEW.epoch_id) <> 'running'"
+)
 _SHADOW = """INSERT INTO abtesting_shadowanswer
     (prediction_id, epoch_id, state, attempts, error_code, queued_at, is_counted)
     SELECT NEW.id, NEW.epoch, 'queued', 0, '', NEW.predicted_at, FALSE
@@ -78,6 +82,17 @@ LAWS: list[Law | Deed] = [
         "a unit keeps its arm within an epoch",
     ),
     Law("unit_no_delete", "abtesting_unit", "DELETE", "1 = 1", "units are kept: one that is met again would move"),
+    *(
+        Law(
+            f"sums_stay_at_the_end_{event.lower()}",
+            "abtesting_armsums",
+            event,
+            _OF_ENDED,
+            "sums of an experiment that has ended stay",
+        )
+        for event in ("INSERT", "UPDATE")
+    ),
+    Law("sums_no_delete", "abtesting_armsums", "DELETE", "1 = 1", "sums are kept"),
     Law(
         "shadow_answer_stays",
         "abtesting_shadowanswer",

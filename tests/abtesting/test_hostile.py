@@ -8,8 +8,12 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
+from abtesting import services
 from abtesting.models import Experiment, Unit
+from registry.artifacts import scorer
 from tests.abtesting.lab import Lab
+from tests.registry.http import Person
+from tests.registry.test_stages import damage
 
 pytestmark = pytest.mark.django_db
 
@@ -38,3 +42,34 @@ class TestLaws:
         lab.answer(lab.start(), 5)
         assert Unit.objects.count() == 5
         assert "units are kept" in refused("DELETE FROM abtesting_unit")
+
+    def test_the_sums_of_an_ended_experiment_stay(self, lab: Lab) -> None:
+        """Of one that was stopped the figures are read from them, of any the figures by day."""
+        experiment = lab.start()
+        lab.answer(experiment, 5)
+        services.stop_experiment(experiment, actor=lab.engineer, reason="enough")
+        assert "has ended stay" in refused("UPDATE abtesting_armsums SET units = units + 1")
+        assert "sums are kept" in refused("DELETE FROM abtesting_armsums")
+        copied = (
+            "INSERT INTO abtesting_armsums (epoch_id, arm, \"group\", day, days_later, units, tally) "
+            "SELECT epoch_id, arm, 'new', day, days_later, units, tally FROM abtesting_armsums"
+        )
+        assert "has ended stay" in refused(copied)
+
+
+class TestDamagedChallenger:
+    def test_a_challenger_whose_file_is_damaged_starts_nothing(self, lab: Lab) -> None:
+        """Every claim of its arm would be answered by A, marked as failed."""
+        damage(lab.b.artifact_id)
+        for mode in ("ab", "shadow"):
+            status, said = Person(lab.engineer).post("/ab-testing/create", lab.body(mode=mode))
+            assert (status, said["code"]) == (409, "preflight_failed")
+        assert not Experiment.objects.exists()
+
+    def test_the_first_claims_of_b_do_not_wait_for_its_load(self, lab: Lab) -> None:
+        lab.b = lab.staged(4711)
+        served = lab.b.serving or lab.b.artifact
+        key = (served.digest, lab.b.pk)
+        assert key not in scorer._cache().held()
+        lab.start()
+        assert key in scorer._cache().held()
