@@ -51,7 +51,7 @@ class TestLaws:
         assert "has ended stay" in refused("UPDATE abtesting_armsums SET units = units + 1")
         assert "sums are kept" in refused("DELETE FROM abtesting_armsums")
         copied = (
-            "INSERT INTO abtesting_armsums (epoch_id, arm, \"group\", day, days_later, units, tally) "
+            'INSERT INTO abtesting_armsums (epoch_id, arm, "group", day, days_later, units, tally) '
             "SELECT epoch_id, arm, 'new', day, days_later, units, tally FROM abtesting_armsums"
         )
         assert "has ended stay" in refused(copied)
@@ -73,3 +73,22 @@ class TestDamagedChallenger:
         assert key not in scorer._cache().held()
         lab.start()
         assert key in scorer._cache().held()
+
+
+class TestWildFigures:
+    """What doubles do not hold must not keep the rest from being judged: a look that fails leaves B in the way."""
+
+    @pytest.mark.parametrize("cost", [{}, {"false_positive": 1e-300}])
+    def test_costs_that_tell_nothing_apart_are_refused(self, lab: Lab, cost: dict[str, float]) -> None:
+        costs = {"false_positive": 0.0, "false_negative": 0.0, **cost}
+        status, said = Person(lab.engineer).post("/ab-testing/create", lab.body(costs=costs))
+        assert (status, said["errors"][0]["code"]) == (422, "out_of_range")
+        assert said["errors"][0]["field"].startswith("costs")
+
+    @pytest.mark.parametrize("margin", [1e9, 1e308])
+    def test_a_margin_that_nothing_reaches_is_planned_with_one_label(
+        self, lab_with_metrics: Lab, margin: float
+    ) -> None:
+        asked = {"model_name": "high_cost", "success_metrics": ["recall"], "margin": margin}
+        status, said = Person(lab_with_metrics.engineer).post("/ab-testing/plan", asked)
+        assert (status, said["proposed"]["labels"]) == (200, 1)
