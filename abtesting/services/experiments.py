@@ -30,6 +30,7 @@ from registry.services.intervals import current_stage
 
 STARTED, SPLIT_CHANGED = "experiment.started", "experiment.split_changed"
 _SALT_BYTES = 8
+MOST_SPLITS = 100  # what people look at is compared split by split, at each look
 
 
 def create_experiment(
@@ -72,7 +73,7 @@ def change_split(
     """Open an epoch with another share of B. Units are drawn anew if it shrinks, or with `redraw`.
 
     A share that grows while a guardrail holds is refused: Conflict `guardrail_holds`; also `experiment_ended`,
-    `same_split`.
+    `same_split`, `too_many_splits`.
     """
     why = reason_given(reason)
     with held(experiment) as row:
@@ -82,6 +83,9 @@ def change_split(
         if wanted == now.share_b and not redraw:
             message = f"traffic_split is {wanted:g} already; give redraw to draw the units anew"
             raise Conflict(message, code="same_split")
+        if now.number >= MOST_SPLITS:
+            message = f"experiment {row.pk} has had {now.number} splits, each compared by itself; start another"
+            raise Conflict(message, code="too_many_splits")
         if wanted > now.share_b and not row.is_paired:
             _check_free_to_grow(row, wanted)
         return next_epoch(row, now, wanted, actor=actor, reason=why, redraw=redraw)

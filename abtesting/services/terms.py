@@ -197,12 +197,10 @@ def _costs(value: object) -> dict[str, float] | None:
         message = f"costs must be an object of {' and '.join(names)} but got {value!r:.200}"
         raise Invalid.on("costs", message, code="invalid")
     costs = {name: number(f"costs.{name}", value[name], least=0, most=MOST_COST) for name in names}
-    for name, cost in costs.items():
-        if 0 < cost < LEAST_COST:
-            message = f"costs.{name} must be 0 or at least {LEAST_COST:g} but got {cost:g}; count in a smaller currency"
-            raise Invalid.on(f"costs.{name}", message, code="out_of_range")
-    if not any(costs.values()):
-        message = "costs must not both be 0: then no decision is better than another"
+    if any(0 < cost < LEAST_COST for cost in costs.values()) or not any(costs.values()):
+        message = (
+            f"costs must be 0 or at least {LEAST_COST:g}, and not both 0, but got {costs}: they tell nothing apart"
+        )
         raise Invalid.on("costs", message, code="out_of_range")
     return costs
 

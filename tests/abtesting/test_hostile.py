@@ -9,10 +9,16 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from abtesting import services
-from abtesting.models import Experiment, Unit
+from abtesting.models import Epoch, Experiment, Unit
+from abtesting.selectors import results
+from abtesting.stats.assignment import assign
+from monitoring.models import Label, Prediction
+from monitoring.services import fold_all
 from registry.artifacts import scorer
 from tests.abtesting.lab import Lab
+from tests.abtesting.world import next_epoch
 from tests.registry.http import Person
+from tests.registry.parts import user
 from tests.registry.test_stages import damage
 
 pytestmark = pytest.mark.django_db
@@ -92,3 +98,55 @@ class TestWildFigures:
         asked = {"model_name": "high_cost", "success_metrics": ["recall"], "margin": margin}
         status, said = Person(lab_with_metrics.engineer).post("/ab-testing/plan", asked)
         assert (status, said["proposed"]["labels"]) == (200, 1)
+
+
+class TestThinEvidence:
+    def test_nothing_is_certain_of_a_few_units(self, lab: Lab) -> None:
+        experiment = lab.start()
+        self.repeated(lab, experiment, units=20, failing=True)
+        services.check_running(timezone.now())
+        found = results(Experiment.objects.get())
+        assert Experiment.objects.get().is_running
+        assert {rail.level for rail in found.guardrails} == {"ok"}
+
+    def test_no_verdict_rests_on_a_few_units(self, lab: Lab) -> None:
+        experiment = lab.start(guardrails={"alert_volume": None})
+        self.repeated(lab, experiment, units=40, failing=False)
+        verdict = results(experiment).verdict
+        assert (verdict.verdict, verdict.samples_needed) == ("blocked", 10)
+        assert verdict.reason.startswith("too few: 20 units in an arm")
+
+    def repeated(self, lab: Lab, experiment: Experiment, *, units: int, failing: bool) -> None:
+        """A hundred claims of each of so many units, half of them in each arm; B fails, or is always right."""
+        epoch, me = Epoch.objects.get(), user(lab.engineer)
+        ids = {
+            arm: [u for u in (f"u{n}" for n in range(999)) if assign(epoch.split(experiment), u) == arm] for arm in "ab"
+        }
+        rows, labels = [], []
+        for arm in "ab":
+            for n, unit in enumerate(ids[arm][: units // 2] * 100):
+                failed, truth = failing and arm == "b", n % 2
+                about = {"model": lab.model, "request_id": f"{arm}-{n}"}
+                said = truth if arm == "b" or n % 3 else 1 - truth
+                rows.append(
+                    Prediction(
+                        **about, version=lab.b if arm == "b" and not failed else lab.a, payload_digest="0" * 64,
+                        unit_id=unit, arm=arm, epoch=epoch.pk, features={}, prediction=said, decision=said, score=said,
+                        threshold=0.5, latency_ms=1.0, error_code="arm_failed" if failed else "",
+                    )
+                )  # fmt: skip
+                labels.append(Label(**about, revision=1, label=truth, created_by=me))
+        Prediction.objects.bulk_create(rows)
+        Label.objects.bulk_create(labels)
+        fold_all()
+
+
+def test_an_experiment_has_a_hundred_splits_at_most(lab: Lab) -> None:
+    """Each is compared by itself at each look, of which there is one a minute."""
+    experiment = lab.start()
+    for number in range(2, 101):
+        next_epoch(experiment, 0.4 + number % 2 / 10)
+    status, said = Person(lab.engineer).post(
+        f"/ab-testing/{experiment.pk}/split", {"traffic_split": 0.7, "reason": "again"}
+    )
+    assert (status, said["code"]) == (409, "too_many_splits")
