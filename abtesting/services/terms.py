@@ -198,9 +198,7 @@ def _costs(value: object) -> dict[str, float] | None:
         raise Invalid.on("costs", message, code="invalid")
     costs = {name: number(f"costs.{name}", value[name], least=0, most=MOST_COST) for name in names}
     if any(0 < cost < LEAST_COST for cost in costs.values()) or not any(costs.values()):
-        message = (
-            f"costs must be 0 or at least {LEAST_COST:g}, and not both 0, but got {costs}: they tell nothing apart"
-        )
+        message = f"costs must be 0 or at least {LEAST_COST:g}, and not both 0, but got {costs}"
         raise Invalid.on("costs", message, code="out_of_range")
     return costs
 
