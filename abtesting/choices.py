@@ -26,6 +26,7 @@ class Ending(models.TextChoices):
     STOPPED = "stopped", "stopped by a person"
     VERSION_LEFT = "version_left", "one of its versions is no longer served as it was"
     GUARDRAIL = "guardrail", "rolled back by a guardrail"
+    TRANSFERRED = "transferred", "its model went to another team"
 
 
 class Arm(models.TextChoices):

@@ -7,13 +7,20 @@ from typing import Any
 from abtesting import services
 from abtesting.selectors.evidence import experiment_evidence
 from abtesting.services import sums
+from mlops_site.core.models import Team
+from mlops_site.core.permissions import Actor
 from monitoring.signals import Folded
-from registry.models import StageInterval, Version
+from registry.models import RegisteredModel, StageInterval, Version
 
 
 def stop_experiment_of(*, version: Version, stage: str, before: str, interval: StageInterval, **_: Any) -> None:
     """A version that an experiment rests on has left its place: in that transaction."""
     services.stop_for_version(version, before=before, stage=stage, interval=interval)
+
+
+def stop_transferred(*, model: RegisteredModel, before: Team, actor: Actor, **_: Any) -> None:
+    """A model has gone to another team: in that transaction."""
+    services.stop_for_transfer(model, before=before, actor=actor)
 
 
 def count_outcomes(*, folded: list[Folded], **_: Any) -> None:

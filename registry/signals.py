@@ -4,7 +4,7 @@ from django.dispatch import Signal
 
 version_registered = Signal()  # sender=Version, version
 stage_changed = Signal()  # sender=Version, version, stage, before, cause, interval
-model_transferred = Signal()  # sender=RegisteredModel, model, before: the team that had it
+model_transferred = Signal()  # sender=RegisteredModel, model, before: the team that had it, actor: who accepted it
 incident_opened = Signal()  # sender=Incident, incident
 request_filed = Signal()  # sender=PromotionRequest, request
 request_decided = Signal()  # sender=PromotionRequest, request: by people, withdrawn, expired or void

@@ -15,7 +15,7 @@ from abtesting import selectors, services
 from abtesting.dashboards.preview import chosen_option, preview
 from abtesting.forms import ExperimentForm
 from abtesting.selectors.planning import Planning, plan_experiment, plannable
-from abtesting.services.terms import checked
+from abtesting.services.terms import MOST, checked
 from abtesting.stats.measures import Costs
 from mlops_site.core.dashboards import FormPage, Page
 from mlops_site.core.errors import Forbidden, StewardError
@@ -141,7 +141,7 @@ class NewExperimentPage(FormPage):
             version_a=number,
             version_b=terms["version_b"],
             metrics=terms["metrics"],
-            planned_labels=option.plan.labels if option else None,
+            planned_labels=min(option.plan.labels, MOST) if option else None,
             **_given(terms),
         )
         messages.success(self.request, "It runs. Look at it whenever you like: looking does no harm.")

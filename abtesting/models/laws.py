@@ -5,11 +5,15 @@ from __future__ import annotations
 from mlops_site.core.laws import Deed, Law
 
 _ASKED = (
-    "model_id", "version_a_id", "version_b_id", "design", "metrics", "min_samples", "guardrails", "group_by",
-    "holdout", "steps", "salt", "created_by_id", "started_at",
+    "name", "hypothesis", "model_id", "version_a_id", "version_b_id", "design", "metrics", "min_samples", "guardrails",
+    "group_by", "holdout", "steps", "salt", "created_by_id", "started_at",
 )  # fmt: skip
 _ASKED_MAYBE = ("margin", "planned_labels", "costs", "follow_up_days", "step_hours")
 _SPLIT = ("experiment_id", "number", "share_b", "draw", "started_at")
+_OF_ENDED = (
+    "(SELECT x.status FROM abtesting_epoch e JOIN abtesting_experiment x ON x.id = e.experiment_id "
+    "WHERE e.id = NEW.epoch_id) <> 'running'"
+)
 _SHADOW = """INSERT INTO abtesting_shadowanswer
     (prediction_id, epoch_id, state, attempts, error_code, queued_at, is_counted)
     SELECT NEW.id, NEW.epoch, 'queued', 0, '', NEW.predicted_at, FALSE
@@ -47,6 +51,13 @@ LAWS: list[Law | Deed] = [
         "OLD.status <> 'running'",
         "an experiment that has ended stays as it ended",
     ),
+    Law(
+        "experiment_mismatch_blocks_for_good",
+        "abtesting_experiment",
+        "UPDATE",
+        "OLD.mismatch_at IS NOT NULL AND " + _changed((), maybe=("mismatch_at",)),
+        "a proven sample ratio mismatch blocks for good",
+    ),
     Law("experiment_no_delete", "abtesting_experiment", "DELETE", "1 = 1", "experiments are kept"),
     Law(
         "epoch_opens_while_running",
@@ -70,6 +81,18 @@ LAWS: list[Law | Deed] = [
         _changed(("epoch_id", "unit_id", "arm")),
         "a unit keeps its arm within an epoch",
     ),
+    Law("unit_no_delete", "abtesting_unit", "DELETE", "1 = 1", "units are kept: one that is met again would move"),
+    *(
+        Law(
+            f"sums_stay_at_the_end_{event.lower()}",
+            "abtesting_armsums",
+            event,
+            _OF_ENDED,
+            "sums of an experiment that has ended stay",
+        )
+        for event in ("INSERT", "UPDATE")
+    ),
+    Law("sums_no_delete", "abtesting_armsums", "DELETE", "1 = 1", "sums are kept"),
     Law(
         "shadow_answer_stays",
         "abtesting_shadowanswer",

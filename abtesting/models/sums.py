@@ -12,8 +12,9 @@ from abtesting.models.experiment import Epoch
 
 class ArmSums(models.Model):
     """Sum over the units of one arm that were answered on `day`, as far as it became known `days_later` days after:
-    see `abtesting.stats.cohorts`. `group` is "" for all units, or a group of the experiment's `group_by`. Of strays
-    `units` counts answers, and there is no tally."""
+    see `abtesting.stats.cohorts`, and `abtesting.selectors.claims.Spot.key` for which of them are kept as one. `group`
+    is "" for all units, or a group of the experiment's `group_by`. Of strays `units` counts answers, and there is no
+    tally."""
 
     # in all three, `epoch` is found by the first column of an index below
     epoch = models.ForeignKey(Epoch, on_delete=models.PROTECT, related_name="sums", db_index=False)

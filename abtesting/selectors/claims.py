@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from abtesting.choices import Arm, ShadowState
-from abtesting.models import ShadowAnswer
+from abtesting.models import Epoch, ShadowAnswer
 from abtesting.selectors.attribution import ARM_FAILED
 from abtesting.stats.pairs import PairTally
 from abtesting.stats.tally import Answers, ArmTally, Shape
@@ -83,11 +83,29 @@ class Claim(NamedTuple):
 
 
 class Spot(NamedTuple):
-    """What the cohorts of a claim have in common; the groups are "" and its own, if there are any."""
+    """What the cohorts of a claim have in common; the groups are "" and its own, if there are any. `follow_up` is the
+    experiment's number of days, `first` the day on which its split began."""
 
     epoch_id: int
     groups: tuple[str, ...]
     day: date
+    follow_up: int | None
+    first: date
+
+    @classmethod
+    def of(cls, epoch: Epoch, groups: tuple[str, ...], at: datetime) -> Spot:
+        return cls(epoch.pk, groups, day_of(at), epoch.experiment.follow_up_days, day_of(epoch.started_at))
+
+    def key(self, arm: str, group: str, days_later: int) -> Key:
+        """The cohort of what became known so many days after the answer. Only cohorts that some reader tells apart are
+        kept apart, so that there are few of them however many delays the labels have: with a follow-up, what was known
+        within it and what came later; without, the day on which something became known. Nobody asks when something
+        became known of a group."""
+        if group:
+            return Key(self.epoch_id, arm, group, self.first, 0)
+        if self.follow_up is None:
+            return Key(self.epoch_id, arm, group, self.day + timedelta(days=days_later), 0)
+        return Key(self.epoch_id, arm, group, self.day, 0 if days_later <= self.follow_up else self.follow_up + 1)
 
 
 @dataclass
@@ -135,14 +153,14 @@ class Counting:
         """A unit that is new in its epoch."""
         for arm in arms:
             for group in spot.groups:
-                self.by_key[Key(spot.epoch_id, arm, group, spot.day, 0)].units += 1
+                self.by_key[spot.key(arm, group, 0)].units += 1
 
     def strayed(self, spot: Spot) -> None:
-        self.by_key[Key(spot.epoch_id, Arm.STRAY.value, "", spot.day, 0)].units += 1
+        self.by_key[spot.key(Arm.STRAY.value, "", 0)].units += 1
 
     def _add(self, spot: Spot, arm: str, days_later: int, gained: Claim, lost: Claim | None) -> None:
         for group in spot.groups if arm != Arm.PAIRS else ("",):  # no guardrail asks for the pairs of a group
-            change = self.by_key[Key(spot.epoch_id, str(arm), group, spot.day, days_later)]
+            change = self.by_key[spot.key(str(arm), group, days_later)]
             change.gained.append(gained)
             if lost is not None:
                 change.lost.append(lost)

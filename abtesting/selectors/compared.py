@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from abtesting.choices import Arm
 from abtesting.models import Epoch, Experiment
-from abtesting.selectors.stored import Arms, Row, summed
+from abtesting.selectors.stored import Arms, Row, summed, units_of
 from abtesting.stats import guardrails, sequential
-from abtesting.stats.comparison import Comparison, Unknown, over_epochs
+from abtesting.stats.comparison import LEAST, Comparison, Unknown, over_epochs
 from abtesting.stats.guardrails import DEFAULTS, LEVELS, Guardrail, Harm, Limits
 from abtesting.stats.inference import compare_arms, compare_pairs
 from abtesting.stats.measures import Costs, Measure, chosen, measures
@@ -66,7 +67,9 @@ def judged_guardrails(
     experiment: Experiment, rows: Sequence[Row], by_epoch: Mapping[int, Arms], epochs: Sequence[Epoch]
 ) -> list[Guardrail]:
     """Each by the epoch in which it looks worst: sums over epochs would show B the harm of the weeks in which it had
-    the larger share, and a new split must not make an old harm be forgotten."""
+    the larger share, and a new split must not make an old harm be forgotten. Nothing is certain of a few units,
+    however many answers they got: somebody who repeats one claim that B fails on must not roll it back."""
+    units = units_of(rows)
     groups = sorted({row.group for row in rows if row.group})
     shape = next((arms.a.shape for arms in by_epoch.values()), None)
     by_group = {group: summed(rows, epochs, shape, group=group) for group in groups} if shape else {}
@@ -74,7 +77,9 @@ def judged_guardrails(
     for epoch in epochs:
         grouped = {group: parts[epoch.pk] for group, parts in by_group.items()}
         for harm in _harms(experiment, by_epoch[epoch.pk], grouped):
-            limits = _limits(experiment, harm.name)
+            limits, fewest = _limits(experiment, harm.name), min(units[epoch.pk, Arm.A], units[epoch.pk, Arm.B])
+            if fewest < LEAST and harm.certain is not None:
+                harm = harm._replace(certain=None, said=f"too few: {fewest} units in an arm, of at least {LEAST}")
             found.setdefault(harm.name, []).append(guardrails.judge(harm, limits))
     return [max(each, key=_badness) for each in found.values()]
 

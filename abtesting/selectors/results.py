@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +25,7 @@ from abtesting.selectors.frozen import ArmResult, EpochRatio, Results, as_json, 
 from abtesting.selectors.recount import recomputed
 from abtesting.selectors.stored import Arms, empty, epochs_of, judged_rows, rows_of, summed, units_of
 from abtesting.selectors.timeline import Timeline, labelled, timeline
-from abtesting.stats.comparison import Comparison, Unknown
+from abtesting.stats.comparison import LEAST, Comparison, Unknown
 from abtesting.stats.guardrails import Guardrail
 from abtesting.stats.measures import Measure, value
 from abtesting.stats.srm import sample_ratio
@@ -65,7 +65,9 @@ def results(experiment: Experiment, *, now: datetime | None = None) -> Results:
         comparisons=comparisons,
         guardrails=guardrails,
         coverage=coverage,
-        verdict=_verdict(experiment, comparisons, labelled(experiment, parts), ratios, guardrails, coverage),
+        verdict=_of_many(
+            _verdict(experiment, comparisons, labelled(experiment, parts), ratios, guardrails, coverage), units
+        ),
         pending=pending(experiment, epochs),
         strays=sum(n for (_, arm), n in units.items() if arm == Arm.STRAY),
     )
@@ -126,6 +128,15 @@ def _verdict(
             planned=experiment.planned_labels,
         )
     )
+
+
+def _of_many(found: Verdict, units: Mapping[tuple[int, str], int]) -> Verdict:
+    """No verdict rests on a few units, however many claims of each were judged: what they have in common would decide
+    it, and whoever calls could bring it about."""
+    fewest = min(sum(n for (_, own), n in units.items() if own == arm) for arm in (Arm.A, Arm.B))
+    if found.verdict == "blocked" or fewest >= LEAST:
+        return found
+    return Verdict("blocked", f"too few: {fewest} units in an arm, of at least {LEAST}", LEAST - fewest)
 
 
 def _arms(experiment: Experiment, known: Arms, judged: Arms, units: dict[tuple[int, str], int]) -> list[ArmResult]:

@@ -10,10 +10,11 @@ from django.utils import timezone
 from abtesting.choices import Ending, Status
 from abtesting.models import Epoch, Experiment
 from mlops_site.core import events
+from mlops_site.core.models import Team
 from mlops_site.core.permissions import Actor
 from monitoring.services import resolve_experiment
 from registry.choices import Cause, Stage
-from registry.models import StageInterval, Version
+from registry.models import RegisteredModel, StageInterval, Version
 
 STOPPED = "experiment.stopped"
 
@@ -44,10 +45,7 @@ def alert_key(experiment: Experiment, part: str = "") -> str:
 def stop_for_version(version: Version, *, before: str, stage: str, interval: StageInterval) -> Experiment | None:
     """A version has changed its stage, in that transaction and under the model's lock: the experiment in which it had
     its place ends. None where there is none."""
-    rows = Experiment.objects.select_for_update(no_key=True, of=("self",)).filter(
-        model=version.model_id, status=Status.RUNNING
-    )
-    row = rows.select_related("model__team").first()
+    row = _running(version.model_id)
     if row is None or before != {row.version_a_id: Stage.PRODUCTION, row.version_b_id: Stage.STAGING}.get(version.pk):
         return None
     by = interval.by
@@ -56,6 +54,21 @@ def stop_for_version(version: Version, *, before: str, stage: str, interval: Sta
     reason = f"{version.number} left {before} for {stage} ({Cause(interval.cause).label}){why}"
     end(row, ending=Ending.VERSION_LEFT, actor=actor, reason=reason[:2000])
     return row
+
+
+def stop_for_transfer(model: RegisteredModel, *, before: Team, actor: Actor) -> Experiment | None:
+    """A model has another team, in that transaction and under its lock: whoever asked the experiment's question may
+    not end it any more, and its challenger was let to claims by people of the other team. None where none runs."""
+    row = _running(model.pk)
+    if row is not None:
+        reason = f"{model.name} went from team {before.name} to team {row.model.team.name}"
+        end(row, ending=Ending.TRANSFERRED, actor=actor, reason=reason)
+    return row
+
+
+def _running(model: int) -> Experiment | None:
+    rows = Experiment.objects.select_for_update(no_key=True, of=("self",)).filter(model=model, status=Status.RUNNING)
+    return rows.select_related("model__team").first()
 
 
 def _last_start(experiment: Experiment) -> datetime:

@@ -14,20 +14,23 @@ from abtesting.choices import Design, Ending
 from abtesting.models import Epoch, Experiment
 from abtesting.selectors import results, running_experiment
 from abtesting.services.endings import end
+from abtesting.services.notices import tell_live
 from abtesting.services.terms import Asked, Terms, checked, share
 from mlops_site.core import events
-from mlops_site.core.errors import Conflict, Invalid
+from mlops_site.core.errors import Conflict, Invalid, StewardError
 from mlops_site.core.models import User
 from mlops_site.core.permissions import Action, Actor, person, require
 from registry.artifacts.interface import changes
 from registry.choices import Stage
 from registry.models import RegisteredModel, Version
 from registry.selectors import in_production, model_located, version_numbered
+from registry.services.approvals import check_preflight
 from registry.services.guards import check_live, locked, reason_given
 from registry.services.intervals import current_stage
 
 STARTED, SPLIT_CHANGED = "experiment.started", "experiment.split_changed"
 _SALT_BYTES = 8
+MOST_SPLITS = 100  # what people look at is compared split by split, at each look
 
 
 def create_experiment(
@@ -43,11 +46,13 @@ def create_experiment(
     left out: an A/B test needs B's share as `traffic_split`.
 
     Invalid names the field; Conflict `model_archived`, `no_production_version`, `wrong_stage`, `experiment_running`,
-    `experiment_exists`; Forbidden; NotFound.
+    `experiment_exists`, `preflight_failed` where B cannot be loaded; Forbidden; NotFound.
     """
     model = model_located(actor, model_name)
+    needed = Action.EXPERIMENT_SHADOW if given.get("design") == Design.SHADOW else Action.EXPERIMENT_LIVE
+    if actor.may(needed, model.team_id):
+        _prove(model, version_b)
     with locked(model) as row:
-        needed = Action.EXPERIMENT_SHADOW if given.get("design") == Design.SHADOW else Action.EXPERIMENT_LIVE
         require(actor, needed, row.team, subject=row.subject)
         check_live(row)
         a, b = _versions(row, version_a, version_b)
@@ -57,6 +62,8 @@ def create_experiment(
             raise Conflict(message, code="experiment_running")
         experiment = _made(row, a, b, asked, person(actor))
         _say_started(experiment, asked, actor)
+        if not experiment.is_paired:
+            tell_live(experiment, by=actor)
     return experiment
 
 
@@ -66,7 +73,7 @@ def change_split(
     """Open an epoch with another share of B. Units are drawn anew if it shrinks, or with `redraw`.
 
     A share that grows while a guardrail holds is refused: Conflict `guardrail_holds`; also `experiment_ended`,
-    `same_split`.
+    `same_split`, `too_many_splits`.
     """
     why = reason_given(reason)
     with held(experiment) as row:
@@ -76,6 +83,9 @@ def change_split(
         if wanted == now.share_b and not redraw:
             message = f"traffic_split is {wanted:g} already; give redraw to draw the units anew"
             raise Conflict(message, code="same_split")
+        if now.number >= MOST_SPLITS:
+            message = f"experiment {row.pk} has had {now.number} splits, each compared by itself; start another"
+            raise Conflict(message, code="too_many_splits")
         if wanted > now.share_b and not row.is_paired:
             _check_free_to_grow(row, wanted)
         return next_epoch(row, now, wanted, actor=actor, reason=why, redraw=redraw)
@@ -143,6 +153,18 @@ def next_epoch(
 def _moment_after(moment: datetime) -> datetime:
     """Now; or just after, where this machine's clock is behind that of another."""
     return max(timezone.now(), moment + timedelta(microseconds=1))
+
+
+def _prove(model: RegisteredModel, number: str) -> None:
+    """B loads and says what it said: what was damaged since it went to staging would fail on every claim of its arm.
+    Before any lock, because it takes a while; then it stays in memory, so that the first claims do not wait for it.
+    What is no version to try is for `_versions` to refuse."""
+    try:
+        version = version_numbered(model, number)
+    except StewardError:
+        return
+    if current_stage(version) == Stage.STAGING:
+        check_preflight(version)
 
 
 def _versions(model: RegisteredModel, number_a: str, number_b: str) -> tuple[Version, Version]:

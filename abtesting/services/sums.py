@@ -17,7 +17,7 @@ from django.db.models.functions import Least
 from abtesting.choices import Arm, Design, ShadowState, Status
 from abtesting.models import Epoch, Experiment, ShadowAnswer, Unit
 from abtesting.selectors.attribution import Place, Places, other_arm, versions_of
-from abtesting.selectors.claims import Counting, Spot, Step, day_of, said_by, said_silently
+from abtesting.selectors.claims import Counting, Spot, Step, said_by, said_silently
 from abtesting.selectors.groups import Groups
 from abtesting.services import cohorts
 from monitoring.choices import Source
@@ -166,7 +166,7 @@ def _write(counting: Counting, places: Places, groups: Groups) -> None:
 
 
 def _spot(answer: Answer, epoch: Epoch, groups: Groups) -> Spot:
-    return Spot(epoch.pk, groups.of(epoch.experiment, answer.id), day_of(answer.predicted_at))
+    return Spot.of(epoch, groups.of(epoch.experiment, answer.id), answer.predicted_at)
 
 
 def _locked_shadows(ids: Collection[UUID]) -> dict[UUID, ShadowAnswer]:

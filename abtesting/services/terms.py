@@ -24,6 +24,7 @@ MIN_SAMPLES = 100
 STEP_HOURS = 24.0
 MAX_METRICS, MAX_STEPS, MAX_NAME = 10, 20, 100
 MOST = 10**9
+LEAST_COST, MOST_COST = 1e-6, 1e12
 _LATEST = 1_000  # answers whose slices are looked at
 
 
@@ -195,7 +196,11 @@ def _costs(value: object) -> dict[str, float] | None:
     if not isinstance(value, Mapping) or set(value) != set(names):
         message = f"costs must be an object of {' and '.join(names)} but got {value!r:.200}"
         raise Invalid.on("costs", message, code="invalid")
-    return {name: number(f"costs.{name}", value[name], least=0, most=1e12) for name in names}
+    costs = {name: number(f"costs.{name}", value[name], least=0, most=MOST_COST) for name in names}
+    if any(0 < cost < LEAST_COST for cost in costs.values()) or not any(costs.values()):
+        message = f"costs must be 0 or at least {LEAST_COST:g}, and not both 0, but got {costs}"
+        raise Invalid.on("costs", message, code="out_of_range")
+    return costs
 
 
 def _group_by(version: Version, name: str) -> str:

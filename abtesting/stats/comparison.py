@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -76,6 +77,26 @@ def finished(measure: Measure, found: Found, n: int, tuned_at: float) -> Compari
     return _finished(measure.name, measure.greater_is_better, found, n, tuned_at)
 
 
+def compared(measure: Measure, method: Callable[[], Found | Unknown], n: int, tuned_at: float) -> Comparison | Unknown:
+    """What a method comes to. Unknown, too, where values are so large or costs so small that doubles do not hold what
+    follows: the other metrics and the guardrails must be judged all the same."""
+    try:
+        found = method()
+        known = found if isinstance(found, Unknown) else finished(measure, found, n, tuned_at)
+    except ArithmeticError:
+        known = None
+    if isinstance(known, Unknown):
+        return known
+    if known is None or not _is_sound(known):
+        return Unknown(measure.name, "not computable: its values are too large, too small or all equal")
+    return known
+
+
+def _is_sound(found: Comparison) -> bool:
+    parts = (found.a, found.b, found.se, found.p_value, found.sequential_p, *found.ci95, *found.sequential_ci)
+    return found.se > 0 and all(math.isfinite(part) for part in parts)
+
+
 def over_epochs(parts: Sequence[Comparison]) -> Comparison:
     """One comparison from those of several epochs, each with its own split, weighted by the inverse of their variances.
 
@@ -87,9 +108,10 @@ def over_epochs(parts: Sequence[Comparison]) -> Comparison:
         raise ValueError(f"parts must be of one metric but got {sorted({part.metric for part in parts})}")
     if len(parts) == 1:
         return parts[0]
-    weights = np.array([part.se**-2 for part in parts])
+    least = min(part.se for part in parts)
+    weights = np.array([(least / part.se) ** 2 for part in parts])  # of a scale of their own: a square may not be held
     a, b = (float(np.average([part[place] for part in parts], weights=weights)) for place in (2, 3))
-    se = float(weights.sum() ** -0.5)
+    se = float(least * weights.sum() ** -0.5)
     found = Found(a, b, se, (b - a - Z * se, b - a + Z * se), normal_p((b - a) / se), "weighted epochs")
     n = sum(part.n for part in parts)
     return _finished(parts[0].metric, parts[0].greater_is_better, found, n, parts[0].tuned_at)

@@ -14,7 +14,7 @@ from abtesting.stats.comparison import (
     Found,
     Unknown,
     Z,
-    finished,
+    compared,
     normal_p,
     over_epochs,
     too_few,
@@ -43,12 +43,10 @@ def compare_arms(
         raise ValueError(f"arms must have one shape but got {a.shape} and {b.shape}")
     if measure.kind == "mean":
         of_a, of_b = _moments(measure, a), _moments(measure, b)
-        n, found = of_a.count + of_b.count, _means(measure, of_a, of_b)
-    elif measure.kind == "ranking":
-        n, found = a.judged + b.judged, _rankings(measure, a, b)
-    else:
-        n, found = a.judged + b.judged, _cells(measure, a.cells, b.cells)
-    return found if isinstance(found, Unknown) else finished(measure, found, n, tuned_at)
+        return compared(measure, lambda: _means(measure, of_a, of_b), of_a.count + of_b.count, tuned_at)
+    if measure.kind == "ranking":
+        return compared(measure, lambda: _rankings(measure, a, b), a.judged + b.judged, tuned_at)
+    return compared(measure, lambda: _cells(measure, a.cells, b.cells), a.judged + b.judged, tuned_at)
 
 
 def _cells(measure: Measure, a: Counts, b: Counts) -> Found | Unknown:
@@ -105,7 +103,8 @@ def _means(measure: Measure, a: Moments, b: Moments) -> Found | Unknown:
     if measure.name == "rmse":
         return _roots(mean_a, square_a, mean_b, square_b)
     se = math.sqrt(square_a + square_b)
-    freedom = (square_a + square_b) ** 2 / (square_a**2 / (n_a - 1) + square_b**2 / (n_b - 1))
+    part_a, part_b = (own / (square_a + square_b) for own in (square_a, square_b))  # their squares are held
+    freedom = 1 / (part_a**2 / (n_a - 1) + part_b**2 / (n_b - 1))
     half = float(special.stdtrit(freedom, 0.975)) * se
     difference = mean_b - mean_a
     p_value = float(2 * special.stdtr(freedom, -abs(difference) / se))

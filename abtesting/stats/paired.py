@@ -9,7 +9,7 @@ import numpy as np
 from scipy import special
 
 from abtesting.stats import sequential
-from abtesting.stats.comparison import Comparison, Found, Unknown, Z, finished, normal_p, too_few
+from abtesting.stats.comparison import Comparison, Found, Unknown, Z, compared, normal_p, too_few
 from abtesting.stats.measures import Measure, influence, value
 from abtesting.stats.pairs import PairTally
 from mlops_site.stats.bins import Counts
@@ -81,13 +81,11 @@ def paired_error(measure: Measure, pairs: Counts) -> float:
 def compare_pairs(measure: Measure, pairs: PairTally, *, tuned_at: float = sequential.TUNED_AT) -> Comparison | Unknown:
     """Two models on the same claims: McNemar's mid-p for accuracy and recall, the delta method on the table of pairs
     for the interval and for the other decision metrics, moments of the differences for brier, mae and rmse."""
-    if measure.kind == "mean":
-        found = _paired_means(measure, pairs)
-    elif measure.kind == "ranking":
+    if measure.kind == "ranking":
         raise ValueError(f"{measure.name} must be compared from rows or between arms: pairs hold no ranking")
-    else:
-        found = _paired_cells(measure, pairs.cells)
-    return found if isinstance(found, Unknown) else finished(measure, found, pairs.judged, tuned_at)
+    if measure.kind == "mean":
+        return compared(measure, lambda: _paired_means(measure, pairs), pairs.judged, tuned_at)
+    return compared(measure, lambda: _paired_cells(measure, pairs.cells), pairs.judged, tuned_at)
 
 
 def _paired_cells(measure: Measure, pairs: Counts) -> Found | Unknown:

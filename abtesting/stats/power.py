@@ -173,7 +173,7 @@ def labels_needed(effect: Effect, *, share_b: float | None, aim: Aim = AIM) -> i
     [101532, 34376, 7296]
     """
     reach = (aim.z + float(special.ndtri(aim.power))) / effect.distance(aim)
-    return math.ceil(effect.variance(share_b) * reach**2)
+    return max(1, math.ceil(effect.variance(share_b) * reach**2))
 
 
 def power(effect: Effect, labels: int, *, share_b: float | None, aim: Aim = AIM) -> float:
@@ -221,7 +221,9 @@ def plan_ramp(
         if needed <= 1e-12:
             break
     days = labels / daily + traffic.label_days if daily else None
-    return _plan("ramp", f"A ramp over {', '.join(f'{step:.0%}' for step in steps)}", math.ceil(labels), days, traffic)
+    return _plan(
+        "ramp", f"A ramp over {', '.join(f'{step:.0%}' for step in steps)}", max(1, math.ceil(labels)), days, traffic
+    )
 
 
 def _labels_per_day(traffic: Traffic) -> float:

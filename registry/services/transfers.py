@@ -46,7 +46,7 @@ def accept_transfer(transfer: Transfer, *, actor: Actor, owner: str) -> Register
         )
         Consumer.objects.filter(model=model).exclude(token__team=row.to_team).delete()
         _say(row, actor, "model.transferred", {"owner": owner})
-        model_transferred.send(sender=RegisteredModel, model=model, before=row.from_team)
+        model_transferred.send(sender=RegisteredModel, model=model, before=row.from_team, actor=actor)
     return model
 
 

@@ -13,6 +13,7 @@ from monitoring.services import raise_experiment
 from registry import services as registry
 from registry.models import PromotionRequest
 from tests.abtesting.lab import Lab
+from tests.people import actor
 
 pytestmark = pytest.mark.django_db
 
@@ -97,3 +98,18 @@ def test_its_alerts_are_resolved_and_those_of_others_are_not(lab: Lab) -> None:
         f"experiment {experiment.pk}9: latency": "open",
     }
     assert Alert.objects.get(status="resolved").resolved_by == lab.engineer.user
+
+
+def test_the_model_goes_to_another_team(lab: Lab) -> None:
+    """Who started it may not end it any more, and the new team let no challenger to its claims."""
+    experiment = lab.start()
+    admin = actor("ada", "admin", team="others")
+    transfer = registry.offer_transfer(lab.model, actor=lab.engineer, to_team="others", reason="they own the process")
+    assert ended(experiment)[0] == "running"
+    registry.accept_transfer(transfer, actor=admin, owner="ada")
+    status, ending, reason = ended(experiment)
+    assert (status, ending, reason) == ("stopped", "transferred", "high_cost went from team claims to team others")
+    row = Experiment.objects.get()
+    assert row.ended_by is not None
+    assert row.ended_by.username == "ada"
+    assert AuditRecord.objects.get(action="experiment.stopped").team == "others"

@@ -172,9 +172,26 @@ class TestArms:
         label(experiment, 3, 0, received_at=row.predicted_at + 2 * DAY)
         label(experiment, 3, 1, received_at=row.predicted_at + 30 * DAY)
         fold_all()
-        later = {key.days_later: tally for key, tally in kept(experiment).tallies.items()}
+        first = row.predicted_at.date()
+        later = {(key.day - first).days: tally for key, tally in kept(experiment).tallies.items()}
         assert {days: tally.judged for days, tally in later.items()} == {0: 0, 2: 1, 30: 0}
         assert later[30].answers.hits == 1  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize(("follow_up", "cohorts"), [(None, 14), (10, 8)])
+    def test_there_are_few_cohorts_however_many_delays_the_labels_have(
+        self, author: Actor, follow_up: int | None, cohorts: int
+    ) -> None:
+        """Without a follow-up one a day, with one two: what was known in time, and what came later."""
+        experiment = experiment_of(author, ago=5 * DAY, follow_up_days=follow_up, group_by="region", share_b=1.0)
+        for n in range(1, 41):
+            at = timezone.now() - n % 4 * DAY
+            served(experiment, n, predicted_at=at).save()
+            label(experiment, n, 1, received_at=at + n * DAY)
+        fold_all()
+        keys = list(kept(experiment).tallies)
+        assert len([key for key in keys if not key.group]) == cohorts
+        assert len([key for key in keys if key.group]) == 2
+        assert_same(experiment)
 
 
 class TestLogged:
