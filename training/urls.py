@@ -3,6 +3,7 @@
 from django.urls import path
 
 from training.dashboards.datasets import DatasetPage, DatasetsPage, UploadPage
+from training.dashboards.reproductions import ReproducePage, ReproductionCancelPage, ReproductionsPart
 from training.dashboards.runs import CancelPage, ProgressPart, RunPage, RunsPage, StartPage
 
 urlpatterns = [
@@ -11,6 +12,9 @@ urlpatterns = [
     path("runs/<uuid:job>", RunPage.as_view(), name="run"),
     path("runs/<uuid:job>/progress", ProgressPart.as_view(), name="run_progress"),
     path("runs/<uuid:job>/cancel", CancelPage.as_view(), name="run_cancel"),
+    path("runs/<uuid:job>/reproduce", ReproducePage.as_view(), name="run_reproduce"),
+    path("runs/<uuid:job>/reproductions", ReproductionsPart.as_view(), name="run_reproductions"),
+    path("reproductions/<uuid:job>/cancel", ReproductionCancelPage.as_view(), name="reproduction_cancel"),
     path("datasets", DatasetsPage.as_view(), name="datasets"),
     path("new/dataset", UploadPage.as_view(), name="dataset_new"),
     path("datasets/<str:reference>", DatasetPage.as_view(), name="dataset"),

@@ -18,6 +18,7 @@ from mlops_site.stats import metrics
 from registry.models import RegisteredModel
 from training import plots, selectors, services, tasks
 from training.dashboards import study
+from training.dashboards.reproductions import reproduced
 from training.forms import RunForm
 from training.models import Run
 
@@ -56,6 +57,8 @@ class RunPage(Page):
             "importance_json": plots.importance_figure(importance).to_json()
             if importance and importance.shares
             else "",
+            "may_reproduce": run.state == JobState.SUCCEEDED and self.actor.may(Action.RUN_REQUEST, run.model.team_id),
+            **reproduced(self.actor, run),
             "may_cancel": not run.has_ended and self.actor.may(Action.RUN_REQUEST, run.model.team_id),
             "figures": True,
         }
