@@ -48,6 +48,7 @@ class Site:
             metrics=["recall"],
             design="shadow",
         )
+        self.reproduction = runs.reproduced_run(self.scene.scientist, self.scene.run)
         self.machine = Client(headers=bearer(person("claims-app", "service", team=factories.TEAM)))
         self.engineer = self._api(self.scene.author.user)
         self.auditor = self._api(self.scene.auditor.user)
@@ -101,6 +102,8 @@ class Site:
             "datasets": "datasets",
             "datasets/<str:name>/<int:version>": f"datasets/{scene.dataset.dataset.name}/{scene.dataset.version}",
             "training/status/<uuid:job_id>": f"training/status/{run}",
+            "training/reproduce/<uuid:job_id>": f"training/reproduce/{run}",
+            "training/reproductions/<uuid:job_id>": f"training/reproductions/{self.reproduction.pk}",
             "training/runs": "training/runs",
             "models/<model:name>/retrain-policy": f"{model}/retrain-policy",
             "jobs/<uuid:job_id>": f"jobs/{run}",
@@ -210,6 +213,7 @@ class Site:
             registry.set_alias(scene.model, actor=scene.author, alias=f"alias-{n}", version=version)
             registry.open_incident(version, kind="rolled_back", what="Another.", actor=scene.approver)
         for n in range(9):
+            runs.reproduced_run(scene.scientist, scene.run)
             registry.create_model(actor=scene.author, name=f"another_{n}", task_type="regression")
             dataset = runs.dataset_version(scene.scientist, name=f"another_{n}", rows=60)
             runs.queued_run(scene.scientist, scene.model, dataset)

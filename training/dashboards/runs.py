@@ -93,6 +93,15 @@ def _history_json(history: plots.History) -> str:
     return str(plots.history_figure(history._replace(metric=metric(history.metric))).to_json())
 
 
+class DiffFile(Page):
+    """How the code of a run differed from its commit, for `git apply`."""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        run = selectors.run_of(self.actor, self.kwargs["job"])
+        name = f'attachment; filename="{str(run.pk)[:8]}.diff"'
+        return HttpResponse(run.diff, content_type="text/plain; charset=utf-8", headers={"Content-Disposition": name})
+
+
 class CancelPage(FormPage):
     title = "Stop the run"
     button = "Stop it"

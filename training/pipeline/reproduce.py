@@ -10,12 +10,10 @@ import pandas as pd
 from mlops_site.core import jobs, store
 from mlops_site.core.choices import JobState
 from mlops_site.core.errors import Conflict
-from registry.models import Version
 from training.ml import repeats
 from training.models import Reproduction
 from training.pipeline import selection
-from training.pipeline.data import Rows
-from training.pipeline.evidence import Winner, holdout_of, metrics_of
+from training.pipeline.evidence import holdout_of, metrics_of
 from training.pipeline.steps import pass_to
 from training.pipeline.trained import trained
 from training.services.reproductions import surroundings
@@ -25,32 +23,29 @@ def execute(reproduction: Reproduction) -> None:
     """One attempt. It ends with an outcome in the row, or raises: LeaseLost when it is no longer this attempt's,
     StewardError with the reason."""
     version = reproduction.run.version
-    if version is None or version.holdout is None:
+    if version is None or version.holdout_id is None:
         raise Conflict(f"run {reproduction.run_id} left no predictions to compare with", code="nothing_kept")
     selection.prepare_storage()
     rows, ranked, winner = trained(reproduction)
     pass_to(reproduction, "compare", progress=0.97)
     board = [selection.entry(reproduction, best) for best in ranked]
-    outcome = _outcome(reproduction, version, board, winner, rows)
+    kept = pd.read_parquet(io.BytesIO(store.read(version.holdout_id)))
+    outcome = {
+        **_compared(reproduction.run.leaderboard, board, version.metrics, metrics_of(winner.report)),
+        "predictions": repeats.answers_compared(kept, pd.read_parquet(io.BytesIO(holdout_of(winner, rows)))),
+    }
+    equal = all(each["equal"] for each in [*outcome["folds"], *outcome["holdout"], outcome["predictions"]])
+    outcome |= {"equal": equal, "differences": surroundings(reproduction.run)}
     with jobs.fenced(reproduction):
         jobs.finish(reproduction, JobState.SUCCEEDED, step="done", progress=1.0, leaderboard=board, outcome=outcome)
 
 
-def _outcome(
-    reproduction: Reproduction, version: Version, board: list[dict[str, Any]], winner: Winner, rows: Rows
+def _compared(
+    board: list[dict[str, Any]], again: list[dict[str, Any]], metrics: dict[str, Any], metrics_again: dict[str, Any]
 ) -> dict[str, Any]:
-    """{"equal", "folds", "holdout", "predictions", "differences"}: the first is of all three after it."""
-    run = reproduction.run
-    folds = repeats.folds_compared(run.leaderboard, board)
-    holdout = repeats.metrics_compared(_values(version.metrics), _values(metrics_of(winner.report)))
-    kept = pd.read_parquet(io.BytesIO(store.read(version.holdout_id)))
-    predictions = repeats.answers_compared(kept, pd.read_parquet(io.BytesIO(holdout_of(winner, rows))))
     return {
-        "equal": all(each["equal"] for each in [*folds, *holdout, predictions]),
-        "folds": folds,
-        "holdout": holdout,
-        "predictions": predictions,
-        "differences": surroundings(run),
+        "folds": repeats.folds_compared(board, again),
+        "holdout": repeats.metrics_compared(_values(metrics), _values(metrics_again)),
     }
 
 
