@@ -66,7 +66,7 @@ class Site:
 
     def api(self) -> dict[str, str]:
         scene = self.scene
-        one, two, run, model = scene.served.number, scene.staged.number, scene.run.pk, f"models/{scene.model.name}"
+        one, two, model = scene.served.number, scene.staged.number, f"models/{scene.model.name}"
         days = f"from={timezone.now():%Y-%m-%d}&to={timezone.now():%Y-%m-%d}"
         return {
             "models": "models",
@@ -101,10 +101,7 @@ class Site:
             "approvals/<int:pk>": f"approvals/{scene.request.pk}",
             "datasets": "datasets",
             "datasets/<str:name>/<int:version>": f"datasets/{scene.dataset.dataset.name}/{scene.dataset.version}",
-            "training/status/<uuid:job_id>": f"training/status/{run}",
-            "training/reproduce/<uuid:job_id>": f"training/reproduce/{run}",
-            "training/reproductions/<uuid:job_id>": f"training/reproductions/{self.reproduction.pk}",
-            "training/runs": "training/runs",
+            **self.training(),
             "models/<model:name>/retrain-policy": f"{model}/retrain-policy",
             "jobs/<uuid:job_id>": f"jobs/{run}",
             "monitoring/alerts": "monitoring/alerts",
@@ -123,6 +120,15 @@ class Site:
             "ab-testing": "ab-testing?status=all",
             "ab-testing/<int:test>": f"ab-testing/{pk}",
             "ab-testing/results/<int:test>": f"ab-testing/results/{pk}",
+        }
+
+    def training(self) -> dict[str, str]:
+        run = self.scene.run.pk
+        return {
+            "training/status/<uuid:job_id>": f"training/status/{run}",
+            "training/reproduce/<uuid:job_id>": f"training/reproduce/{run}",
+            "training/reproductions/<uuid:job_id>": f"training/reproductions/{self.reproduction.pk}",
+            "training/runs": "training/runs",
         }
 
     def pages(self) -> dict[str, str]:
