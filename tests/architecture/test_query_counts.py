@@ -103,7 +103,7 @@ class Site:
             "datasets/<str:name>/<int:version>": f"datasets/{scene.dataset.dataset.name}/{scene.dataset.version}",
             **self.training(),
             "models/<model:name>/retrain-policy": f"{model}/retrain-policy",
-            "jobs/<uuid:job_id>": f"jobs/{run}",
+            "jobs/<uuid:job_id>": f"jobs/{scene.run.pk}",
             "monitoring/alerts": "monitoring/alerts",
             "monitoring/reports": "monitoring/reports",
             "monitoring/reports/<uuid:pk>": f"monitoring/reports/{scene.alert.report_id}",
