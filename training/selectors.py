@@ -14,7 +14,7 @@ from mlops_site.core.errors import FieldError, Malformed, NotFound
 from mlops_site.core.models import Team
 from mlops_site.core.permissions import Actor, visible
 from registry.models import Version
-from training.models import DatasetVersion, Run
+from training.models import DatasetVersion, Reproduction, Run
 from training.models.dataset import DATASET_NAME
 
 LOG_LINES = 200
@@ -100,7 +100,7 @@ def log_of(run: Run, *, lines: int = LOG_LINES) -> list[str]:
 
 def runs(actor: Actor, *, model: str | None = None, state: str | None = None) -> QuerySet[Run]:
     """The runs that the actor may see, newest first."""
-    rows = Run.objects.select_related("model__team", "dataset__dataset", "version", "requested_by")
+    rows = Run.objects.select_related("model__team", "dataset__dataset", "version", "requested_by").defer("diff")
     found = visible(actor, rows, team="model__team")
     if model is not None:
         found = found.filter(model__name=model)
@@ -113,6 +113,41 @@ def run_of(actor: Actor, job_id: UUID | str) -> Run:
     if run is None:
         raise NotFound(f"there is no run {job_id}", code="unknown_run")
     return run
+
+
+def reproductions(actor: Actor, run: Run | None = None) -> QuerySet[Reproduction]:
+    """The reproductions that the actor may see, of one run or of all, newest first."""
+    rows = Reproduction.objects.select_related("run__model__team", "requested_by").defer("run__diff")
+    found = visible(actor, rows, team="run__model__team")
+    return found if run is None else found.filter(run=run)
+
+
+def reproduction_of(actor: Actor, job_id: UUID | str) -> Reproduction:
+    """One reproduction; NotFound if there is none or it is another team's."""
+    found = reproductions(actor).filter(pk=job_id).first()
+    if found is None:
+        raise NotFound(f"there is no reproduction {job_id}", code="unknown_reproduction")
+    return found
+
+
+def told(outcome: dict[str, Any]) -> list[str]:
+    """What came of a reproduction, in sentences: whether it is equal, each thing that is not, and what else differs."""
+    lines = ["Metrics and predictions are equal." if outcome["equal"] else "Not the same came out."]
+    for row in outcome["folds"]:
+        if not row["equal"]:
+            lines.append(f"{row['model_type']}: {row['metric']} over the folds differs{_by(row)}")
+    for row in outcome["holdout"]:
+        if not row["equal"]:
+            lines.append(f"holdout {row['metric']}: {row['was']} then, {row['now']} now")
+    said = outcome["predictions"]
+    if not said["equal"]:
+        alone = f"; {said['rows_of_one_side']} rows are of one side only" if said["rows_of_one_side"] else ""
+        lines.append(f"predictions: {said['differing']} of {said['rows']} shared rows differ{_by(said)}{alone}")
+    return [*lines, *(f"{row['what']}: {row['message']}" for row in outcome["differences"])]
+
+
+def _by(row: dict[str, Any]) -> str:
+    return "" if row["difference"] is None else f", by at most {row['difference']:.3g}"
 
 
 def dataset_versions(actor: Actor) -> QuerySet[DatasetVersion]:

@@ -3,7 +3,8 @@
 from django.urls import path
 
 from training.dashboards.datasets import DatasetPage, DatasetsPage, UploadPage
-from training.dashboards.runs import CancelPage, ProgressPart, RunPage, RunsPage, StartPage
+from training.dashboards.reproductions import ReproducePage, ReproductionCancelPage, ReproductionsPart
+from training.dashboards.runs import CancelPage, DiffFile, ProgressPart, RunPage, RunsPage, StartPage
 
 urlpatterns = [
     path("runs", RunsPage.as_view(), name="runs"),
@@ -11,6 +12,10 @@ urlpatterns = [
     path("runs/<uuid:job>", RunPage.as_view(), name="run"),
     path("runs/<uuid:job>/progress", ProgressPart.as_view(), name="run_progress"),
     path("runs/<uuid:job>/cancel", CancelPage.as_view(), name="run_cancel"),
+    path("runs/<uuid:job>/diff", DiffFile.as_view(), name="run_diff"),
+    path("runs/<uuid:job>/reproduce", ReproducePage.as_view(), name="run_reproduce"),
+    path("runs/<uuid:job>/reproductions", ReproductionsPart.as_view(), name="run_reproductions"),
+    path("reproductions/<uuid:job>/cancel", ReproductionCancelPage.as_view(), name="reproduction_cancel"),
     path("datasets", DatasetsPage.as_view(), name="datasets"),
     path("new/dataset", UploadPage.as_view(), name="dataset_new"),
     path("datasets/<str:reference>", DatasetPage.as_view(), name="dataset"),

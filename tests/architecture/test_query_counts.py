@@ -48,6 +48,7 @@ class Site:
             metrics=["recall"],
             design="shadow",
         )
+        self.reproduction = runs.reproduced_run(self.scene.scientist, self.scene.run)
         self.machine = Client(headers=bearer(person("claims-app", "service", team=factories.TEAM)))
         self.engineer = self._api(self.scene.author.user)
         self.auditor = self._api(self.scene.auditor.user)
@@ -65,7 +66,7 @@ class Site:
 
     def api(self) -> dict[str, str]:
         scene = self.scene
-        one, two, run, model = scene.served.number, scene.staged.number, scene.run.pk, f"models/{scene.model.name}"
+        one, two, model = scene.served.number, scene.staged.number, f"models/{scene.model.name}"
         days = f"from={timezone.now():%Y-%m-%d}&to={timezone.now():%Y-%m-%d}"
         return {
             "models": "models",
@@ -100,10 +101,9 @@ class Site:
             "approvals/<int:pk>": f"approvals/{scene.request.pk}",
             "datasets": "datasets",
             "datasets/<str:name>/<int:version>": f"datasets/{scene.dataset.dataset.name}/{scene.dataset.version}",
-            "training/status/<uuid:job_id>": f"training/status/{run}",
-            "training/runs": "training/runs",
+            **self.training(),
             "models/<model:name>/retrain-policy": f"{model}/retrain-policy",
-            "jobs/<uuid:job_id>": f"jobs/{run}",
+            "jobs/<uuid:job_id>": f"jobs/{scene.run.pk}",
             "monitoring/alerts": "monitoring/alerts",
             "monitoring/reports": "monitoring/reports",
             "monitoring/reports/<uuid:pk>": f"monitoring/reports/{scene.alert.report_id}",
@@ -120,6 +120,15 @@ class Site:
             "ab-testing": "ab-testing?status=all",
             "ab-testing/<int:test>": f"ab-testing/{pk}",
             "ab-testing/results/<int:test>": f"ab-testing/results/{pk}",
+        }
+
+    def training(self) -> dict[str, str]:
+        run = self.scene.run.pk
+        return {
+            "training/status/<uuid:job_id>": f"training/status/{run}",
+            "training/reproduce/<uuid:job_id>": f"training/reproduce/{run}",
+            "training/reproductions/<uuid:job_id>": f"training/reproductions/{self.reproduction.pk}",
+            "training/runs": "training/runs",
         }
 
     def pages(self) -> dict[str, str]:
@@ -210,6 +219,7 @@ class Site:
             registry.set_alias(scene.model, actor=scene.author, alias=f"alias-{n}", version=version)
             registry.open_incident(version, kind="rolled_back", what="Another.", actor=scene.approver)
         for n in range(9):
+            runs.reproduced_run(scene.scientist, scene.run)
             registry.create_model(actor=scene.author, name=f"another_{n}", task_type="regression")
             dataset = runs.dataset_version(scene.scientist, name=f"another_{n}", rows=60)
             runs.queued_run(scene.scientist, scene.model, dataset)

@@ -16,7 +16,8 @@ from mlops_site.core.permissions import Actor
 from registry.models import RegisteredModel
 from training import services as training
 from training.dashboards.study import study_storage
-from training.models import DatasetVersion, Run, RunLine
+from training.ml import repeats
+from training.models import DatasetVersion, Reproduction, Run, RunLine
 
 GATE: dict[str, Any] = {
     "passed": True,
@@ -132,6 +133,29 @@ def succeeded_run(scientist: Actor, model: RegisteredModel, dataset: DatasetVers
         started_at=now - timedelta(minutes=4),
         finished_at=now,
     )
+
+
+def reproduced_run(scientist: Actor, run: Run, *, equal: bool = False) -> Reproduction:
+    """The run done again: the same came out, or a fold and two predictions are not the same."""
+    row = training.request_reproduction(run, actor=scientist)
+    was = [0.7412, 0.7512, 0.7612]
+    now = was if equal else [0.7412, 0.7512, 0.7597]
+    folds = repeats.folds_compared([_entry(was)], [_entry(now)])
+    holdout = repeats.metrics_compared({"roc_auc": 0.749}, {"roc_auc": 0.749 if equal else 0.748})
+    answers = pd.DataFrame({"row_key": np.arange(60), "score": 0.25})
+    moved = answers.assign(score=np.where(answers.row_key < (0 if equal else 2), 0.26, 0.25))
+    predictions = repeats.answers_compared(answers, moved)
+    message = "requirements.lock is another one"
+    differs = [] if equal else [{"what": "lock", "was": "a" * 64, "now": "b" * 64, "message": message}]
+    outcome = {"equal": equal, "folds": folds, "holdout": holdout, "predictions": predictions, "differences": differs}
+    ended = {"state": JobState.SUCCEEDED, "attempt": 1, "progress": 1.0, "step": "done", "outcome": outcome}
+    Reproduction.objects.filter(pk=row.pk).update(**ended, finished_at=timezone.now())
+    row.refresh_from_db()
+    return row
+
+
+def _entry(folds: list[float]) -> dict[str, Any]:
+    return {"model_type": "random_forest", "metric": "roc_auc", "folds": folds, "params": {}}
 
 
 def failed_run(scientist: Actor, model: RegisteredModel, dataset: DatasetVersion) -> Run:

@@ -16,7 +16,7 @@ from registry.models import RegisteredModel
 from tests.people import actor
 from tests.training import runs as made
 from training.dashboards import study
-from training.models import DatasetVersion, Run
+from training.models import DatasetVersion, Reproduction, Run
 
 
 @pytest.fixture
@@ -50,6 +50,62 @@ def working(scientist: Actor, model: RegisteredModel, data: DatasetVersion) -> R
 @pytest.fixture
 def done(scientist: Actor, model: RegisteredModel, data: DatasetVersion) -> Run:
     return made.succeeded_run(scientist, model, data)
+
+
+def test_a_run_that_succeeded_is_reproduced_by_a_button(client: Client, done: Run) -> None:
+    page = reverse("run", args=[done.pk])
+    ask = reverse("run_reproduce", args=[done.pk])
+    assert f'href="{ask}"' in client.get(page).content.decode()
+    assert "nothing is registered" in client.get(ask).content.decode()
+    assert client.post(ask)["Location"] == f"{page}#reproductions"
+    row = Reproduction.objects.get(run=done)
+    said = client.get(page).content.decode()
+    assert f'hx-get="{reverse("run_reproductions", args=[done.pk])}"' in said
+    stop = reverse("reproduction_cancel", args=[row.pk])
+    assert f'href="{stop}"' in said
+    assert client.get(stop).status_code == 200
+    assert client.post(stop)["Location"] == page
+    row.refresh_from_db()
+    assert row.state == "cancelled"
+
+
+def test_what_came_of_a_reproduction_is_on_the_page_of_the_run(
+    client: Client, done: Run, working: Run, scientist: Actor
+) -> None:
+    made.reproduced_run(scientist, done)
+    said = client.get(reverse("run", args=[done.pk])).content.decode()
+    assert "not equal" in said
+    assert "random_forest: roc_auc over the folds differs, by at most 0.0015" in said
+    assert "predictions: 2 of 60 shared rows differ, by at most 0.01" in said
+    assert "lock: requirements.lock is another one" in said
+    made.reproduced_run(scientist, done, equal=True)
+    said = client.get(reverse("run_reproductions", args=[done.pk])).content.decode()
+    assert "all 60 predictions on the holdout are the same" in said
+    assert "hx-get" not in said
+    assert f'href="{reverse("run_reproduce", args=[working.pk])}"' not in (
+        client.get(reverse("run", args=[working.pk])).content.decode()
+    )
+    refused = client.post(reverse("run_reproduce", args=[working.pk]))
+    assert refused.status_code == 409
+    assert "must have succeeded" in refused.content.decode()
+
+
+def test_a_changed_tree_is_downloaded_as_its_diff(client: Client, done: Run) -> None:
+    Run.objects.filter(pk=done.pk).update(diff="-1\n+2 <b>\n", diff_digest="1" * 64)
+    address = reverse("run_diff", args=[done.pk])
+    assert f'href="{address}"' in client.get(reverse("run", args=[done.pk])).content.decode()
+    answer = client.get(address)
+    assert answer.content == b"-1\n+2 <b>\n"
+    assert answer["Content-Disposition"].startswith("attachment")
+
+
+def test_a_viewer_is_offered_no_reproduction(done: Run) -> None:
+    viewer, client = actor("vera", "viewer"), Client()
+    assert viewer.user is not None
+    client.force_login(viewer.user)
+    said = client.get(reverse("run", args=[done.pk])).content.decode()
+    assert f'href="{reverse("run_reproduce", args=[done.pk])}"' not in said
+    assert client.get(reverse("run_reproduce", args=[done.pk])).status_code == 403
 
 
 def test_a_working_run_asks_for_its_progress_every_two_seconds(client: Client, working: Run) -> None:

@@ -145,6 +145,27 @@ class StatusAnswer(serializers.Serializer[Any]):
     log = serializers.ListField(child=serializers.CharField())
 
 
+class ReproductionAnswer(serializers.Serializer[Any]):
+    """A run done again."""
+
+    job_id = serializers.CharField(source="pk")
+    run = serializers.CharField(source="run_id")
+    state = serializers.ChoiceField(JobState.choices)
+    progress = serializers.FloatField(help_text="0 to 1")
+    step = serializers.CharField()
+    error = serializers.CharField()
+    attempts = serializers.IntegerField(source="attempt")
+    outcome = serializers.DictField(
+        allow_null=True,
+        help_text="equal (exactly); folds, holdout and predictions with the largest difference each; differences: what "
+        "else is not as it was",
+    )
+    requested_by = serializers.CharField(source="requested_by.username")
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
 class RunFilter(StrictSerializer):
     """The query of GET /training/runs."""
 

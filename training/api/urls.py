@@ -11,5 +11,8 @@ urlpatterns = [
     path("training/start", views.Start.as_view(), name="start"),
     path("training/status/<uuid:job_id>", views.Status.as_view(), name="status"),
     path("training/cancel/<uuid:job_id>", views.Cancel.as_view(), name="cancel"),
+    path("training/reproduce/<uuid:job_id>", views.Reproduce.as_view(), name="reproduce"),
+    path("training/reproductions/<uuid:job_id>", views.ReproductionStatus.as_view(), name="reproduction"),
+    path("training/reproductions/<uuid:job_id>/cancel", views.ReproductionCancel.as_view(), name="reproduction_cancel"),
     path("training/runs", views.Runs.as_view(), name="runs"),
 ]

@@ -17,8 +17,14 @@ from mlops_site.core.api.serializers import JobAnswer
 from mlops_site.core.api.views import ApiView
 from training import selectors
 from training.api import serializers
-from training.models import Run
-from training.services import cancel_run, create_dataset_version, request_run
+from training.models import Training
+from training.services import (
+    cancel_reproduction,
+    cancel_run,
+    create_dataset_version,
+    request_reproduction,
+    request_run,
+)
 from training.tasks import ring
 
 
@@ -79,6 +85,38 @@ class Cancel(ApiView):
         return accepted(cancel_run(selectors.run_of(self.actor, job_id), actor=self.actor))
 
 
+class Reproduce(ApiView):
+    pagination_class = Pages
+
+    @extend_schema(responses=serializers.ReproductionAnswer(many=True))
+    def get(self, request: Request, job_id: UUID) -> Response:
+        """How often a run was done again and what came of it, newest first."""
+        rows = selectors.reproductions(self.actor, selectors.run_of(self.actor, job_id))
+        return _listed(request, self, rows, serializers.ReproductionAnswer)
+
+    @extend_schema(request=None, responses={202: JobAnswer})
+    def post(self, request: Request, job_id: UUID) -> Response:
+        """Do a run again by its own spec, data and seed, and compare; nothing is registered."""
+        made = request_reproduction(selectors.run_of(self.actor, job_id), actor=self.actor)
+        ring(made)
+        return accepted(made, "reproduction")
+
+
+class ReproductionStatus(ApiView):
+    @extend_schema(responses=serializers.ReproductionAnswer)
+    def get(self, request: Request, job_id: UUID) -> Response:
+        """How far a reproduction is, and whether the same came out."""
+        return Response(serializers.ReproductionAnswer(selectors.reproduction_of(self.actor, job_id)).data)
+
+
+class ReproductionCancel(ApiView):
+    @extend_schema(request=None, responses={202: JobAnswer})
+    def post(self, request: Request, job_id: UUID) -> Response:
+        """Ask a reproduction to stop. Asking again changes nothing."""
+        found = selectors.reproduction_of(self.actor, job_id)
+        return accepted(cancel_reproduction(found, actor=self.actor), "reproduction")
+
+
 class Runs(ApiView):
     pagination_class = Pages
 
@@ -96,7 +134,7 @@ def _listed(request: Request, view: ApiView, rows: Any, serializer: Any) -> Resp
     return pages.get_paginated_response(serializer(pages.paginate_queryset(rows, request, view=view), many=True).data)
 
 
-def accepted(run: Run) -> Response:
-    """202, and where the run can be followed."""
-    answer = {"job_id": str(run.pk), "status_url": reverse("training:status", args=[run.pk])}
+def accepted(run: Training, name: str = "status") -> Response:
+    """202, and where the job can be followed."""
+    answer = {"job_id": str(run.pk), "status_url": reverse(f"training:{name}", args=[run.pk])}
     return Response(answer, status=status.HTTP_202_ACCEPTED, headers={"Location": answer["status_url"]})

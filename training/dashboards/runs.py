@@ -18,6 +18,7 @@ from mlops_site.stats import metrics
 from registry.models import RegisteredModel
 from training import plots, selectors, services, tasks
 from training.dashboards import study
+from training.dashboards.reproductions import reproduced
 from training.forms import RunForm
 from training.models import Run
 
@@ -56,6 +57,8 @@ class RunPage(Page):
             "importance_json": plots.importance_figure(importance).to_json()
             if importance and importance.shares
             else "",
+            "may_reproduce": run.state == JobState.SUCCEEDED and self.actor.may(Action.RUN_REQUEST, run.model.team_id),
+            **reproduced(self.actor, run),
             "may_cancel": not run.has_ended and self.actor.may(Action.RUN_REQUEST, run.model.team_id),
             "figures": True,
         }
@@ -88,6 +91,15 @@ def progress(run: Run) -> dict[str, Any]:
 
 def _history_json(history: plots.History) -> str:
     return str(plots.history_figure(history._replace(metric=metric(history.metric))).to_json())
+
+
+class DiffFile(Page):
+    """How the code of a run differed from its commit, for `git apply`."""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        run = selectors.run_of(self.actor, self.kwargs["job"])
+        name = f'attachment; filename="{str(run.pk)[:8]}.diff"'
+        return HttpResponse(run.diff, content_type="text/plain; charset=utf-8", headers={"Content-Disposition": name})
 
 
 class CancelPage(FormPage):

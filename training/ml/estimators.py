@@ -228,4 +228,6 @@ class Recipe:
         model = estimator(self.name, self.task_type, self.params, seed=self.seed, n_jobs=self.n_jobs, signs=signs)
         # OpenMP threads that outnumber the free cores wait for each other: 30 s where one thread takes 4 s.
         with threadpool_limits(limits=self.n_jobs):
-            return model.fit(matrix, y)
+            fitted = model.fit(matrix, y)
+        # A forest's threads add their trees' answers in the order in which they end: the last bits would vary.
+        return fitted.set_params(n_jobs=None) if "n_jobs" in fitted.get_params(deep=False) else fitted

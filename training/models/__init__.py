@@ -1,9 +1,10 @@
-"""Data sets with their versions, and runs."""
+"""Data sets with their versions, runs and their reproductions."""
 
 from mlops_site.core.laws import append_only
 from training.models.dataset import Dataset, DatasetVersion
+from training.models.reproduction import Reproduction, Training
 from training.models.run import Run, RunLine
 
 LAWS = append_only("training_datasetversion")
 
-__all__ = ["LAWS", "Dataset", "DatasetVersion", "Run", "RunLine"]
+__all__ = ["LAWS", "Dataset", "DatasetVersion", "Reproduction", "Run", "RunLine", "Training"]

@@ -21,6 +21,9 @@ class Run(Job):
     seed = models.PositiveBigIntegerField()
     code = models.CharField(max_length=80)  # commit, "+dirty" when the tree differs from it
     lock_digest = models.CharField(max_length=64)
+    diff = models.TextField(blank=True)  # how the tree differed from the commit; cut, see services.origin
+    diff_digest = models.CharField(max_length=64, blank=True)  # of the whole diff
+    packages = models.JSONField(default=dict)  # {name: version} of what the fits go through
     trigger_reason = models.CharField(max_length=200, default="manual")
     trigger = models.JSONField(default=dict)  # plain identifiers of what asked for it: {"alert", "decision"}
     trials_done = models.PositiveIntegerField(default=0)
@@ -38,6 +41,10 @@ class Run(Job):
     @property
     def team_name(self) -> str:
         return self.model.team.name
+
+    def tell(self, text: str) -> None:
+        """A line of its log."""
+        RunLine.objects.create(run=self, attempt=self.attempt, text=text[:500])
 
 
 class RunLine(models.Model):

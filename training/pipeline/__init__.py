@@ -6,28 +6,24 @@ files are named by what they hold. What must happen once, happens in the one tra
 
 from __future__ import annotations
 
-from training.ml import evaluate, search
+from mlops_site.core import jobs
 from training.models import Run
-from training.pipeline import data, registration, selection
-from training.pipeline.calibrated import Calibrated, calibrated
-from training.pipeline.evidence import Winner, files_of, metrics_of
+from training.pipeline import registration, selection
+from training.pipeline.evidence import files_of, metrics_of
 from training.pipeline.steps import pass_to, say
 from training.pipeline.tracking import Record, Tracking
+from training.pipeline.trained import trained
+from training.services import origin
 
 
 def execute(run: Run) -> None:
     """One attempt. It ends with a registered version and a succeeded run, or raises: LeaseLost when the run is no
     longer this attempt's, StewardError with the reason that the run's page shows."""
+    jobs.advance(run, **origin.made_with())  # this process's, which need not be that of who asked
     say(run, f"attempt {run.attempt} on {run.dataset} with seed {run.seed}, code {run.code}")
-    rows = data.rows_of(run)
-    say(run, f"{len(rows.training)} rows to train on in {len(rows.folds)} folds, {len(rows.holdout)} held out")
     selection.prepare_storage()
     tracking = Tracking()  # after Optuna has made its tables: Alembic cannot migrate two databases at once
-    ranked = selection.searched(run, rows)
-    pass_to(run, f"refit {ranked[0].recipe.name}", progress=0.86, trials_done=sum(best.trials for best in ranked))
-    pipeline = ranked[0].recipe.fit(rows.training.frame, rows.training.truth)
-    pass_to(run, "evaluate on the holdout", progress=0.90)
-    winner = _evaluated(run, ranked[0], calibrated(run, ranked[0], pipeline, rows), rows)
+    rows, ranked, winner = trained(run)
     pass_to(run, "convert", progress=0.93)
     files = files_of(winner, rows, run)
     if files.reason:
@@ -39,21 +35,3 @@ def execute(run: Run) -> None:
         say(run, problem)
     pass_to(run, "gate and register", progress=0.97)
     registration.register(run, winner, rows, files, recorded)
-
-
-def _evaluated(run: Run, best: search.Best, kept: Calibrated, rows: data.Rows) -> Winner:
-    pipeline, threshold, told = kept
-    report = evaluate.holdout_report(
-        pipeline,
-        rows.holdout.frame,
-        rows.holdout.truth,
-        classes=rows.classes,
-        threshold=threshold,
-        groups=rows.holdout.groups,
-        seed=run.seed,
-    )
-    metric = run.spec["metric"]
-    if found := report.metrics.get(metric):
-        value, low, high = found["estimate"], found["lower"], found["upper"]
-        say(run, f"holdout {metric} {value:.4f}, 95 % interval {low:.4f} to {high:.4f}")
-    return Winner(best.recipe.name, dict(best.recipe.params), pipeline, threshold, report, told)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from training.ml import calibration, evaluate, search
-from training.models import Run
+from training.models import Training
 from training.pipeline.data import Rows
 from training.pipeline.selection import rule_of
 from training.pipeline.steps import say
@@ -21,7 +21,7 @@ class Calibrated(NamedTuple):
     told: dict[str, Any] | None = None
 
 
-def calibrated(run: Run, best: search.Best, pipeline: Any, rows: Rows) -> Calibrated:
+def calibrated(run: Training, best: search.Best, pipeline: Any, rows: Rows) -> Calibrated:
     """Calibrate a refitted winner by what it says out of fold, and cut its new scores by the run's own rule."""
     asked = run.spec.get("calibration")
     if asked is None or rows.classes is None:

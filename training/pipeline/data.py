@@ -15,7 +15,7 @@ from mlops_site.core.errors import Invalid
 from mlops_site.stats.columns import Kind, encode, infer_kinds
 from mlops_site.stats.scored import TaskType
 from training.ml import evaluate, quality, splits
-from training.models import Run
+from training.models import Training
 from training.pipeline.steps import say
 from training.services.schema import columns_of
 
@@ -49,7 +49,7 @@ class Rows:
     warnings: list[str]  # of the data's quality
 
 
-def rows_of(run: Run) -> Rows:
+def rows_of(run: Training) -> Rows:
     """Read, encode and split. The same run gives the same rows on every attempt and machine.
 
     Raises ArtifactDamaged when the stored bytes are not those of the digest, Invalid when the data cannot be
@@ -81,7 +81,7 @@ def rows_of(run: Run) -> Rows:
     return Rows(kinds, spec["task_type"], *parts, splits.period(times), warnings)
 
 
-def _usable(run: Run, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def _usable(run: Training, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The rows with a target, once the table has passed the gate for this run's target and task; and its warnings."""
     spec, declared = run.spec, run.dataset
     target = spec["target"]

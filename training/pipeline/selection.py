@@ -18,7 +18,7 @@ from training.ml import search, studies
 from training.ml.decisions import Rule
 from training.ml.estimators import Recipe, device, model_type
 from training.ml.preparation import Preparations
-from training.models import Run
+from training.models import Training
 from training.pipeline.data import Rows
 from training.pipeline.steps import Fence, pass_to, say
 
@@ -43,7 +43,7 @@ def prepare_storage() -> None:
         pass
 
 
-def searched(run: Run, rows: Rows) -> list[search.Best]:
+def searched(run: Training, rows: Rows) -> list[search.Best]:
     """The best of each model type, best first, with the leaderboard kept in the row. A study that an earlier
     attempt began is continued. Raises LeaseLost, and Invalid for data that cannot be scored."""
     found: list[search.Best] = []
@@ -65,7 +65,7 @@ def rule_of(spec: dict[str, Any]) -> Rule:
     return Rule.of(spec.get("cost_matrix"), spec.get("capacity"))
 
 
-def entry(run: Run, best: search.Best) -> dict[str, Any]:
+def entry(run: Training, best: search.Best) -> dict[str, Any]:
     """A model type's line on the leaderboard."""
     return {
         "model_type": best.recipe.name,
@@ -77,12 +77,12 @@ def entry(run: Run, best: search.Best) -> dict[str, Any]:
     }
 
 
-def study_name(run: Run, model_type: str) -> str:
+def study_name(run: Training, model_type: str) -> str:
     """The name of the Optuna study of one model type of a run."""
     return f"{run.pk}:{model_type}"
 
 
-def _best(run: Run, rows: Rows, name: str, prepared: Preparations, *, done: int) -> search.Best:
+def _best(run: Training, rows: Rows, name: str, prepared: Preparations, *, done: int) -> search.Best:
     spec = run.spec
     jobs_at_once = cores() if model_type(name, rows.task_type).parallel else 1
     if found := device(name):
@@ -117,7 +117,7 @@ def _best(run: Run, rows: Rows, name: str, prepared: Preparations, *, done: int)
         raise Invalid(f"{name} cannot be trained on {run.dataset}: {error}", code="not_trainable") from error
 
 
-def _hear(run: Run, name: str, trial: search.Trial, done: int) -> None:
+def _hear(run: Training, name: str, trial: search.Trial, done: int) -> None:
     """A finished trial: progress, the best so far and a line of the log."""
     metric, total = run.spec["metric"], done + trial.done
     value = "pruned" if trial.value is None else f"{metric} {trial.value:.4f}"
@@ -129,13 +129,13 @@ def _hear(run: Run, name: str, trial: search.Trial, done: int) -> None:
     say(run, f"{name} trial {trial.done} of {trial.total}: {value}, best so far {shown}")
 
 
-def _share(run: Run, done: int) -> float:
+def _share(run: Training, done: int) -> float:
     return SEARCH_FROM + (SEARCH_TO - SEARCH_FROM) * done / run.trials_total
 
 
-def _greater(run: Run) -> bool:
+def _greater(run: Training) -> bool:
     return metrics.metric_named(run.spec["metric"]).greater_is_better
 
 
-def _better(run: Run, value: float, best: float) -> bool:
+def _better(run: Training, value: float, best: float) -> bool:
     return value > best if _greater(run) else value < best

@@ -8,19 +8,19 @@ from typing import Any
 
 from mlops_site.core import jobs
 from mlops_site.core.choices import JobState
-from training.models import Run, RunLine
+from training.models import Training
 
 log = logging.getLogger(__name__)
 LOOK_SECS = 1.0
 
 
-def say(run: Run, text: str) -> None:
+def say(run: Training, text: str) -> None:
     """A line of the run's log."""
     log.info("%s: %s", run, text)
-    RunLine.objects.create(run=run, attempt=run.attempt, text=text[:500])
+    run.tell(text)
 
 
-def pass_to(run: Run, step: str, *, progress: float, **fields: Any) -> None:
+def pass_to(run: Training, step: str, *, progress: float, **fields: Any) -> None:
     """The step before this one is done. Raises LeaseLost."""
     say(run, step)
     jobs.advance(run, step=step, progress=progress, **fields)
@@ -29,7 +29,7 @@ def pass_to(run: Run, step: str, *, progress: float, **fields: Any) -> None:
 class Fence:
     """Whether the run was taken from this attempt; asks the database at most once a second."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Training) -> None:
         self.run = run
         self._asked_at = time.monotonic()
 
@@ -37,5 +37,5 @@ class Fence:
         if time.monotonic() - self._asked_at < LOOK_SECS:
             return False
         self._asked_at = time.monotonic()
-        held = Run.objects.filter(pk=self.run.pk, attempt=self.run.attempt, state=JobState.RUNNING)
+        held = type(self.run)._default_manager.filter(pk=self.run.pk, attempt=self.run.attempt, state=JobState.RUNNING)
         return not held.filter(cancel_requested_at=None).exists()

@@ -1,7 +1,15 @@
-"""Writes of training: data set versions and runs."""
+"""Writes of training: data set versions, runs and their reproductions."""
 
 from training.services.config import RunConfig
 from training.services.datasets import create_dataset_version
+from training.services.reproductions import cancel_reproduction, request_reproduction
 from training.services.runs import cancel_run, request_run
 
-__all__ = ["RunConfig", "cancel_run", "create_dataset_version", "request_run"]
+__all__ = [
+    "RunConfig",
+    "cancel_reproduction",
+    "cancel_run",
+    "create_dataset_version",
+    "request_reproduction",
+    "request_run",
+]

@@ -44,8 +44,7 @@ def request_run(
             requested_by=person(actor),
             spec=spec,
             seed=config.seed,
-            code=origin.code(),
-            lock_digest=origin.lock_digest(),
+            **origin.made_with(),
             trigger_reason=_reason(trigger_reason),
             trigger=trigger or {},
             trials_total=spec["n_trials"] * len(spec["model_types"]),
@@ -90,6 +89,7 @@ def _said(run: Run) -> dict[str, Any]:
         "spec": run.spec,
         "seed": run.seed,
         "code": run.code,
+        "diff_digest": run.diff_digest,
         "trigger_reason": run.trigger_reason,
         "trigger": run.trigger,
     }

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 
-from mlops_site.core import jobs
+from mlops_site.core import jobs, store
 from mlops_site.core.permissions import Actor
 from registry.models import RegisteredModel
 from tests.people import actor
@@ -132,3 +132,32 @@ def test_roles_and_the_anonymous(calling: Caller, dataset: DatasetVersion, model
     viewer = calling(actor("vera", "viewer"))
     assert start(viewer).status_code == 403
     assert viewer.get(RUNS).status_code == 200
+
+
+def test_a_run_is_reproduced_by_its_team_once_it_has_succeeded(
+    client: Client, calling: Caller, outsider: Actor, dataset: DatasetVersion
+) -> None:
+    job_id = start(client).json()["job_id"]
+    address = f"/api/v1/training/reproduce/{job_id}"
+    refused = client.post(address)
+    assert (refused.status_code, refused.json()["code"]) == (409, "run_not_succeeded")
+    assert refused.json()["errors"][0]["field"] == "run"
+    Run.objects.filter(pk=job_id).update(state="succeeded")
+    assert calling(outsider).post(address).status_code == 404
+    assert calling(actor("vera", "viewer")).post(address).status_code == 403
+    assert client.post(f"/api/v1/training/reproduce/{uuid4()}").status_code == 404
+
+    answer = client.post(address)
+    assert answer.status_code == 202, answer.content
+    assert answer["Location"] == answer.json()["status_url"]
+    made = client.get(answer.json()["status_url"]).json()
+    assert (made["run"], made["state"], made["outcome"]) == (job_id, "queued", None)
+    assert client.post(address).json() == answer.json()
+    assert client.get(address).json()["count"] == 1
+    assert calling(outsider).get(answer.json()["status_url"]).status_code == 404
+    assert calling(outsider).post(f"{answer.json()['status_url']}/cancel").status_code == 404
+    for _ in range(2):
+        assert client.post(f"{answer.json()['status_url']}/cancel").status_code == 202
+    assert client.get(answer.json()["status_url"]).json()["state"] == "cancelled"
+    store.delete(dataset.digest)
+    assert client.post(address).json()["code"] == "data_gone"
