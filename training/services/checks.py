@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mlops_site.core.errors import FieldError
 from registry.models import RegisteredModel
-from training.choices import CrossValidation
+from training.choices import CrossValidation, Need
 from training.models import DatasetVersion
 from training.services.config import RunConfig
 from training.services.constraints import able, held, monotone_problems
@@ -80,6 +80,8 @@ def _choices(config: RunConfig, task_type: str, version: DatasetVersion) -> Iter
     known = _known_metrics(task_type)
     if config.metric is not None and config.metric not in known:
         yield _wrong("metric", f"must be one of {', '.join(known)} but got {config.metric!r:.80}", "unknown_metric")
+    if config.need not in Need.values:
+        yield _wrong("need", f"must be one of {', '.join(Need.values)} but got {config.need!r:.80}")
     if config.cv is None:
         return
     if config.cv not in CrossValidation.values:

@@ -20,7 +20,8 @@ class RunConfig:
     score out of fold.
     `slices` are columns of the data set, features or not, by whose groups the holdout is told apart.
     `margin` is how much worse than the champion, in units of the metric, still counts as no worse: the gate wants the
-    whole interval above minus the margin, so a small holdout needs a wider one.
+    whole interval above minus the margin, so a small holdout needs a wider one. With `need` "superior" it wants the
+    whole interval above 0 instead: a candidate that is only as good stays in development.
     """
 
     model_name: str
@@ -37,6 +38,7 @@ class RunConfig:
     metric: str | None = None
     auto_deploy_threshold: float | None = None
     margin: float = 0.01
+    need: str = "non_inferior"
     monotone: dict[str, int] | None = None
     cost_matrix: dict[str, float] | None = None
     capacity: dict[str, float] | None = None
