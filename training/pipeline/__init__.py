@@ -25,7 +25,7 @@ def execute(run: Run) -> None:
     tracking = Tracking()  # after Optuna has made its tables: Alembic cannot migrate two databases at once
     ranked = selection.searched(run, rows)
     pass_to(run, f"refit {ranked[0].recipe.name}", progress=0.86, trials_done=sum(best.trials for best in ranked))
-    pipeline = ranked[0].recipe.fit(rows.training.frame, rows.training.truth)
+    pipeline = ranked[0].recipe.fit(rows.training.frame, rows.training.truth, rows.training.weights)
     pass_to(run, "evaluate on the holdout", progress=0.90)
     winner = _evaluated(run, ranked[0], calibrated(run, ranked[0], pipeline, rows), rows)
     pass_to(run, "convert", progress=0.93)

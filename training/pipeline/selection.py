@@ -98,6 +98,7 @@ def _best(run: Run, rows: Rows, name: str, prepared: Preparations, *, done: int)
         rows.classes,
         prepared,
         rule_of(spec),
+        rows.training.weights,
     )
     try:
         return search.search(

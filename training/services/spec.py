@@ -48,7 +48,9 @@ def _asked_for(config: RunConfig) -> dict[str, Any]:
     what it makes of new data is a patch of the version before."""
     names = ("cost_matrix", "capacity", "calibration", "slices")
     need = "" if config.need == Need.NON_INFERIOR else config.need
-    asked = {"monotone": held(config), "need": need} | {name: getattr(config, name) for name in names}
+    weight = 0 if config.new_rows_weight == 1 else float(config.new_rows_weight)
+    asked: dict[str, Any] = {"monotone": held(config), "need": need, "new_rows_weight": weight}
+    asked |= {name: getattr(config, name) for name in names}
     return {name: value for name, value in asked.items() if value}
 
 
