@@ -11,8 +11,9 @@ from django_celery_beat.models import PeriodicTask
 
 from mlops_site.core.choices import JobState
 from mlops_site.core.jobs import find
+from mlops_site.core.errors import NotFound
 from mlops_site.core.models import Team
-from mlops_site.core.permissions import Actor, visible
+from mlops_site.core.permissions import Action, Actor, visible
 from monitoring.choices import UNRESOLVED, Outcome, PredictionStatus, Trigger
 from monitoring.models import (
     Alert,
@@ -40,6 +41,14 @@ def policy_of(model: RegisteredModel) -> RetrainPolicy:
     if found is None and (team := team_policy_of(model.team)):
         return applied(team, model)
     return found or RetrainPolicy(model=model, enabled=False)
+
+
+def team_named(actor: Actor, name: str) -> Team:
+    """A team of the actor's; NotFound for any other."""
+    found = Team.objects.filter(pk__in=actor.teams(Action.VIEW), name=name).first()
+    if found is None:
+        raise NotFound(f"there is no team {name[:80]!r} of yours", code="unknown_team")
+    return found
 
 
 def team_policy_of(team: Team) -> TeamRetrainPolicy | None:
