@@ -51,6 +51,7 @@ class RetrainPolicyForm(forms.Form):
         required=False, min_value=0, label="At most so many in 24 hours", help_text="Empty: any number."
     )
     new_rows_weight = forms.FloatField(
+        required=False,
         min_value=0.01,
         max_value=100,
         initial=1.0,
@@ -72,7 +73,8 @@ class RetrainPolicyForm(forms.Form):
     def fields_said(self) -> dict[str, Any]:
         """As the service takes them."""
         said = {name: None if value == "" else value for name, value in self.cleaned_data.items()}
-        return {**said, "config_overrides": said["config_overrides"] or {}}
+        weight = 1.0 if said["new_rows_weight"] is None else said["new_rows_weight"]
+        return {**said, "new_rows_weight": weight, "config_overrides": said["config_overrides"] or {}}
 
 
 class TeamRetrainPolicyForm(RetrainPolicyForm):

@@ -10,8 +10,8 @@ from django.db.models.functions import Concat
 from django_celery_beat.models import PeriodicTask
 
 from mlops_site.core.choices import JobState
-from mlops_site.core.jobs import find
 from mlops_site.core.errors import NotFound
+from mlops_site.core.jobs import find
 from mlops_site.core.models import Team
 from mlops_site.core.permissions import Action, Actor, visible
 from monitoring.choices import UNRESOLVED, Outcome, PredictionStatus, Trigger
