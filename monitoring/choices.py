@@ -83,6 +83,7 @@ class Outcome(models.TextChoices):
     TAKEN = "taken", "retraining started"
     COOLING_DOWN = "cooling_down", "cooling down"
     ALREADY_RUNNING = "already_running", "already running"
+    BUDGET_SPENT = "budget_spent", "daily budget spent"
     NOT_ENOUGH_LABELS = "not_enough_labels", "not enough labels"
     REFUSED = "refused", "refused"
 

@@ -47,6 +47,17 @@ class RetrainPolicyForm(forms.Form):
     min_labels = forms.IntegerField(
         min_value=1, label="And with at least so many labels", help_text="Predictions labelled since the last data set."
     )
+    daily_budget = forms.IntegerField(
+        required=False, min_value=0, label="At most so many in 24 hours", help_text="Empty: any number."
+    )
+    new_rows_weight = forms.FloatField(
+        required=False,
+        min_value=0.01,
+        max_value=100,
+        initial=1.0,
+        label="A new row counts",
+        help_text="In a fit, where a row of the last training counts 1.",
+    )
     keeps_training_rows = forms.BooleanField(
         required=False,
         label="Keep the rows of the last training",
@@ -62,7 +73,14 @@ class RetrainPolicyForm(forms.Form):
     def fields_said(self) -> dict[str, Any]:
         """As the service takes them."""
         said = {name: None if value == "" else value for name, value in self.cleaned_data.items()}
-        return {**said, "config_overrides": said["config_overrides"] or {}}
+        weight = 1.0 if said["new_rows_weight"] is None else said["new_rows_weight"]
+        return {**said, "new_rows_weight": weight, "config_overrides": said["config_overrides"] or {}}
+
+
+class TeamRetrainPolicyForm(RetrainPolicyForm):
+    team_daily_budget = forms.IntegerField(
+        required=False, min_value=0, label="All models together in 24 hours", help_text="Empty: any number."
+    )
 
 
 class ScheduleForm(forms.Form):

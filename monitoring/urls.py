@@ -5,7 +5,7 @@ from django.urls import path
 from monitoring.dashboards import batches
 from monitoring.dashboards.alerts import AlertPage, AlertsPage
 from monitoring.dashboards.model import MonitoringPage
-from monitoring.dashboards.policy import RetrainPolicyPage
+from monitoring.dashboards.policy import RetrainDecisionsPage, RetrainPolicyPage, TeamRetrainPolicyPage
 from monitoring.dashboards.reports import ReportPage, ReportsPage
 
 urlpatterns = [
@@ -18,6 +18,8 @@ urlpatterns = [
     path("scoring/<uuid:pk>/cancel", batches.BatchCancelPage.as_view(), name="batch_cancel"),
     path("reports", ReportsPage.as_view(), name="reports"),
     path("reports/<uuid:pk>", ReportPage.as_view(), name="report"),
+    path("retraining", RetrainDecisionsPage.as_view(), name="retrain_decisions"),
+    path("retraining/teams/<str:team>", TeamRetrainPolicyPage.as_view(), name="team_retrain_policy"),
     path("models/<str:model>/retraining", RetrainPolicyPage.as_view(), name="retrain_policy"),
     path("models/<str:model>/monitoring", MonitoringPage.as_view(), name="monitoring"),
 ]

@@ -9,6 +9,13 @@ class Calibration(models.TextChoices):
     ISOTONIC = "isotonic", "isotonic, if it helps"
 
 
+class Need(models.TextChoices):
+    """What the gate asks of a candidate beside the version in production."""
+
+    NON_INFERIOR = "non_inferior", "no worse, by less than the margin"
+    SUPERIOR = "superior", "better"
+
+
 class CrossValidation(models.TextChoices):
     STRATIFIED = "stratified", "stratified"
     GROUP = "group", "by group"

@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 
 from mlops_site.core.forms import offer
-from training.choices import CrossValidation
+from training.choices import CrossValidation, Need
 
 
 class DatasetForm(forms.Form):
@@ -50,6 +50,9 @@ class RunForm(forms.Form):
     cv_folds = forms.IntegerField(min_value=2, max_value=20, initial=5, label="Folds")
     auto_deploy_threshold = forms.FloatField(
         min_value=0, max_value=1, required=False, help_text="The gate also asks for at least this value of the metric."
+    )
+    need = forms.ChoiceField(
+        choices=Need.choices, initial=Need.NON_INFERIOR.value, required=False, label="Against the version in production"
     )
     seed = forms.IntegerField(min_value=0, max_value=2**32 - 1, initial=0)
     trigger_reason = forms.CharField(max_length=200, initial="manual", label="Why")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from secrets import token_hex
 from typing import Any, Unpack
 
 from django.utils import timezone
@@ -197,7 +197,7 @@ def _way_to_staging(stage: str) -> str:
 def _made(model: RegisteredModel, a: Version, b: Version, asked: Asked, by: User) -> Experiment:
     columns: dict[str, Any] = {**asked, "name": _name_free(model, a, b, asked["name"])}
     first = columns.pop("share_b")
-    salt = f"{model.name}-{secrets.token_hex(_SALT_BYTES)}"
+    salt = f"{model.name}-{token_hex(_SALT_BYTES)}"
     experiment = Experiment.objects.create(model=model, version_a=a, version_b=b, salt=salt, created_by=by, **columns)
     Epoch.objects.create(
         experiment=experiment, number=1, draw=1, share_b=first, started_at=experiment.started_at, by=by

@@ -43,7 +43,8 @@ def _production(request: HttpRequest, actor: Actor) -> list[dict[str, Any]]:
     predictions = _link(request, "Predictions", "admin:monitoring_prediction_changelist", "data_exploration")
     scoring = _link(request, "Batch scoring", "batches", "batch_prediction")
     tests = _link(request, "Experiments", "experiments", "experiment")
-    items = [alerts, reports, tests, predictions, scoring]
+    retraining = _link(request, "Retraining", "retrain_decisions", "model_training")
+    items = [alerts, reports, retraining, tests, predictions, scoring]
     if actor.teams(Action.RETRAIN_SET):
         items.append(_link(request, "Schedules", "admin:django_celery_beat_periodictask_changelist", "schedule"))
     return items

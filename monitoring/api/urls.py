@@ -9,6 +9,9 @@ from monitoring.api import alerts, batches, dashboard, ingest, policies, reports
 app_name = "monitoring"
 urlpatterns = [
     path("models/<model:name>/retrain-policy", policies.Policy.as_view(), name="retrain-policy"),
+    path("models/<model:name>/retrain-policy/dry-run", policies.DryRun.as_view(), name="retrain-dry-run"),
+    path("teams/<str:team>/retrain-policy", policies.TeamPolicy.as_view(), name="team-retrain-policy"),
+    path("monitoring/retrain-decisions", policies.Decisions.as_view(), name="retrain-decisions"),
     path("models/<model:name>/score", batches.Score.as_view(), name="score"),
     path("scoring", batches.Batches.as_view(), name="batches"),
     path("scoring/<uuid:pk>", batches.BatchDetail.as_view(), name="batch"),

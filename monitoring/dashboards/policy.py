@@ -6,19 +6,32 @@ from functools import cached_property
 from typing import Any
 
 from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpResponse
 from django.urls import reverse
 
-from mlops_site.core.dashboards import FormPage
+from mlops_site.core.dashboards import FormPage, Page
+from mlops_site.core.models import Team
 from mlops_site.core.permissions import Action
 from monitoring import services
-from monitoring.forms import RetrainPolicyForm
-from monitoring.models import RetrainPolicy
-from monitoring.selectors.policies import decisions, last_taken, origin_of, policy_of
+from monitoring.choices import Outcome, Trigger
+from monitoring.forms import RetrainPolicyForm, TeamRetrainPolicyForm
+from monitoring.models import RetrainPolicy, TeamRetrainPolicy
+from monitoring.selectors.policies import (
+    NOT_TAKEN,
+    all_decisions,
+    decisions,
+    last_taken,
+    origin_of,
+    policy_of,
+    team_named,
+    team_policy_of,
+)
 from monitoring.services.policies import said
 from registry.models import RegisteredModel
-from registry.selectors import model_named
+from registry.selectors import model_named, models
 
-SHOWN = 20
+SHOWN, PAGE_SIZE = 20, 50
 
 
 class RetrainPolicyPage(FormPage):
@@ -39,7 +52,7 @@ class RetrainPolicyPage(FormPage):
 
     def form_options(self) -> dict[str, Any]:
         policy = self.policy
-        return {"initial": {**said(policy), "enabled": policy.enabled or policy.pk is None}}
+        return {"initial": {**said(policy), "enabled": policy.enabled or not policy.is_set}}
 
     def facts(self) -> dict[str, Any]:
         model = self.model
@@ -55,8 +68,56 @@ class RetrainPolicyPage(FormPage):
             "decisions": decisions(model)[:SHOWN],
         }
 
-    def save(self, form: RetrainPolicyForm) -> str:
+    def save(self, form: RetrainPolicyForm) -> str | HttpResponse:
         model = self.model
+        if "dry_run" in self.request.POST:
+            found = services.dry_run_policy(model, actor=self.actor, fields=form.fields_said())
+            shown = [(step, Outcome(step.outcome).label) for step in found.steps]
+            return self.render_to_response({**self.get_context_data(form=form), "rehearsal": found, "steps": shown})
         services.set_retrain_policy(model, actor=self.actor, fields=form.fields_said())
         messages.success(self.request, f"The retrain policy of {model} is set; its runs are requested in your name.")
         return reverse("retrain_policy", args=[model.name])
+
+
+class TeamRetrainPolicyPage(FormPage):
+    """What holds for a team's models that have no policy of their own."""
+
+    title = "Retraining in the team"
+    form_class = TeamRetrainPolicyForm
+    button = "Set the team's policy"
+
+    def form_options(self) -> dict[str, Any]:
+        team = team_named(self.actor, self.kwargs["team"])
+        policy = team_policy_of(team) or TeamRetrainPolicy(team=team)
+        return {"initial": said(policy)}
+
+    def facts(self) -> dict[str, Any]:
+        return {"title": f"Retraining in {self.kwargs['team']}", "back": reverse("retrain_decisions")}
+
+    def save(self, form: TeamRetrainPolicyForm) -> str:
+        team = team_named(self.actor, self.kwargs["team"])
+        services.set_team_retrain_policy(team, actor=self.actor, fields=form.fields_said())
+        messages.success(self.request, f"It holds for the models of {team} that have no policy of their own.")
+        return reverse("team_retrain_policy", args=[team.name])
+
+
+class RetrainDecisionsPage(Page):
+    """Every reason to train again, taken or not."""
+
+    template_name = "monitoring/decisions.html"
+    title = "Retraining"
+
+    def facts(self) -> dict[str, Any]:
+        asked, names = self.request.GET, sorted(model.name for model in models(self.actor))
+        known = {"model": names, "trigger": Trigger.values, "outcome": [*Outcome.values, NOT_TAKEN]}
+        chosen = {name: value for name in known if (value := asked.get(name, "")) in known[name]}
+        rows = all_decisions(self.actor, **chosen)
+        return {
+            **chosen,
+            "page": Paginator(rows, PAGE_SIZE).get_page(asked.get("page")),
+            "models": names,
+            "triggers": Trigger.choices,
+            "outcomes": [*Outcome.choices, (NOT_TAKEN, "not taken, for any reason")],
+            "narrowed": bool(chosen),
+            "teams": Team.objects.filter(pk__in=self.actor.roles).order_by("name"),
+        }

@@ -4,7 +4,7 @@ from monitoring.models.alert import Alert
 from monitoring.models.batch import BatchChunk, BatchRun
 from monitoring.models.explanation import Explanation, ExplanationRun
 from monitoring.models.laws import LAWS
-from monitoring.models.policy import RetrainDecision, RetrainPolicy
+from monitoring.models.policy import RetrainDecision, RetrainPolicy, RetrainRules, TeamRetrainPolicy
 from monitoring.models.prediction import Label, Prediction
 from monitoring.models.profile import Bucket, FoldItem
 from monitoring.models.report import MonitoringRun, Report
@@ -24,4 +24,6 @@ __all__ = [
     "Report",
     "RetrainDecision",
     "RetrainPolicy",
+    "RetrainRules",
+    "TeamRetrainPolicy",
 ]

@@ -8,7 +8,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 
-from mlops_site.core.models import User
+from mlops_site.core.models import Team, User
 from monitoring.choices import DAY, WEEK, Outcome, Trigger
 from monitoring.models.alert import Alert
 from registry.models import RegisteredModel
@@ -16,10 +16,9 @@ from registry.models import RegisteredModel
 _SHARE = [MinValueValidator(0.0), MaxValueValidator(1.0)]
 
 
-class RetrainPolicy(models.Model):
+class RetrainRules(models.Model):
     """The seed's four triggers; None switches one off. Runs are requested in the name of whoever set the policy."""
 
-    model = models.OneToOneField(RegisteredModel, on_delete=models.PROTECT, related_name="+")
     enabled = models.BooleanField(default=True)
     performance_degradation = models.FloatField(null=True, blank=True, default=0.05, validators=_SHARE)
     data_drift_score = models.FloatField(null=True, blank=True, default=0.2, validators=_SHARE)
@@ -27,10 +26,26 @@ class RetrainPolicy(models.Model):
     scheduled_interval = models.DurationField(null=True, blank=True, default=WEEK)
     cool_down = models.DurationField(default=DAY)
     min_labels = models.PositiveIntegerField(default=200)  # labelled predictions since the last training data
+    daily_budget = models.PositiveIntegerField(null=True, blank=True)  # retrainings of a model in 24 hours; None: any
     keeps_training_rows = models.BooleanField(default=True)  # the data set before plus the new rows, or these alone
+    new_rows_weight = models.FloatField(default=1.0)  # of a new row in training, where an old one weighs 1
     config_overrides = models.JSONField(default=dict, blank=True)  # fields of training/start
     set_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     updated_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def is_set(self) -> bool:
+        """Somebody set it, for the model or for its team."""
+        return self.set_by_id is not None
+
+
+class RetrainPolicy(RetrainRules):
+    """A model's own policy, which overrides its team's. One that is not stored may stand for the team's."""
+
+    model = models.OneToOneField(RegisteredModel, on_delete=models.PROTECT, related_name="+")
 
     class Meta:
         verbose_name_plural = "retrain policies"
@@ -41,6 +56,29 @@ class RetrainPolicy(models.Model):
     @property
     def subject(self) -> str:
         return f"retrain_policy:{self.model.name}"
+
+    @property
+    def is_own(self) -> bool:
+        """The model has it itself, not from its team."""
+        return self.pk is not None
+
+
+class TeamRetrainPolicy(RetrainRules):
+    """What holds for every model of the team that has no policy of its own, and how many retrainings all of the team's
+    models may start together."""
+
+    team = models.OneToOneField(Team, on_delete=models.PROTECT, related_name="+")
+    team_daily_budget = models.PositiveIntegerField(null=True, blank=True)  # in 24 hours; None: any number
+
+    class Meta:
+        verbose_name_plural = "team retrain policies"
+
+    def __str__(self) -> str:
+        return f"retraining in {self.team}"
+
+    @property
+    def subject(self) -> str:
+        return f"team_retrain_policy:{self.team.name}"
 
 
 class RetrainDecision(models.Model):

@@ -2,29 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
-from django.db.models import Exists, JSONField, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import Exists, Field, JSONField, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Concat
 from django_celery_beat.models import PeriodicTask
 
 from mlops_site.core.choices import JobState
+from mlops_site.core.errors import NotFound
 from mlops_site.core.jobs import find
-from mlops_site.core.permissions import Actor, visible
-from monitoring.choices import UNRESOLVED, Outcome, PredictionStatus
-from monitoring.models import Alert, Label, Prediction, RetrainDecision, RetrainPolicy
-from registry.models import RegisteredModel
+from mlops_site.core.models import Team
+from mlops_site.core.permissions import Action, Actor, visible
+from monitoring.choices import UNRESOLVED, Outcome, PredictionStatus, Trigger
+from monitoring.models import (
+    Alert,
+    Label,
+    Prediction,
+    RetrainDecision,
+    RetrainPolicy,
+    RetrainRules,
+    TeamRetrainPolicy,
+)
+from registry.choices import Stage
+from registry.models import RegisteredModel, StageInterval
 from registry.selectors import in_production
+from registry.services.guards import one_of
 from training.models import DatasetVersion, Run
 
 RETRAINING = "retraining: "  # and the model's name: the rows from which Beat reads the intervals of policies
+NOT_TAKEN = "not_taken"  # every outcome but a run
 PRODUCTION = "production"  # the source in the lineage of a data set made of predictions and labels
 
 
 def policy_of(model: RegisteredModel) -> RetrainPolicy:
-    """The model's policy; where none is set, the defaults, switched off and by nobody."""
+    """The model's policy, or else its team's; where neither is set, the defaults, switched off and by nobody."""
     found = RetrainPolicy.objects.select_related("model__team", "set_by").filter(model=model).first()
+    if found is None and (team := team_policy_of(model.team)):
+        return applied(team, model)
     return found or RetrainPolicy(model=model, enabled=False)
+
+
+def team_named(actor: Actor, name: str) -> Team:
+    """A team of the actor's; NotFound for any other."""
+    found = Team.objects.filter(pk__in=actor.teams(Action.VIEW), name=name).first()
+    if found is None:
+        raise NotFound(f"there is no team {name[:80]!r} of yours", code="unknown_team")
+    return found
+
+
+def team_policy_of(team: Team) -> TeamRetrainPolicy | None:
+    return TeamRetrainPolicy.objects.select_related("team", "set_by").filter(team=team).first()
+
+
+def applied(team: TeamRetrainPolicy, model: RegisteredModel) -> RetrainPolicy:
+    """A team's policy as it holds for one of its models; never stored."""
+    shared = [field.attname for field in RetrainRules._meta.get_fields() if isinstance(field, Field)]
+    policy = RetrainPolicy(model=model, **{name: getattr(team, name) for name in shared})
+    policy.set_by = team.set_by
+    return policy
+
+
+def policies_in_force() -> Iterator[RetrainPolicy]:
+    """The policies that are switched on: models' own, then teams' for the models that have none and something in
+    production to train again."""
+    yield from RetrainPolicy.objects.filter(enabled=True).select_related("model__team", "set_by")
+    own = RetrainPolicy.objects.filter(model=OuterRef("pk"))
+    serving = StageInterval.objects.open().filter(stage=Stage.PRODUCTION).values("version__model")
+    for team in TeamRetrainPolicy.objects.filter(enabled=True).select_related("team", "set_by"):
+        rows = RegisteredModel.objects.filter(~Exists(own), team=team.team, pk__in=serving)
+        yield from (applied(team, model) for model in rows.select_related("team"))
+
+
+def taken_since(moment: datetime, *, model: RegisteredModel | None = None, team: Team | None = None) -> list[datetime]:
+    """When retrainings were started after that, oldest first: of one model, or of all models of a team."""
+    rows = RetrainDecision.objects.filter(outcome=Outcome.TAKEN, decided_at__gt=moment)
+    rows = rows.filter(model=model) if model else rows.filter(model__team=team)
+    return list(rows.order_by("decided_at").values_list("decided_at", flat=True))
+
+
+def all_decisions(actor: Actor, *, model: str = "", trigger: str = "", outcome: str = "") -> QuerySet[RetrainDecision]:
+    """What came of every reason to train a model of the actor's teams again, newest first; with `outcome`
+    `not_taken` those that led to no run. A model that is not there has none."""
+    rows = visible(actor, RetrainDecision.objects.all(), team="model__team")
+    if model:
+        rows = rows.filter(model__name=model)
+    if trigger:
+        rows = rows.filter(trigger=one_of("trigger", trigger, list(Trigger.values)))
+    if outcome == NOT_TAKEN:
+        rows = rows.exclude(outcome=Outcome.TAKEN)
+    elif outcome:
+        rows = rows.filter(outcome=one_of("outcome", outcome, [*Outcome.values, NOT_TAKEN]))
+    return rows.select_related("model", "decided_by").order_by("-decided_at", "-pk")
 
 
 def decisions(model: RegisteredModel) -> QuerySet[RetrainDecision]:

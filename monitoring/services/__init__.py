@@ -17,7 +17,8 @@ from monitoring.services.explanations import explain_prediction, explain_predict
 from monitoring.services.folding import fold, fold_all
 from monitoring.services.ingest import log_prediction, log_predictions
 from monitoring.services.labels import log_labels
-from monitoring.services.policies import set_retrain_policy
+from monitoring.services.policies import drop_retrain_policy, set_retrain_policy, set_team_retrain_policy
+from monitoring.services.rehearsal import dry_run_policy
 from monitoring.services.reports import keep_report, request_report
 from monitoring.services.retraining import trigger_retraining
 from monitoring.services.rows import Ingested
@@ -30,6 +31,8 @@ __all__ = [
     "answers_kept",
     "cancel_scoring",
     "compact",
+    "drop_retrain_policy",
+    "dry_run_policy",
     "explain_prediction",
     "explain_predictions",
     "fold",
@@ -52,6 +55,7 @@ __all__ = [
     "resolve_revalidation",
     "set_retrain_policy",
     "set_schedule",
+    "set_team_retrain_policy",
     "silence_alert",
     "trigger_retraining",
 ]

@@ -9,20 +9,23 @@ from typing import Any
 from django.utils import timezone
 
 from mlops_site.core import events
-from mlops_site.core.errors import FieldError, Invalid
+from mlops_site.core.errors import Conflict, FieldError, Invalid
+from mlops_site.core.models import Team
 from mlops_site.core.permissions import Action, Actor, person, require
-from monitoring.models import RetrainPolicy
-from monitoring.selectors.policies import origin_of
+from monitoring.models import RetrainPolicy, RetrainRules, TeamRetrainPolicy
+from monitoring.selectors.policies import origin_of, policy_of, team_policy_of
 from monitoring.services.durations import HOUR, length_within, spelt
 from monitoring.services.ticks import keep_schedule
 from registry.models import RegisteredModel
 from registry.services.guards import locked, plain_json
-from training.models import DatasetVersion
+from training.models import DatasetVersion, Run
 from training.services.config import RunConfig
 from training.services.spec import completed
 
 MAX_LABELS = 1_000_000
-OVERRIDABLE = set(RunConfig.__dataclass_fields__) - {"model_name"}
+MAX_BUDGET = 1_000
+LEAST_WEIGHT, MOST_WEIGHT = 0.01, 100.0
+OVERRIDABLE = set(RunConfig.__dataclass_fields__) - {"model_name", "new_rows_weight"}
 
 
 def set_retrain_policy(model: RegisteredModel, *, actor: Actor, fields: Mapping[str, Any]) -> RetrainPolicy:
@@ -34,19 +37,56 @@ def set_retrain_policy(model: RegisteredModel, *, actor: Actor, fields: Mapping[
     """
     with locked(model) as row:
         require(actor, Action.RETRAIN_SET, row.team, subject=row.subject)
-        changes = _checked(fields)
+        changes = checked(fields)
         if "config_overrides" in changes:
             check_overrides(row, changes["config_overrides"])
         changes |= {"set_by": person(actor), "updated_at": timezone.now()}
-        policy, _ = RetrainPolicy.objects.update_or_create(model=row, defaults=changes)
+        policy, _ = RetrainPolicy.objects.update_or_create(
+            model=row, defaults=changes, create_defaults={**inherited(row), **changes}
+        )
         events.record("retrain_policy.set", actor=actor, subject=policy.subject, team=row.team.name, data=said(policy))
         keep_schedule(policy)
     return policy
 
 
-def said(policy: RetrainPolicy) -> dict[str, Any]:
+def drop_retrain_policy(model: RegisteredModel, *, actor: Actor) -> RetrainPolicy:
+    """Give up the model's own policy, so that its team's holds, or none. Conflict `no_policy` where it has none."""
+    with locked(model) as row:
+        require(actor, Action.RETRAIN_SET, row.team, subject=row.subject)
+        own = RetrainPolicy.objects.select_related("model__team").filter(model=row).first()
+        if own is None:
+            raise Conflict(f"{row.name} has no retrain policy of its own", code="no_policy")
+        own.scheduled_interval = None
+        keep_schedule(own)
+        events.record("retrain_policy.dropped", actor=actor, subject=own.subject, team=row.team.name, data={})
+        own.delete()
+    return policy_of(row)
+
+
+def set_team_retrain_policy(team: Team, *, actor: Actor, fields: Mapping[str, Any]) -> TeamRetrainPolicy:
+    """Set what holds for the models of a team that have no policy of their own; see `set_retrain_policy`. The budget of
+    the team, `team_daily_budget`, holds for all of its models. Raises Invalid, Forbidden."""
+    with events.atomic():
+        require(actor, Action.RETRAIN_SET, team, subject=f"team_retrain_policy:{team.name}")
+        changes = checked(fields, {**_CHECKS, "team_daily_budget": _budget})
+        check_names(changes.get("config_overrides", {}))
+        changes |= {"set_by": person(actor), "updated_at": timezone.now()}
+        policy, _ = TeamRetrainPolicy.objects.update_or_create(team=team, defaults=changes)
+        data = said(policy)
+        events.record("team_retrain_policy.set", actor=actor, subject=policy.subject, team=team.name, data=data)
+    return policy
+
+
+def inherited(model: RegisteredModel) -> dict[str, Any]:
+    """What a model's own policy starts from: its team's, as far as there is one."""
+    team = team_policy_of(model.team)
+    return {} if team is None else {name: getattr(team, name) for name in _CHECKS}
+
+
+def said(policy: RetrainRules) -> dict[str, Any]:
     """The policy as plain JSON, durations as they are typed."""
-    return {name: spelt(value) if isinstance(value := getattr(policy, name), timedelta) else value for name in _CHECKS}
+    names = [*_CHECKS, *(["team_daily_budget"] if isinstance(policy, TeamRetrainPolicy) else [])]
+    return {name: spelt(value) if isinstance(value := getattr(policy, name), timedelta) else value for name in names}
 
 
 def check_overrides(model: RegisteredModel, overrides: Mapping[str, Any]) -> None:
@@ -55,7 +95,12 @@ def check_overrides(model: RegisteredModel, overrides: Mapping[str, Any]) -> Non
     check_names(overrides)
     origin = origin_of(model)
     if origin is not None:
-        spec_with(model, origin.dataset, {**origin.spec, "seed": origin.seed}, overrides)
+        spec_with(model, origin.dataset, base_of(origin), overrides)
+
+
+def base_of(origin: Run) -> dict[str, Any]:
+    """What a run like another one asks for. How much new rows weigh belongs to a data set, and is said anew."""
+    return {name: value for name, value in origin.spec.items() if name != "new_rows_weight"} | {"seed": origin.seed}
 
 
 def check_names(overrides: Mapping[str, Any]) -> None:
@@ -86,14 +131,15 @@ def spec_with(
     return asked
 
 
-def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
-    changes, errors = {}, []
+def checked(fields: Mapping[str, Any], checks: Mapping[str, Callable[[Any], Any]] | None = None) -> dict[str, Any]:
+    """The fields of a policy in their own types; Invalid names every one at fault."""
+    changes, errors, known = {}, [], checks or _CHECKS
     for name, value in fields.items():
-        if name not in _CHECKS:
-            errors.append(_unknown(f"{name!s:.80}", f"unknown; known: {', '.join(_CHECKS)}"))
+        if name not in known:
+            errors.append(_unknown(f"{name!s:.80}", f"unknown; known: {', '.join(known)}"))
             continue
         try:
-            changes[name] = _CHECKS[name](value)
+            changes[name] = known[name](value)
         except ValueError as error:
             errors.append(FieldError(name, "invalid", f"{name} {error}"))
     if errors:
@@ -129,6 +175,21 @@ def _labels(value: object) -> int:
     return value
 
 
+def _budget(value: object) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_BUDGET:
+        raise ValueError(f"must be a whole number from 0 to {MAX_BUDGET:,}, or null for any, but got {value!r:.80}")
+    return value
+
+
+def _weight(value: object) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not LEAST_WEIGHT <= value <= MOST_WEIGHT:  # type: ignore[operator]
+        raise ValueError(f"must be from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g} but got {value!r:.80}")
+    return float(value)  # type: ignore[arg-type]
+
+
 def _interval(value: object) -> timedelta | None:
     return None if value is None else length_within(value, HOUR)
 
@@ -151,6 +212,8 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "scheduled_interval": _interval,
     "cool_down": _cool_down,
     "min_labels": _labels,
+    "daily_budget": _budget,
     "keeps_training_rows": _flag,
+    "new_rows_weight": _weight,
     "config_overrides": _overrides,
 }

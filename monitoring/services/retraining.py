@@ -16,8 +16,9 @@ from mlops_site.core.permissions import Action, Actor, require
 from monitoring.choices import Outcome, Rule, Trigger
 from monitoring.models import Alert, RetrainDecision, RetrainPolicy
 from monitoring.selectors import policies as known
+from monitoring.services.budgets import check_budget
 from monitoring.services.labelled import Material, material_of
-from monitoring.services.policies import check_names, spec_with
+from monitoring.services.policies import base_of, check_names, spec_with
 from registry.models import RegisteredModel
 from registry.selectors import in_production
 from registry.services.guards import locked
@@ -53,20 +54,24 @@ def trigger_retraining(
     The data set is prepared first and outside any transaction; the run, the decision and the data set's row are then
     written together under the model's lock, so that of two at the same moment one starts a run.
 
-    Raises Conflict `cooling_down`, `already_running`, `not_enough_labels`, `no_training_run`; Invalid, Forbidden.
+    Raises Conflict `cooling_down`, `already_running`, `budget_spent`, `not_enough_labels`, `no_training_run`; Invalid,
+    Forbidden.
     """
     with events.atomic():
         require(actor, Action.RUN_REQUEST, model.team, subject=model.subject)
     policy = known.policy_of(model)
     _check_free(model, policy)
+    check_budget(model, policy)
     check_names(config_overrides or {})
     origin = known.origin_of(model)
-    base: dict[str, Any] = {**origin.spec, "seed": origin.seed} if origin else {}
+    base = base_of(origin) if origin else {}
     made = None if dataset is not None else _made(model, origin, policy, actor)
     with locked(model) as row:
         _check_free(row, policy)
+        check_budget(row, policy)
         version = _kept(made, actor, alert) if made else dataset_named(actor, dataset, team=row.team)
         asked = spec_with(row, version, base, policy.config_overrides, config_overrides or {})
+        asked |= {"new_rows_weight": policy.new_rows_weight} if made and policy.keeps_training_rows else {}
         decision = RetrainDecision(model=row, trigger=trigger, outcome=Outcome.TAKEN, alert=alert)
         run = request_run(
             actor=actor,
@@ -105,7 +110,7 @@ def evaluate_policies() -> list[Run]:
     """Every policy in force: the alerts that still wait, then the interval. What could not be taken an hour ago (too
     few labels, say) is tried again here. At most one run a model, and what goes wrong with one stops no other."""
     found = []
-    for policy in RetrainPolicy.objects.filter(enabled=True).select_related("model__team", "set_by"):
+    for policy in known.policies_in_force():
         try:
             runs = (run for alert in known.waiting_alerts(policy) if (run := evaluate(alert)))
             run = next(runs, None) or evaluate_schedule(policy)

@@ -25,12 +25,14 @@ from registry.services.intervals import check_move, current_stage, move, swap
 
 
 class Promotion(NamedTuple):
-    """What a move came to: done (`promoted`), or waiting for people (`pending_approval`, with the request)."""
+    """What a move came to: done (`promoted`), waiting for people (`pending_approval`, with the request), or not made
+    by a policy (`held_back`, with why)."""
 
     status: str
     version: Version
     stage: str
     request: PromotionRequest | None = None
+    why: str = ""
 
     @property
     def warnings(self) -> list[str]:
@@ -71,8 +73,8 @@ def move_stage(
     return Promotion("promoted", version, target_stage)
 
 
-def deploy_by_policy(version: Version, *, actor: Actor, gate: Mapping[str, Any]) -> Promotion | None:
-    """Take a candidate as far as its gate and the newest policy allow; None when it stays in development.
+def deploy_by_policy(version: Version, *, actor: Actor, gate: Mapping[str, Any]) -> Promotion:
+    """Take a candidate as far as its gate and the newest policy allow; `held_back` when it stays where it is.
 
     `gate` holds `passed` and is kept as evidence. Reach `staging` files a promotion request in the actor's name;
     reach `production` needs no person, unless a law or the pre-flight stands against it.
@@ -87,7 +89,7 @@ def deploy_by_policy(version: Version, *, actor: Actor, gate: Mapping[str, Any])
             events.record(
                 "version.held_back", actor=actor, subject=version.subject, team=model.team.name, data={"reason": held}
             )
-            return None
+            return Promotion("held_back", version, current_stage(version), why=held)
         assert policy is not None
         move(version, to=Stage.STAGING, cause=Cause.POLICY, by=policy.set_by, reason=reason, policy=policy)
         data = {"stage": str(Stage.STAGING), "cause": str(Cause.POLICY), "policy": policy.pk, "reason": reason}

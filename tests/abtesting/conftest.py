@@ -7,6 +7,12 @@ import pytest
 from tests.abtesting.lab import Lab
 
 
+@pytest.fixture(autouse=True)
+def salt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same in every run, so that the same units are in the same arms."""
+    monkeypatch.setattr("abtesting.services.experiments.token_hex", lambda size: "5a" * size)
+
+
 @pytest.fixture
 def lab(db: None) -> Lab:
     return Lab()

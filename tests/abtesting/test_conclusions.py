@@ -121,7 +121,7 @@ class TestOtherVerdicts:
     def test_keep_a_and_undecided_and_too_few_file_no_request(self, lab: Lab) -> None:
         said = []
         for right_b, claims in ((0.4, 1_500), (0.7, 600), (0.7, 60)):
-            experiment = lab.start(name=f"{right_b} {claims}")
+            experiment = lab.start(name=f"{right_b} {claims}", guardrails={"alert_volume": None})
             lab.answer(experiment, claims, right_a=0.7, right_b=right_b)
             said.append(concluded(lab, experiment).verdict)
         assert said == ["keep_a", "undecided", "blocked"]

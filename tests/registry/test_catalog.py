@@ -123,13 +123,12 @@ def trained(model: RegisteredModel, scientist: Actor) -> Version:
     return services.register_version(model, actor=scientist, candidate=candidate(lineage={"run": "r1"}))
 
 
-def deploy(version: Version, actor: Actor, gate: dict[str, Any] = PASSED) -> services.Promotion | None:
+def deploy(version: Version, actor: Actor, gate: dict[str, Any] = PASSED) -> services.Promotion:
     return services.deploy_by_policy(version, actor=actor, gate=gate)
 
 
 def test_a_passed_gate_takes_a_candidate_to_staging_and_asks(trained: Version, scientist: Actor) -> None:
     done = deploy(trained, scientist)
-    assert done is not None
     assert done.request is not None
     assert (done.status, done.stage) == ("pending_approval", "staging")
     assert (done.request.requester, done.request.evidence["gate"]) == (user(scientist), PASSED)
@@ -150,7 +149,8 @@ def test_otherwise_it_stays_and_the_reason_is_kept(
     trained: Version, author: Actor, scientist: Actor, gate: dict[str, Any], reach: str, reason: str
 ) -> None:
     services.set_deploy_policy(trained.model, actor=author, reach=reach, reason="")
-    assert deploy(trained, scientist, gate) is None
+    held = deploy(trained, scientist, gate)
+    assert (held.status, held.stage, held.why) == ("held_back", "development", reason)
     assert current_stage(trained) == "development"
     assert not PromotionRequest.objects.exists()
     assert AuditRecord.objects.get(action="version.held_back").data == {"reason": reason}
@@ -158,14 +158,13 @@ def test_otherwise_it_stays_and_the_reason_is_kept(
 
 def test_a_failed_preflight_holds_it_back(trained: Version, scientist: Actor) -> None:
     damage(trained.artifact_id)
-    assert deploy(trained, scientist) is None
+    assert deploy(trained, scientist).status == "held_back"
     assert AuditRecord.objects.get(action="version.held_back").data["reason"].startswith("the pre-flight failed: skops")
 
 
 def test_content_that_was_registered_before_is_left_where_it_is(trained: Version, scientist: Actor) -> None:
     first = deploy(trained, scientist)
-    assert first is not None
-    assert deploy(trained, scientist) is None
+    assert (deploy(trained, scientist).status, first.status) == ("held_back", "pending_approval")
     assert AuditRecord.objects.get(action="version.held_back").data["reason"] == "the version is in staging already"
     assert PromotionRequest.objects.get() == first.request
 
@@ -175,7 +174,6 @@ def test_a_policy_of_an_approver_decides_for_production(served: Version, scienti
     policy = services.set_deploy_policy(model, actor=approver, reach="production", reason="a year without a fault")
     version = services.register_version(model, actor=scientist, candidate=candidate(1))
     done = deploy(version, scientist)
-    assert done is not None
     assert (done.status, done.stage, done.request) == ("promoted", "production", None)
     assert selectors.in_production(model) == version
     assert current_stage(served) == "archived"
@@ -195,5 +193,4 @@ def test_a_policy_that_may_not_decide_asks_instead(
     if obstacle == "high risk":
         services.edit_model(model, actor=author, risk_tier="high")
     done = deploy(version, scientist)
-    assert done is not None
     assert (done.status, done.stage) == ("pending_approval", "staging")

@@ -133,6 +133,7 @@ def test_an_ended_run_shows_leaderboard_gate_and_figures_with_their_numbers(clie
     assert "/progress" not in said
     assert "0.7512" in said
     assert "3 of 3 passed, 1 remark" in said
+    assert "Every number" in said
     assert [json.loads(answer.context[name])["data"] for name in ("history_json", "importance_json")]
     assert "max depth" in said
 

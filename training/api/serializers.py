@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from mlops_site.core.api.serializers import FiniteField, StrictSerializer, TextField
 from mlops_site.core.choices import JobState
-from training.choices import Calibration, CrossValidation
+from training.choices import Calibration, CrossValidation, Need
 from training.models import DatasetVersion
 
 MAX_NAME = 128
@@ -84,6 +84,8 @@ class TrainingStart(StrictSerializer):
     )
     auto_deploy_threshold = FiniteField(required=False, allow_null=True)
     margin = FiniteField(required=False)
+    new_rows_weight = FiniteField(required=False, help_text="of a row that a retraining added, where an old one is 1")
+    need = TextField(max_length=20, required=False, help_text=f"of the gate: {', '.join(Need.values)}")
     seed = serializers.IntegerField(required=False)
     trigger_reason = TextField(max_length=200, required=False)
 

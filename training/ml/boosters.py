@@ -33,7 +33,7 @@ class LightGBM:
     def __init__(self, task_type: TaskType, *, random_state: int, n_jobs: int = 1, **settings: Any) -> None:
         self.task_type, self.seed, self.n_jobs, self.settings = task_type, random_state, n_jobs, settings
 
-    def fit(self, columns: Any, y: Any) -> Any:
+    def fit(self, columns: Any, y: Any, sample_weight: Any = None) -> Any:
         """Train on prepared columns (n, columns) and their truth (n,)."""
         import lightgbm
 
@@ -45,7 +45,7 @@ class LightGBM:
         params |= {"seed": self.seed, "num_threads": self.n_jobs, "verbosity": -1}
         # Else the number of threads and the order of their sums would be part of the model.
         params |= {"deterministic": True, "force_col_wise": True}
-        booster = lightgbm.train(params, lightgbm.Dataset(matrix, truth), num_boost_round=rounds)
+        booster = lightgbm.train(params, lightgbm.Dataset(matrix, truth, weight=sample_weight), num_boost_round=rounds)
         trees = [_lightgbm_tree(part) for part in _lightgbm_parts(booster.model_to_string(num_iteration=-1))]
         width = len(classes) if classes is not None and many else 1
         stages = [trees[at : at + width] for at in range(0, len(trees), width)]
@@ -59,7 +59,7 @@ class XGBoost:
     def __init__(self, task_type: TaskType, *, random_state: int, n_jobs: int = 1, **settings: Any) -> None:
         self.task_type, self.seed, self.n_jobs, self.settings = task_type, random_state, n_jobs, settings
 
-    def fit(self, columns: Any, y: Any) -> Any:
+    def fit(self, columns: Any, y: Any, sample_weight: Any = None) -> Any:
         """Train on prepared columns (n, columns) and their truth (n,)."""
         import xgboost
 
@@ -71,7 +71,9 @@ class XGBoost:
         params["device"] = params.get("device", device()[0])
         if signs := params.pop("monotone_constraints", None):
             params["monotone_constraints"] = tuple(signs)
-        rows = xgboost.QuantileDMatrix(matrix, truth, nthread=self.n_jobs, max_bin=params.get("max_bin", 256))
+        rows = xgboost.QuantileDMatrix(
+            matrix, truth, weight=sample_weight, nthread=self.n_jobs, max_bin=params.get("max_bin", 256)
+        )
         booster = xgboost.train(params, rows, num_boost_round=rounds)
         model = _from_xgboost(bytes(booster.save_raw("json")), classes, matrix.shape[1])
         few = xgboost.DMatrix(matrix[:_AGREED_ROWS], nthread=self.n_jobs)

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -198,6 +200,9 @@ def estimator(
     return chosen.estimator(**settings)
 
 
+Weights = NDArray[np.float64] | None
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """All that is needed to fit one model: its type, columns, parameters and seed; `monotone` holds what it answers to
@@ -217,17 +222,18 @@ class Recipe:
         chosen = model_type(self.name, self.task_type)
         return Plan(chosen.prepare, self.kinds, chosen.takes_empty_columns)
 
-    def fit(self, frame: pd.DataFrame, y: Any) -> Pipeline:
-        """Fit on an encoded frame (n rows) and its truth (n,); ValueError if no column has a value."""
+    def fit(self, frame: pd.DataFrame, y: Any, weights: Weights = None) -> Pipeline:
+        """Fit on an encoded frame (n rows) and its truth (n,); each row counts as `weights` (n,) say. ValueError if no
+        column has a value."""
         columns, matrix = self.plan.fitted(frame)
-        return Pipeline([("columns", columns), ("model", self.trained(columns, matrix, y))])
+        return Pipeline([("columns", columns), ("model", self.trained(columns, matrix, y, weights))])
 
-    def trained(self, columns: ColumnTransformer, matrix: Any, y: Any) -> Any:
+    def trained(self, columns: ColumnTransformer, matrix: Any, y: Any, weights: Weights = None) -> Any:
         """The fitted estimator alone, from prepared rows (n, columns)."""
         signs = preparation.signs(columns, matrix.shape[1], self.monotone)
         model = estimator(self.name, self.task_type, self.params, seed=self.seed, n_jobs=self.n_jobs, signs=signs)
         # OpenMP threads that outnumber the free cores wait for each other: 30 s where one thread takes 4 s.
         with threadpool_limits(limits=self.n_jobs):
-            fitted = model.fit(matrix, y)
+            fitted = model.fit(matrix, y) if weights is None else model.fit(matrix, y, sample_weight=weights)
         # A forest's threads add their trees' answers in the order in which they end: the last bits would vary.
         return fitted.set_params(n_jobs=None) if "n_jobs" in fitted.get_params(deep=False) else fitted

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from mlops_site.stats import intervals, metrics
 from mlops_site.stats.scored import Floats, ScoredRows, scored_rows
 from training.ml.decisions import BEST_F1, Rule
-from training.ml.estimators import Recipe
+from training.ml.estimators import Recipe, Weights
 from training.ml.preparation import Preparations
 from training.ml.splits import Fold
 
@@ -111,9 +111,11 @@ def cross_validate(
     on_fold: OnFold | None = None,
     prepared: Preparations | None = None,
     rule: Rule = BEST_F1,
+    weights: Weights = None,
 ) -> FoldScores:
     """Fit the recipe on each training part and score it on the test part.
 
+    `weights` (n,) say how much each row counts in a fit; what is scored counts alike.
     Metrics of decisions between two classes use, in each fold, the threshold that `rule` chooses on the *other*
     folds. What `prepared` has of this frame is taken from it, and kept in it. `on_fold(number, value)` hears of each
     fold as it ends, its decisions cut at its own best threshold; what it raises (a pruned trial, a stop) ends the
@@ -129,7 +131,8 @@ def cross_validate(
     kept, plan = prepared or Preparations(frame), recipe.plan
     for number, (train, test) in enumerate(splits):
         rows, rest = kept.fold(plan, train, test)
-        said[test] = predicted(recipe.trained(*rows, truth[train]), rest, classes)
+        counted = None if weights is None else weights[train]
+        said[test] = predicted(recipe.trained(*rows, truth[train], counted), rest, classes)
         if on_fold is not None:
             cut = _cut(said[test], truth[test], classes, rule)
             on_fold(number, _value(wanted, judged(said[test], truth[test], classes, threshold=cut), number))

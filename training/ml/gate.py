@@ -98,7 +98,7 @@ def judge(
         (
             _rows(challenger, policy),
             _threshold(challenger, policy, groups),
-            _comparison(challenger, champion, policy, groups),
+            compared(challenger, champion, policy, groups),
             _calibration(challenger, champion, policy, groups),
             _slices(challenger, champion, policy, groups, slices or {}),
         ),
@@ -143,7 +143,9 @@ def _threshold(rows: ScoredRows, policy: Policy, groups: ArrayLike | None) -> Ch
     return Check("threshold", _level(enough), f"{said}; {asked}.", values)
 
 
-def _comparison(challenger: ScoredRows, champion: ScoredRows, policy: Policy, groups: ArrayLike | None) -> Check:
+def compared(challenger: ScoredRows, champion: ScoredRows, policy: Policy, groups: ArrayLike | None = None) -> Check:
+    """The comparison alone: is the challenger no worse, or better, as the policy needs? It errs in alpha / 2 of cases:
+    the lower end of a two-sided interval decides (benchmarks/gate.py measures it)."""
     try:
         gain = _gain(policy.metric, challenger, champion, policy, groups)
     except ValueError as problem:

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mlops_site.stats.metrics import metric_named
 from training.ml.decisions import BEST_F1, Rule
-from training.ml.estimators import Recipe, default_params, search_space
+from training.ml.estimators import Recipe, Weights, default_params, search_space
 from training.ml.evaluate import Classes, FoldScores, cross_validate
 from training.ml.preparation import Preparations
 from training.ml.space import Space, suggest
@@ -75,6 +75,7 @@ class Objective:
     classes: Classes = None
     prepared: Preparations | None = None  # shared by the searches of one run
     rule: Rule = BEST_F1
+    weights: Weights = None
 
     def scores(self, params: Mapping[str, Any], on_fold: Callable[[int, float], None]) -> FoldScores:
         return cross_validate(
@@ -87,6 +88,7 @@ class Objective:
             on_fold=on_fold,
             prepared=self.prepared,
             rule=self.rule,
+            weights=self.weights,
         )
 
 

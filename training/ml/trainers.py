@@ -22,9 +22,9 @@ class Histograms:
         made = HistGradientBoostingRegressor if task_type == "regression" else HistGradientBoostingClassifier
         self.estimator = made(**settings)
 
-    def fit(self, columns: Any, y: Any) -> Any:
+    def fit(self, columns: Any, y: Any, sample_weight: Any = None) -> Any:
         """Train on prepared columns (n, columns) and their truth (n,)."""
-        return settle(self.estimator.fit(single(columns).astype(np.float64), y))
+        return settle(self.estimator.fit(single(columns).astype(np.float64), y, sample_weight=sample_weight))
 
 
 class Network:
@@ -35,13 +35,13 @@ class Network:
         made = MLPRegressor if task_type == "regression" else MLPClassifier
         self.estimator = made(hidden_layer_sizes=(hidden_units,) * hidden_layers, **settings)
 
-    def fit(self, columns: Any, y: Any) -> Any:
+    def fit(self, columns: Any, y: Any, sample_weight: Any = None) -> Any:
         """Train on prepared columns (n, columns) and their truth (n,)."""
         if isinstance(self.estimator, MLPClassifier):
-            return _settled_for(self.estimator, columns, y)
+            return _settled_for(self.estimator, columns, y, sample_weight)
         truth = np.asarray(y, np.float64)
         middle, spread = float(truth.mean()), float(truth.std()) or 1.0
-        model = _settled_for(self.estimator, columns, (truth - middle) / spread)
+        model = _settled_for(self.estimator, columns, (truth - middle) / spread, sample_weight)
         model.coefs_[-1] *= spread
         model.intercepts_[-1] = model.intercepts_[-1] * spread + middle
         return model
@@ -56,13 +56,13 @@ class Elastic:
         else:
             self.estimator = LogisticRegression(solver="saga", max_iter=1_000, tol=1e-3, **settings)
 
-    def fit(self, columns: Any, y: Any) -> Any:
+    def fit(self, columns: Any, y: Any, sample_weight: Any = None) -> Any:
         """Train on prepared columns (n, columns) and their truth (n,)."""
-        return _settled_for(self.estimator, columns, y)
+        return _settled_for(self.estimator, columns, y, sample_weight)
 
 
-def _settled_for(estimator: Any, columns: Any, y: Any) -> Any:
+def _settled_for(estimator: Any, columns: Any, y: Any, sample_weight: Any = None) -> Any:
     """Fit, and take what the last iteration gives: folds judge it, not the distance to an optimum."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return estimator.fit(columns, y)
+        return estimator.fit(columns, y, sample_weight=sample_weight)

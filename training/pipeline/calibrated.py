@@ -28,7 +28,13 @@ def calibrated(run: Training, best: search.Best, pipeline: Any, rows: Rows) -> C
         return Calibrated(pipeline, best.threshold)
     training = rows.training
     scores = evaluate.cross_validate(
-        best.recipe, training.frame, training.truth, rows.folds, metric="log_loss", classes=rows.classes
+        best.recipe,
+        training.frame,
+        training.truth,
+        rows.folds,
+        metric="log_loss",
+        classes=rows.classes,
+        weights=training.weights,
     )
     positive = training.truth == rows.classes[1]
     methods = calibration.METHODS if asked == "auto" else (asked,)

@@ -17,17 +17,19 @@ from mlops_site.stats.scored import TaskType
 from training.ml import evaluate, quality, splits
 from training.models import Training
 from training.pipeline.steps import say
-from training.services.schema import columns_of
+from training.services.schema import added_rows, columns_of
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Some rows (n): canonical features, truth (n,), their group (n,) or None, and a key for each row (n,)."""
+    """Some rows (n): canonical features, truth (n,), their group (n,) or None, a key for each row (n,), and how much
+    each counts in a fit (n,), None where all count alike."""
 
     frame: pd.DataFrame
     truth: NDArray[Any]
     groups: NDArray[Any] | None
     keys: NDArray[Any]
+    weights: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -56,7 +58,9 @@ def rows_of(run: Training) -> Rows:
     split as asked.
     """
     spec, declared = run.spec, run.dataset
-    table, warnings = _usable(run, pd.read_parquet(io.BytesIO(store.read(declared.digest))))
+    whole_table = pd.read_parquet(io.BytesIO(store.read(declared.digest)))
+    weights = _weights(run, whole_table)
+    table, warnings = _usable(run, whole_table)
     features = table[spec["features"]]
     kinds = infer_kinds(features)
     try:
@@ -64,7 +68,7 @@ def rows_of(run: Training) -> Rows:
         groups = table[declared.group_column].to_numpy() if declared.group_column else None
         times = table[declared.time_column].to_numpy() if declared.time_column else None
         held = splits.holdout_split(table, cv=spec["cv"], groups=groups, times=times)
-        whole = Part(frame, table[spec["target"]].to_numpy(), groups, _keys(table))
+        whole = Part(frame, table[spec["target"]].to_numpy(), groups, _keys(table), weights)
         training, holdout = _taken(whole, ~held), _taken(whole, held)
         folds = splits.folds(
             spec["cv"],
@@ -104,8 +108,21 @@ def _usable(run: Training, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]
 
 
 def _taken(whole: Part, mask: NDArray[np.bool_]) -> Part:
-    groups = None if whole.groups is None else whole.groups[mask]
-    return Part(whole.frame[mask].reset_index(drop=True), whole.truth[mask], groups, whole.keys[mask])
+    groups, weights = (None if part is None else part[mask] for part in (whole.groups, whole.weights))
+    return Part(whole.frame[mask].reset_index(drop=True), whole.truth[mask], groups, whole.keys[mask], weights)
+
+
+def _weights(run: Training, table: pd.DataFrame) -> NDArray[np.float64] | None:
+    """By row that has a target: those that the data set's last version added are at its end (see `added_rows`)."""
+    asked = run.spec.get("new_rows_weight")
+    if asked is None:
+        return None
+    added = added_rows(run.dataset)
+    before = len(table) - added
+    say(run, f"in a fit each of the {added:,} new rows counts {asked:g} times as much as one of the {before:,} before")
+    weights = np.where(np.arange(len(table)) < before, 1.0, asked)
+    known: NDArray[np.float64] = weights[table[run.spec["target"]].notna().to_numpy()]
+    return known
 
 
 def _classes(whole: Part, spec: dict[str, Any]) -> tuple[Any, ...] | None:

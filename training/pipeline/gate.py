@@ -24,7 +24,13 @@ from training.pipeline.evidence import Winner, few_valued
 def judged(run: Run, winner: Winner, rows: Rows, serving: Version | None) -> dict[str, Any]:
     """The verdict as JSON: "passed", the checks, the policy, and which version was the champion (or null)."""
     spec = run.spec
-    policy = gate.Policy(spec["metric"], threshold=spec["auto_deploy_threshold"], margin=spec["margin"], seed=run.seed)
+    policy = gate.Policy(
+        spec["metric"],
+        threshold=spec["auto_deploy_threshold"],
+        need=spec.get("need", "non_inferior"),
+        margin=spec["margin"],
+        seed=run.seed,
+    )
     said = evaluate.predicted(winner.pipeline, rows.holdout.frame, rows.classes)
     challenger = evaluate.judged(said, rows.holdout.truth, rows.classes, threshold=winner.threshold)
     champion, problem = (None, "") if serving is None else _scored(serving, rows)

@@ -51,21 +51,28 @@ def _write(run: Run, candidate: Candidate, verdict: dict[str, Any], mlflow: dict
     with jobs.fenced(run):
         version = register_version(run.model, actor=actor, candidate=candidate)
         outcome = _deployed(version, actor, verdict)
-        say(run, f"registered {version.number}, {outcome['stage']}: {outcome['reason']}")
+        say(run, f"registered {version.number}, {outcome['stage']}: {outcome['reason']}"[:500])
         known = {**verdict, "outcome": outcome}
         jobs.finish(run, JobState.SUCCEEDED, step="done", progress=1.0, version=version, gate=known, mlflow=mlflow)
         signals.run_succeeded.send(sender=Run, run=run, version=version)
 
 
 def _deployed(version: Version, actor: Actor, verdict: dict[str, Any]) -> dict[str, Any]:
-    """How far the gate and the policy let the version go: {"stage", "reason", "request"}."""
+    """How far the gate and the policy let the version go: {"stage", "reason", "request", "policy"}."""
+    policy = registry.policy(version.model)
+    said = None if policy is None else {"id": policy.pk, "reach": policy.reach, "set_by": policy.set_by.get_username()}
     stage = Version.objects.with_stage().get(pk=version.pk).stage
     if stage != Stage.DEVELOPMENT:  # the same content as an earlier run's: what became of that stands
-        return {"stage": stage, "reason": f"the same content is {version.number} already", "request": None}
+        return _outcome(stage, f"the same content is {version.number} already", said)
     promotion = deploy_by_policy(version, actor=actor, gate=verdict)
-    if promotion is None:
-        held = "the deploy policy or the pre-flight holds it back" if verdict["passed"] else "the gate did not pass"
-        return {"stage": stage, "reason": held, "request": None}
-    request = promotion.request
-    reason = "by policy" if request is None else f"approval {request.pk} waits for a decision"
-    return {"stage": promotion.stage, "reason": reason, "request": None if request is None else request.pk}
+    if promotion.status == "held_back":
+        failed = [check["message"] for check in verdict["checks"] if check["level"] == "fail"]
+        return _outcome(stage, ": ".join([promotion.why, *([" ".join(failed)] if failed else [])]), said)
+    if promotion.request is None:
+        return _outcome(promotion.stage, "by policy", said)
+    waits = f"approval {promotion.request.pk} waits for a decision"
+    return _outcome(promotion.stage, waits, said, request=promotion.request.pk)
+
+
+def _outcome(stage: str, reason: str, policy: dict[str, Any] | None, request: int | None = None) -> dict[str, Any]:
+    return {"stage": stage, "reason": reason, "request": request, "policy": policy}

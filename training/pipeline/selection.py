@@ -98,6 +98,7 @@ def _best(run: Training, rows: Rows, name: str, prepared: Preparations, *, done:
         rows.classes,
         prepared,
         rule_of(spec),
+        rows.training.weights,
     )
     try:
         return search.search(

@@ -17,7 +17,7 @@ def trained(run: Training) -> tuple[data.Rows, list[search.Best], Winner]:
     say(run, f"{len(rows.training)} rows to train on in {len(rows.folds)} folds, {len(rows.holdout)} held out")
     ranked = selection.searched(run, rows)
     pass_to(run, f"refit {ranked[0].recipe.name}", progress=0.86, trials_done=sum(best.trials for best in ranked))
-    pipeline = ranked[0].recipe.fit(rows.training.frame, rows.training.truth)
+    pipeline = ranked[0].recipe.fit(rows.training.frame, rows.training.truth, rows.training.weights)
     pass_to(run, "evaluate on the holdout", progress=0.90)
     return rows, ranked, _evaluated(run, ranked[0], calibrated(run, ranked[0], pipeline, rows), rows)
 

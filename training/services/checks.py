@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mlops_site.core.errors import FieldError
 from registry.models import RegisteredModel
-from training.choices import CrossValidation
+from training.choices import CrossValidation, Need
 from training.models import DatasetVersion
 from training.services.config import RunConfig
 from training.services.constraints import able, held, monotone_problems
 from training.services.decisions import decision_problems
-from training.services.schema import columns_of, default_features, label_meant, labels_of
+from training.services.schema import added_rows, columns_of, default_features, label_meant, labels_of
 
 if TYPE_CHECKING:
     from mlops_site.stats.scored import TaskType
@@ -40,6 +40,7 @@ def types_of(config: RunConfig, task_type: str) -> list[str]:
 
 def problems(config: RunConfig, model: RegisteredModel, version: DatasetVersion) -> Iterator[FieldError]:
     yield from _numbers(config)
+    yield from _weight(config, version)
     yield from _choices(config, str(model.task_type), version)
     if isinstance(config.target, str | None):
         yield from _target(config, model, version)
@@ -74,12 +75,23 @@ def _numbers(config: RunConfig) -> Iterator[FieldError]:
         yield _wrong("auto_deploy_threshold", f"must be from 0 to 1 but got {threshold!r:.80}", "out_of_range")
 
 
+def _weight(config: RunConfig, version: DatasetVersion) -> Iterator[FieldError]:
+    weight: Any = config.new_rows_weight
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0.01 <= weight <= 100:
+        yield _wrong("new_rows_weight", f"must be from 0.01 to 100 but got {weight!r:.80}", "out_of_range")
+    elif weight != 1 and not added_rows(version):
+        message = f"needs a data set made by adding rows to an earlier one, which {version} is not"
+        yield _wrong("new_rows_weight", message, "no_new_rows")
+
+
 def _choices(config: RunConfig, task_type: str, version: DatasetVersion) -> Iterator[FieldError]:
     if config.task_type not in (None, task_type):
         yield _wrong("task_type", f"must be the model's, {task_type}, but got {config.task_type!r:.80}")
     known = _known_metrics(task_type)
     if config.metric is not None and config.metric not in known:
         yield _wrong("metric", f"must be one of {', '.join(known)} but got {config.metric!r:.80}", "unknown_metric")
+    if config.need not in Need.values:
+        yield _wrong("need", f"must be one of {', '.join(Need.values)} but got {config.need!r:.80}")
     if config.cv is None:
         return
     if config.cv not in CrossValidation.values:

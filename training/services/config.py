@@ -18,9 +18,12 @@ class RunConfig:
     {"at_most": 200, "of_rows": 5000}, 200 investigations among the 5,000 claims of a week.
     `calibration` (auto, sigmoid or isotonic) corrects the scores of two classes where that lowers log loss and Brier
     score out of fold.
+    `new_rows_weight` is how much a row that a retraining added to the data set counts in every fit, where one that was
+    there before counts 1; folds and holdout are judged with every row alike.
     `slices` are columns of the data set, features or not, by whose groups the holdout is told apart.
     `margin` is how much worse than the champion, in units of the metric, still counts as no worse: the gate wants the
-    whole interval above minus the margin, so a small holdout needs a wider one.
+    whole interval above minus the margin, so a small holdout needs a wider one. With `need` "superior" it wants the
+    whole interval above 0 instead: a candidate that is only as good stays in development.
     """
 
     model_name: str
@@ -37,9 +40,11 @@ class RunConfig:
     metric: str | None = None
     auto_deploy_threshold: float | None = None
     margin: float = 0.01
+    need: str = "non_inferior"
     monotone: dict[str, int] | None = None
     cost_matrix: dict[str, float] | None = None
     capacity: dict[str, float] | None = None
     calibration: str | None = None
     slices: list[str] | None = None
+    new_rows_weight: float = 1.0
     seed: int = 0

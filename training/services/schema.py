@@ -62,3 +62,10 @@ def guessed_task(version: DatasetVersion, target: str) -> str:
 def label_meant(positive: object, labels: Mapping[Any, int]) -> Any:
     """The label that is meant, in the data's own type: 1, 1.0 and "1" mean the same."""
     return next((label for label in labels if label == positive or str(label) == str(positive)), None)
+
+
+def added_rows(version: DatasetVersion) -> int:
+    """How many rows at the end of the data set were added to those of the version before it; 0 where it is not made so
+    or has no others."""
+    labels = version.lineage.get("labels", 0)
+    return labels if isinstance(labels, int) and 0 < labels < version.rows else 0

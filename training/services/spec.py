@@ -6,7 +6,7 @@ from typing import Any
 
 from mlops_site.core.errors import Invalid
 from registry.models import RegisteredModel
-from training.choices import CrossValidation
+from training.choices import CrossValidation, Need
 from training.models import DatasetVersion
 from training.services.checks import problems, types_of
 from training.services.config import RunConfig
@@ -47,7 +47,10 @@ def _asked_for(config: RunConfig) -> dict[str, Any]:
     """What most runs do without, named only where it is asked for: the same request as ever is the same config, and
     what it makes of new data is a patch of the version before."""
     names = ("cost_matrix", "capacity", "calibration", "slices")
-    asked = {"monotone": held(config)} | {name: getattr(config, name) for name in names}
+    need = "" if config.need == Need.NON_INFERIOR else config.need
+    weight = 0 if config.new_rows_weight == 1 else float(config.new_rows_weight)
+    asked: dict[str, Any] = {"monotone": held(config), "need": need, "new_rows_weight": weight}
+    asked |= {name: getattr(config, name) for name in names}
     return {name: value for name, value in asked.items() if value}
 
 

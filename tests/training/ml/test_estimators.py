@@ -185,3 +185,19 @@ def test_unknown_names_list_the_known() -> None:
         estimators.estimator("random_forest", "regression", {"depth": 3}, seed=0)
     with pytest.raises(ValueError, match="at least one feature"):
         estimators.Recipe("random_forest", "regression", {}, {}, seed=0).fit(claims(), truth(claims(), "regression"))
+
+
+@every_case
+def test_rows_that_count_more_are_answered_more_nearly(name: str, task: Any) -> None:
+    frame = claims(200)
+    twice = pd.concat([frame, frame], ignore_index=True)
+    value, half = truth(frame, task), np.arange(400) < 200
+    other = np.where(value == "high", "low", "high") if task == "classification" else value + 5
+    params = {key: few for key, few in FEW.items() if key in estimators.search_space(name, task)}
+    recipe = estimators.Recipe(name, task, KINDS, params, seed=3)
+    weighted = recipe.fit(twice, np.r_[value, other], np.where(half, 50.0, 0.02)).predict(frame)
+    plain = recipe.fit(twice, np.r_[value, other]).predict(frame)
+    if task == "classification":
+        assert np.mean(weighted == value) > np.mean(plain == value)
+    else:
+        assert np.abs(weighted - value).mean() < np.abs(plain - value).mean()

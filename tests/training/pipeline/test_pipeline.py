@@ -13,8 +13,8 @@ from mlops_site.core import store
 from mlops_site.core.permissions import Actor
 from mlops_site.stats.profile import Profile
 from registry.artifacts import scorer
-from registry.models import PromotionRequest, RegisteredModel, Version
-from registry.services import create_model, move_stage, review_request
+from registry.models import DeployPolicy, PromotionRequest, RegisteredModel, Version
+from registry.services import create_model, move_stage, review_request, set_deploy_policy
 from tests.people import actor
 from tests.training.claims import claims
 from training import selectors
@@ -82,6 +82,9 @@ def test_a_weak_run_stays_in_development_and_asks_for_nothing(train: Train, data
     assert run.gate is not None
     assert not run.gate["passed"]
     assert run.gate["outcome"]["stage"] == "development"
+    assert run.gate["outcome"]["reason"].startswith("the gate did not pass: ")
+    assert "at least 0.9990 is needed" in run.gate["outcome"]["reason"]
+    assert run.version is not None
     assert not PromotionRequest.objects.exists()
 
 
@@ -90,14 +93,42 @@ def test_a_good_run_goes_to_staging_and_a_request_is_filed(train: Train, upload:
     request = PromotionRequest.objects.get()
     assert run.gate is not None
     assert run.gate["passed"]
+    policy = DeployPolicy.objects.get(model=run.model)
     assert run.gate["outcome"] == {
         "stage": "staging",
         "reason": f"approval {request.pk} waits for a decision",
         "request": request.pk,
+        "policy": {"id": policy.pk, "reach": "staging", "set_by": policy.set_by.username},
     }
     assert request.requester == scientist.user
     assert request.version == run.version
     assert request.evidence["gate"]["passed"]
+
+
+def test_a_policy_that_keeps_candidates_in_development_is_named_beside_the_passed_gate(
+    train: Train, upload: Upload, engineer: Actor
+) -> None:
+    data = upload(claims(1500))
+    model = RegisteredModel.objects.get()
+    set_deploy_policy(model, actor=engineer, reach="none", reason="Not now.")
+    run = train(data)
+    assert run.gate is not None
+    assert run.gate["passed"]
+    outcome = run.gate["outcome"]
+    assert (outcome["stage"], outcome["request"]) == ("development", None)
+    assert outcome["reason"] == "the deploy policy keeps candidates in development"
+    assert outcome["policy"]["reach"] == "none"
+
+
+def test_a_candidate_that_must_be_better_is_held_to_it(train: Train, upload: Upload) -> None:
+    good = upload(claims(2400))
+    train(good)
+    approve(PromotionRequest.objects.get())
+    run = train(good, n_trials=4, need="superior")
+    assert run.gate is not None
+    comparison = next(check for check in run.gate["checks"] if check["name"] == "comparison")
+    assert (comparison["values"]["need"], comparison["values"]["bound"]) == ("superior", 0.0)
+    assert run.gate["policy"]["need"] == "superior"
 
 
 def test_the_next_run_is_judged_against_the_version_in_production(train: Train, upload: Upload) -> None:

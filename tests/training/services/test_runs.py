@@ -44,6 +44,7 @@ def test_a_request_is_completed_from_the_model_and_the_data_set(
         "auto_deploy_threshold": 0.7,
         "margin": 0.01,
     }
+    assert request(scientist, need="superior").spec["need"] == "superior"
     assert run.trials_total == 80
     assert len(run.lock_digest) == 64
     assert run.code
@@ -119,6 +120,7 @@ def test_a_positive_class_is_found_whatever_its_spelling(
         ("seed", -1),
         ("seed", 2**32),
         ("auto_deploy_threshold", 1.01),
+        ("need", "best"),
         ("margin", -0.01),
         ("margin", float("inf")),
         ("auto_deploy_threshold", float("nan")),
