@@ -97,7 +97,9 @@ def _hints(model: RegisteredModel, policy: RetrainPolicy, start: datetime) -> li
             alert = Alert(model=model, rule=about[0], subject_key=about[1], evidence=finding["evidence"], report=report)
             if finding.get("raised") and (reason := reason_of(policy, alert)):
                 ends = (
-                    last for *key, first, last in closed if tuple(key) == about and first <= report.created_at < last
+                    last
+                    for *key, first, last in closed
+                    if tuple(key) == about and last is not None and first <= report.created_at < last
                 )
                 found.append(Hint(report.created_at, about, reason.trigger.value, reason.said, next(ends, None)))
     return found

@@ -127,7 +127,7 @@ class TestSite:
 
     def test_budgets_of_the_model_and_of_its_team(self, site: Production) -> None:
         set_retrain_policy(site.model, actor=site.engineer, fields={"cool_down": "0m", "daily_budget": 1})
-        ask = {"actor": site.engineer, "trigger_reason": "asked", "dataset": "hie@1"}
+        ask: dict[str, Any] = {"actor": site.engineer, "trigger_reason": "asked", "dataset": "hie@1"}
         trigger_retraining(site.model, **ask)
         Run.objects.update(state="succeeded")
         with pytest.raises(Conflict, match="budget of 1") as refused:
