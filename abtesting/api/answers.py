@@ -116,6 +116,9 @@ class ComparedMetricAnswer(serializers.Serializer[Any]):
     metric = serializers.CharField()
     difference = serializers.FloatField(allow_null=True)
     ci95 = serializers.ListField(child=serializers.FloatField(), allow_null=True)
+    bootstrap95 = serializers.ListField(
+        child=serializers.FloatField(), allow_null=True, help_text="beside ci95, of decisions in one epoch"
+    )
     sequential_ci = serializers.ListField(child=serializers.FloatField(), allow_null=True)
     p_value = serializers.FloatField(allow_null=True, help_text="at a time fixed before the start")
     sequential_p = serializers.FloatField(allow_null=True, help_text="at every look, before Holm")

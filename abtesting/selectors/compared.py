@@ -12,8 +12,11 @@ from abtesting.stats.comparison import LEAST, Comparison, Unknown, over_epochs
 from abtesting.stats.guardrails import DEFAULTS, LEVELS, Guardrail, Harm, Limits
 from abtesting.stats.inference import compare_arms, compare_pairs
 from abtesting.stats.measures import Costs, Measure, chosen, measures
+from abtesting.stats.resample import bootstrap_arms, bootstrap_pairs
 from monitoring.selectors import basis_of
 from monitoring.stats.shape import Shape
+
+DRAWS = 2_000
 
 
 def decidable(shape: Shape, *, paired: bool, costs: Costs | None = None) -> dict[str, Measure]:
@@ -61,6 +64,23 @@ def _compared(measure: Measure, part: Arms, tuned_at: float, *, paired: bool) ->
     if paired:
         return compare_pairs(measure, part.pairs, tuned_at=tuned_at)
     return compare_arms(measure, part.a, part.b, tuned_at=tuned_at)
+
+
+def with_bootstrap(
+    experiment: Experiment, measure: Measure, found: Comparison | Unknown, parts: Sequence[Arms]
+) -> Comparison | Unknown:
+    """With the interval that resampling gives, of a measure of decisions in an experiment of one epoch."""
+    if isinstance(found, Unknown) or len(parts) != 1 or measure.kind not in ("share", "cost"):
+        return found
+    part = parts[0]
+    try:
+        if experiment.is_paired:
+            drawn = bootstrap_pairs(measure, part.pairs.cells, draws=DRAWS)
+        else:
+            drawn = bootstrap_arms(measure, part.a.cells, part.b.cells, draws=DRAWS)
+    except ValueError:  # most draws of a few units have no value
+        return found
+    return found._replace(bootstrap95=(drawn.lower, drawn.upper))
 
 
 def judged_guardrails(

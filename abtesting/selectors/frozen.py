@@ -12,6 +12,8 @@ from abtesting.stats.srm import SampleRatio
 from abtesting.stats.verdict import ALPHA, Verdict
 from mlops_site.stats.intervals import holm
 
+_BOUNDS = ("ci95", "bootstrap95", "sequential_ci")
+
 
 class ArmResult(NamedTuple):
     """`labelled` are the judged answers that `metrics` are of; all else is of all answers."""
@@ -108,14 +110,15 @@ def _comparisons(found: Sequence[Comparison | Unknown]) -> list[dict[str, Any]]:
 def _fields(found: Comparison | Unknown) -> dict[str, Any]:
     if isinstance(found, Unknown):
         return {**dict.fromkeys(Comparison._fields), "metric": found.metric, "note": found.why}
-    bounds = {"ci95": list(found.ci95), "sequential_ci": list(found.sequential_ci)}
-    return {**found._asdict(), **bounds, "note": found.test}
+    told = found._asdict()
+    bounds = {name: told[name] and list(told[name]) for name in _BOUNDS}
+    return {**told, **bounds, "note": found.test}
 
 
 def _comparison(own: Mapping[str, Any]) -> Comparison | Unknown:
     if own["difference"] is None:
         return Unknown(own["metric"], own["note"])
-    bounds = {name: tuple(own[name]) for name in ("ci95", "sequential_ci")}
+    bounds = {name: own[name] and tuple(own[name]) for name in _BOUNDS}
     return Comparison(**{**{name: own[name] for name in Comparison._fields}, **bounds})
 
 

@@ -20,6 +20,7 @@ from abtesting.selectors.compared import (
     judged_guardrails,
     shape_of,
     success_metrics,
+    with_bootstrap,
 )
 from abtesting.selectors.frozen import ArmResult, EpochRatio, Results, as_json, from_json
 from abtesting.selectors.recount import recomputed
@@ -53,7 +54,9 @@ def results(experiment: Experiment, *, now: datetime | None = None) -> Results:
         judged = summed(judged_rows(experiment, rows, day_of(now)), epochs, shape)
     units = units_of(rows)
     parts = [judged[epoch.pk] for epoch in comparable(experiment, epochs)]
-    comparisons = [comparison(experiment, measure, parts) for measure in success_metrics(experiment, shape)]
+    metrics = success_metrics(experiment, shape)
+    found = [comparison(experiment, measure, parts) for measure in metrics]
+    comparisons = [with_bootstrap(experiment, *pair, parts) for pair in zip(metrics, found, strict=True)]
     ratios = _ratios(experiment, epochs, units)
     guardrails = judged_guardrails(experiment, rows, known, epochs)
     coverage = _total(known.values(), empty(shape)).pairs.coverage if experiment.is_paired else None

@@ -331,7 +331,7 @@ class TestTimeline:
         assert found.units_b == [60, 60, 120, 120, 180, 180, 180]
         own = found.by_metric["accuracy"]
         assert isinstance(own[0], Unknown)
-        assert own[-1] == results(experiment).comparisons[0]
+        assert own[-1] == compared(results(experiment), "accuracy")._replace(bootstrap95=None)
         assert own[1] == own[2] != own[3]
 
     def test_at_equal_follow_up_its_last_day_is_that_of_the_results(self, author: Actor) -> None:
