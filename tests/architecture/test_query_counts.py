@@ -104,8 +104,6 @@ class Site:
             **self.training(),
             "models/<model:name>/retrain-policy": f"{model}/retrain-policy",
             "jobs/<uuid:job_id>": f"jobs/{scene.run.pk}",
-            "teams/<str:team>/retrain-policy": f"teams/{scene.model.team.name}/retrain-policy",
-            "monitoring/retrain-decisions": "monitoring/retrain-decisions",
             "monitoring/alerts": "monitoring/alerts",
             "monitoring/reports": "monitoring/reports",
             "monitoring/reports/<uuid:pk>": f"monitoring/reports/{scene.alert.report_id}",
@@ -131,6 +129,8 @@ class Site:
             "training/reproduce/<uuid:job_id>": f"training/reproduce/{run}",
             "training/reproductions/<uuid:job_id>": f"training/reproductions/{self.reproduction.pk}",
             "training/runs": "training/runs",
+            "teams/<str:team>/retrain-policy": f"teams/{self.scene.model.team.name}/retrain-policy",
+            "monitoring/retrain-decisions": "monitoring/retrain-decisions",
         }
 
     def pages(self) -> dict[str, str]:

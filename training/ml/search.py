@@ -4,7 +4,7 @@ import contextlib
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -188,8 +188,18 @@ def _run(
             continue
         # A resumed sampler with the first seed would propose the first trials again.
         study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.get_trials(deepcopy=False)))
-        with contextlib.suppress(_Surplus):
+        with contextlib.suppress(_Surplus, UpdateFinishedTrialError), _told_already():
             study.optimize(measured, callbacks=[heard, MaxTrialsCallback(wanted, states=FINISHED)])
+
+
+@contextlib.contextmanager
+def _told_already() -> Iterator[None]:
+    """On SQLite two workers can both take the trial that waits first: who ends second finds it finished, goes on."""
+    try:
+        yield
+    except ValueError as error:
+        if not str(error).startswith("Cannot tell a "):
+            raise
 
 
 def _measured(trial: optuna.Trial, objective: Objective, space: Space, should_stop: Callable[[], bool]) -> float:

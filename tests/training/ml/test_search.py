@@ -139,6 +139,21 @@ def test_bad_arguments_start_nothing(url: str) -> None:
         run(url, overrides={"gamma": 1})
 
 
+def test_who_tells_a_finished_trial_goes_on(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another worker took the first trial as well, and ended first."""
+    whole, told = optuna.Study.optimize, []
+
+    def beaten(study: optuna.Study, *args: Any, **kwargs: Any) -> None:
+        if not told:
+            told.append(study.study_name)
+            raise ValueError("Cannot tell a COMPLETE trial.")
+        whole(study, *args, **kwargs)
+
+    monkeypatch.setattr(optuna.Study, "optimize", beaten)
+    assert run(url, n=3).trials == 3
+    assert told
+
+
 def test_two_workers_share_a_study_and_end_with_exactly_n(url: str) -> None:
     failures: list[BaseException] = []
 
