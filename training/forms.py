@@ -82,6 +82,7 @@ class RunForm(forms.Form):
     )
     monotone = StrictJSONField(
         required=False,
+        initial=dict,
         label="The answer may only rise or fall with",
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text='Numbers as JSON: {"age": 1} rises, {"age": -1} falls. Only types that can hold it are tried.',
