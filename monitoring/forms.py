@@ -19,6 +19,7 @@ class AlertForm(forms.Form):
 
 
 _SHARE: dict[str, Any] = {"min_value": 0, "max_value": 1, "required": False}
+_SHORT = {"class": "short"}
 _LENGTH = "Like 7d, 12h or 30m."
 
 
@@ -40,10 +41,16 @@ class RetrainPolicyForm(forms.Form):
     scheduled_interval = forms.CharField(
         required=False,
         max_length=20,
+        widget=forms.TextInput(attrs=_SHORT),
         label="When the last training is so long ago",
         help_text=f"{_LENGTH} Empty: never.",
     )
-    cool_down = forms.CharField(max_length=20, label="But not sooner after the last one than", help_text=_LENGTH)
+    cool_down = forms.CharField(
+        max_length=20,
+        widget=forms.TextInput(attrs=_SHORT),
+        label="But not sooner after the last one than",
+        help_text=_LENGTH,
+    )
     min_labels = forms.IntegerField(
         min_value=1, label="And with at least so many labels", help_text="Predictions labelled since the last data set."
     )

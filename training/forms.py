@@ -7,8 +7,8 @@ from typing import Any
 
 from django import forms
 
-from mlops_site.core.forms import offer
-from training.choices import CrossValidation, Need
+from mlops_site.core.forms import StrictJSONField, offer
+from training.choices import Calibration, CrossValidation, Need
 
 
 class DatasetForm(forms.Form):
@@ -34,6 +34,10 @@ class DatasetForm(forms.Form):
         return [name.strip() for name in self.cleaned_data["pii"].split(",") if name.strip()]
 
 
+MOST = 1e12
+PAIRS = {"cost_matrix": ("false_negative", "false_positive"), "capacity": ("at_most", "of_rows")}
+
+
 class RunForm(forms.Form):
     """What most runs set; the rest is completed from the model and the data set."""
 
@@ -48,6 +52,41 @@ class RunForm(forms.Form):
         choices=[("", "as the data set declares"), *CrossValidation.choices], required=False, label="Folds are made"
     )
     cv_folds = forms.IntegerField(min_value=2, max_value=20, initial=5, label="Folds")
+    calibration = forms.ChoiceField(
+        choices=[("", "no"), *Calibration.choices],
+        required=False,
+        label="Calibrate the scores",
+        help_text="Of two classes, where that lowers log loss and Brier score out of fold.",
+    )
+    false_negative = forms.FloatField(
+        min_value=0,
+        max_value=MOST,
+        required=False,
+        label="A missed positive costs",
+        help_text="Then two classes are told apart where mistakes cost least. Empty, both: at the best F1.",
+    )
+    false_positive = forms.FloatField(min_value=0, max_value=MOST, required=False, label="A false alarm costs")
+    at_most = forms.FloatField(
+        min_value=0,
+        max_value=MOST,
+        required=False,
+        label="Positives that can be looked at",
+        help_text="200 investigations among the 5,000 claims of a week, say: no more are then told positive.",
+    )
+    of_rows = forms.FloatField(min_value=0, max_value=MOST, required=False, label="Among so many rows")
+    slices = forms.CharField(
+        max_length=2000,
+        required=False,
+        label="Columns to judge by group",
+        help_text="Separated by commas, features or not: the model card tells their groups apart.",
+    )
+    monotone = StrictJSONField(
+        required=False,
+        initial=dict,
+        label="The answer may only rise or fall with",
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text='Numbers as JSON: {"age": 1} rises, {"age": -1} falls. Only types that can hold it are tried.',
+    )
     auto_deploy_threshold = forms.FloatField(
         min_value=0, max_value=1, required=False, help_text="The gate also asks for at least this value of the metric."
     )
@@ -72,3 +111,14 @@ class RunForm(forms.Form):
         fields["dataset"].choices = [(name, name) for name in datasets]
         fields["model_types"].choices = [(name, name.replace("_", " ")) for name in model_types]
         fields["metric"].choices = [("", "the usual one"), *((name, name) for name in metrics)]
+
+    def clean_slices(self) -> list[str]:
+        return [name.strip() for name in self.cleaned_data["slices"].split(",") if name.strip()]
+
+    def asked(self) -> dict[str, Any]:
+        """As the service takes it: what was left open is left out."""
+        said = {name: value for name, value in self.cleaned_data.items() if value not in ("", None, [], {})}
+        for field, names in PAIRS.items():
+            if pair := {name: said.pop(name) for name in names if name in said}:
+                said[field] = pair
+        return said

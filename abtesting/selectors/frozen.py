@@ -118,8 +118,9 @@ def _fields(found: Comparison | Unknown) -> dict[str, Any]:
 def _comparison(own: Mapping[str, Any]) -> Comparison | Unknown:
     if own["difference"] is None:
         return Unknown(own["metric"], own["note"])
-    bounds = {name: own[name] and tuple(own[name]) for name in _BOUNDS}
-    return Comparison(**{**{name: own[name] for name in Comparison._fields}, **bounds})
+    said = {"bootstrap95": None, **own}  # what was frozen before the bootstrap is read for as long as it is kept
+    bounds = {name: said[name] and tuple(said[name]) for name in _BOUNDS}
+    return Comparison(**{**{name: said[name] for name in Comparison._fields}, **bounds})
 
 
 def _epoch(each: EpochRatio) -> dict[str, Any]:

@@ -92,7 +92,14 @@ class TeamRetrainPolicyPage(FormPage):
         return {"initial": said(policy)}
 
     def facts(self) -> dict[str, Any]:
-        return {"title": f"Retraining in {self.kwargs['team']}", "back": reverse("retrain_decisions")}
+        back = reverse("retrain_decisions")
+        return {
+            "title": f"Retraining in {self.kwargs['team']}",
+            "crumbs": [("Retraining", back)],
+            "back": back,
+            "question": f"When are the models of {self.kwargs['team']} trained again by themselves?",
+            "answer": "It holds for each model without a policy of its own.",
+        }
 
     def save(self, form: TeamRetrainPolicyForm) -> str:
         team = team_named(self.actor, self.kwargs["team"])

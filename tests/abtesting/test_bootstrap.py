@@ -32,3 +32,15 @@ def test_it_is_what_resampled_rows_say_and_is_frozen_too() -> None:
     assert own.bootstrap95 == pytest.approx(own.ci95, abs=0.02)
     assert compared(found, "brier").bootstrap95 is None
     assert from_json(as_json(found)) == found
+
+
+def test_what_was_frozen_before_there_was_one_is_still_read() -> None:
+    author, _ = people()
+    experiment = experiment_of(author, metrics=["accuracy"])
+    for arm, right in RIGHT.items():
+        judge(experiment, fill(experiment, arm, 200, right=right, seed=1))
+    fold_all()
+    found = results(experiment)
+    old = as_json(found)
+    del old["comparisons"][0]["bootstrap95"]
+    assert from_json(old).comparisons == [compared(found, "accuracy")._replace(bootstrap95=None)]

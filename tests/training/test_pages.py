@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -187,6 +188,21 @@ def test_a_run_is_started_on_its_form(client: Client, model: RegisteredModel, da
     run = Run.objects.get()
     assert answer["Location"] == reverse("run", args=[run.pk])
     assert (run.state, run.seed, run.trigger_reason, run.trials_total) == ("queued", 7, "A first look.", 3)
+
+
+def test_a_run_is_told_of_its_decisions_on_its_form(
+    client: Client, model: RegisteredModel, data: DatasetVersion
+) -> None:
+    asked: dict[str, Any] = {"model_name": "claims", "dataset": "hie@1", "n_trials": 3, "cv_folds": 3, "seed": 0}
+    asked |= {"model_types": ["extra_trees"], "trigger_reason": "Costs.", "calibration": "auto", "slices": " plan, "}
+    client.post(reverse("run_new"), {**asked, "false_negative": 500, "false_positive": 40})
+    spec = Run.objects.get().spec
+    assert spec["cost_matrix"] == {"false_negative": 500, "false_positive": 40}
+    assert (spec["calibration"], spec["slices"], "capacity" in spec) == ("auto", ["plan"], False)
+    refused = client.post(reverse("run_new"), {**asked, "at_most": 200})
+    assert "capacity must have at_most and of_rows but lacks of_rows" in refused.content.decode()
+    refused = client.post(reverse("run_new"), {**asked, "monotone": '{"nobody": 1}'})
+    assert (refused.status_code, Run.objects.count()) == (422, 1)
 
 
 def test_what_a_run_cannot_do_is_said_beside_the_field(

@@ -151,8 +151,7 @@ class StartPage(FormPage):
         }
 
     def save(self, form: RunForm) -> str:
-        said = {name: value for name, value in form.cleaned_data.items() if value not in ("", None, [])}
-        run = services.request_run(actor=self.actor, **said)
+        run = services.request_run(actor=self.actor, **form.asked())
         tasks.ring(run)
         return reverse("run", args=[run.pk])
 

@@ -55,14 +55,14 @@ def figure(value: Any, digits: int = 3) -> str:
 def setting(value: Any) -> str:
     """A parameter as somebody would type it.
 
-    >>> setting(0.5), setting(1e-5), setting(None), setting([1, 2]), setting(True)
-    ('0.5', '1e-05', 'none', '[1, 2]', 'yes')
+    >>> setting(0.5), setting(1e-5), setting(None), setting([1, 2]), setting([]), setting(True)
+    ('0.5', '1e-05', 'none', '[1, 2]', 'none', 'yes')
     """
     if isinstance(value, bool):
         return figure(value)
     if isinstance(value, float):
         return f"{value:.6g}"
-    return "none" if value is None else value if isinstance(value, str) else json.dumps(value)
+    return "none" if value is None or value == [] else value if isinstance(value, str) else json.dumps(value)
 
 
 @register.filter

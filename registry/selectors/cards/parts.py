@@ -169,7 +169,7 @@ _NEEDED = {
     "metrics": "it was registered without metrics",
     "slices": "metrics by slice were not computed",
     "calibration": "no calibration was stored",
-    "gate": "no gate judged it",
+    "gate": "no request to promote it brought what a gate said",
     "drift": "the drift of its holdout was not stored",
     "approvals": "nobody has asked to put it into production",
 }
@@ -177,7 +177,11 @@ _NEEDED = {
 
 def missing(found: Card) -> list[str]:
     """A sentence for each thing that a card should have and this one has not."""
-    return [sentence for path, sentence in _NEEDED.items() if not _at(found, path)]
+    return [sentence for path, sentence in _NEEDED.items() if not _is_known(_at(found, path))]
+
+
+def _is_known(value: Any) -> bool:
+    return bool(value) or type(value) is int  # a seed of 0 is one
 
 
 def _at(found: Card, path: str) -> Any:
