@@ -141,7 +141,8 @@ def test_bad_arguments_start_nothing(url: str) -> None:
 
 def test_who_tells_a_finished_trial_goes_on(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another worker took the first trial as well, and ended first."""
-    whole, told = optuna.Study.optimize, []
+    whole = optuna.Study.optimize
+    told: list[str] = []
 
     def beaten(study: optuna.Study, *args: Any, **kwargs: Any) -> None:
         if not told:
