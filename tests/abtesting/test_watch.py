@@ -36,7 +36,7 @@ def audited(action: str) -> list[dict[str, Any]]:
 
 class TestRatio:
     def test_a_proven_mismatch_is_noted_once_with_an_alert_and_blocks_for_good(self, lab: Lab) -> None:
-        experiment = lab.start()
+        experiment = lab.start(guardrails={"alert_volume": None})
         lab.answer(experiment, 800, share_of_arm={"b": 0.6}, labelled=False)
         row = tick()
         assert row.is_running

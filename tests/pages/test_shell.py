@@ -28,7 +28,7 @@ def links(client: Client) -> list[str]:
 
 def test_navigation_has_only_what_the_person_may_open(site: Scene, as_: LogIn) -> None:
     common = ["Home", "Models", "Training runs", "Data sets", "Alerts", "Reports"]
-    common += ["Experiments", "Predictions", "Batch scoring"]
+    common += ["Retraining", "Experiments", "Predictions", "Batch scoring"]
     governance = ["Approvals", "Inventory", "Period report"]
     assert links(as_(site.author)) == [*common, "Schedules", *governance, "My tokens"]
     assert links(as_(site.approver)) == [*common, "Waiting for me", *governance, "My tokens"]
