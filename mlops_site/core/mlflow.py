@@ -3,9 +3,12 @@ what it is asked may take longer than a request may."""
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -29,9 +32,38 @@ def opened() -> MlflowClient:
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking_uri=address())
+    uri = address()
+    if uri.startswith("sqlite:///"):
+        _make_once(Path(uri.removeprefix("sqlite:///")))
+    client = MlflowClient(tracking_uri=uri)
     ping(client)
     return client
+
+
+def _make_once(file: Path) -> None:
+    """MLflow makes its tables wherever it finds none, step by step: two processes at once disturb each other, and one
+    that is killed on the way leaves a database that never opens again. So one makes it, beside its place."""
+    if file.exists():
+        return
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(file.with_name(f"{file.name}.lock")):
+        if file.exists():  # somebody else was quicker
+            return
+        beside = file.with_name(f"{file.name}.new")
+        beside.unlink(missing_ok=True)
+        made: Any = SqlAlchemyStore(f"sqlite:///{beside}", _artifacts())  # type: ignore[no-untyped-call]
+        made.engine.dispose()
+        beside.replace(file)
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """Nobody else on this machine holds the file; a process that dies lets go of it."""
+    with file.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 def ping(client: MlflowClient) -> None:
