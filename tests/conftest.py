@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from hypothesis import settings as hypothesis_settings
 from abtesting.selectors.routing import routing
 from mlops_site.core import env
 from mlops_site.serving import arms
-from tests import programs
+from tests import programs, template
 from tests.buckets import Bucket
 from tests.kept import Kept, artifacts
 from tests.network import Loopback
@@ -58,8 +59,18 @@ def _obstacle(item: pytest.Item, *, slow_asked: bool) -> str:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings_parallel_suffix() -> None:
-    """Nothing: tests.settings has already named a database for this worker alone."""
+def django_db_modify_db_settings() -> None:
+    """Puts a migrated database in place; tests.settings has already named one for this worker alone."""
+    if connection.vendor == "postgresql":
+        template.put_on_server(os.environ["DATABASE_URL"])
+    else:
+        template.put_into(settings.STEWARD_HOME)
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """So that pytest-django takes the database that is in place."""
+    return True
 
 
 @pytest.fixture(scope="session")
@@ -68,30 +79,31 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BaseDatabaseOperations, "execute_sql_flush", _flush_past_triggers)
         yield
+    with django_db_blocker.unblock():
+        connection.close()
     if connection.vendor == "postgresql":
-        with django_db_blocker.unblock(), connection.cursor() as cursor:
-            # A connection that a test's thread or child left open would keep the database from being dropped.
-            cursor.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+        template.drop_from_server(os.environ["DATABASE_URL"])
 
 
 def _flush_past_triggers(operations: BaseDatabaseOperations, statements: Sequence[str]) -> None:
     """Empty the tables between transactional tests although triggers refuse DELETE and TRUNCATE.
 
-    It adds statements of its own to the flush's transaction: a superuser's switch on PostgreSQL, triggers
-    taken away and put back as they were on SQLite. The site has neither.
+    It deletes from the tables that have rows, where Django's `statements` rewrite all, and adds statements to the
+    flush's transaction: a superuser's switch on PostgreSQL, triggers taken away and put back as they were on SQLite.
+    The site has neither.
     """
-    if connection.vendor == "postgresql":
-        before, after = ["SET LOCAL session_replication_role = replica"], []
-    else:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-            triggers = cursor.fetchall()
-        before = [f"DROP TRIGGER {operations.quote_name(name)}" for name, _ in triggers]
-        after = [sql for _, sql in triggers]
-    FLUSH(operations, [*before, *statements, *after])
+    with connection.cursor() as cursor:
+        quoted = {name: operations.quote_name(name) for name in connection.introspection.django_table_names(True)}
+        asked = (f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {table})" for name, table in quoted.items())
+        cursor.execute(" UNION ALL ".join(asked))
+        filled = [name for (name,) in cursor.fetchall()]
+        before, after = ["SET LOCAL session_replication_role = replica"], list[str]()
+        if connection.vendor == "sqlite":
+            cursor.execute("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'")
+            triggers = [(name, sql) for name, table, sql in cursor.fetchall() if table in filled]
+            before = [f"DROP TRIGGER {operations.quote_name(name)}" for name, _ in triggers]
+            after = [sql for _, sql in triggers]
+    FLUSH(operations, [*before, *(f"DELETE FROM {quoted[name]}" for name in filled), *after])
 
 
 @pytest.fixture(autouse=True)

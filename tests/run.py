@@ -3,6 +3,7 @@
 pure: no database. sqlite: the database tests as embedded. postgres: the same on PostgreSQL and Redis, and
 those that need them. browser: the pages in a real Chromium. drill (when asked for): the long forms, on PostgreSQL
 and Redis; drill-sqlite: those of them that need no server, as embedded.
+Phases with the same surroundings share a session of pytest, which collects once and lets none wait for another's end.
 The last line counts: N passed, N failed, N skipped.
 """
 
@@ -16,7 +17,8 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -24,14 +26,15 @@ from typing import NamedTuple
 from tests import programs, servers
 from tests.processes import ROOT, exit_on_sigterm
 
-WORKERS = {"pure": 2, "sqlite": 2, "postgres": 2, "browser": 0, "drill": 0, "drill-sqlite": 0}
+EMBEDDED = ("pure", "sqlite", "browser")
+WORKERS = {"pure": 2, "sqlite": 2, "browser": 2, "postgres": 2, "drill": 0, "drill-sqlite": 0}
 DEFAULT = ("pure", "sqlite", "postgres", "browser")
 NO_TESTS = 5  # pytest's exit status
 SLOWEST = 10
 
 
 class Result(NamedTuple):
-    """What one phase came to; `problem` says why it failed when no single test did."""
+    """What one phase came to; `secs` is that of its tests, `problem` says why it failed when no single test did."""
 
     phase: str
     passed: int
@@ -49,38 +52,56 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--workers", type=int, help="pytest processes per phase")
     known, rest = parser.parse_known_args(arguments)
     exit_on_sigterm()
-    results = [run_phase(phase, rest, workers=known.workers) for phase in known.only or DEFAULT]
-    report(results)
+    started = time.monotonic()
+    results = [
+        result
+        for phases in sessions(known.only or DEFAULT)
+        for result in run_session(phases, rest, workers=known.workers)
+    ]
+    report(results, secs=time.monotonic() - started)
     return 1 if any(result.failed or result.problem for result in results) else 0
 
 
-def run_phase(phase: str, rest: list[str], *, workers: int | None) -> Result:
-    """One pytest in a fresh home, with the servers of this phase around it."""
-    started = time.monotonic()
-    _say(f"\n===== {phase} =====")
+def sessions(phases: Iterable[str]) -> list[tuple[str, ...]]:
+    """Which phases run together, each once.
+
+    >>> sessions(["sqlite", "postgres", "pure"])
+    [('sqlite', 'pure'), ('postgres',)]
+    """
+    together: dict[str, list[str]] = {}
+    for phase in dict.fromkeys(phases):
+        together.setdefault("embedded" if phase in EMBEDDED else phase, []).append(phase)
+    return [tuple(found) for found in together.values()]
+
+
+def run_session(phases: Sequence[str], rest: list[str], *, workers: int | None) -> list[Result]:
+    """One pytest in a fresh home, with the servers of its phases around it."""
+    _say(f"\n===== {', '.join(phases)} =====")
     try:
         with ExitStack() as stack:
             home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="steward-tests-")))
             counts = home / "counts.xml"
-            env = {**stack.enter_context(surroundings(phase)), "STEWARD_TEST_HOME": str(home / "home")}
-            count = WORKERS[phase] if workers is None else workers
+            env = {**stack.enter_context(surroundings(phases)), "STEWARD_TEST_HOME": str(home / "home")}
+            count = max(WORKERS[phase] for phase in phases) if workers is None else workers
             spread = [f"--numprocesses={count}", "--dist=worksteal"]
-            status = _pytest([f"--phase={phase}", *spread, f"--junitxml={counts}", *rest], env)
-            return read_result(phase, counts, status, secs=time.monotonic() - started, is_filtered=bool(rest))
+            chosen = [f"--phase={phase}" for phase in phases]
+            status = _pytest([*chosen, *spread, f"--junitxml={counts}", *rest], env)
+            return read_results(phases, counts, status, is_filtered=bool(rest))
     except programs.MissingProgram as error:
-        return Result(phase, 0, 0, 0, time.monotonic() - started, str(error), [])
+        return [Result(phase, 0, 0, 0, 0, str(error), []) for phase in phases]
 
 
 @contextmanager
-def surroundings(phase: str) -> Iterator[Mapping[str, str]]:
-    """The environment of a phase, with the servers that it needs running."""
+def surroundings(phases: Collection[str]) -> Iterator[Mapping[str, str]]:
+    """The environment of phases that go together, with the servers that they need running."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("TEST_", "STEWARD_"))}
     env.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would each compile every package anew
+    env |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # more would wait for each other, spinning
     with ExitStack() as stack:
-        if phase in {"postgres", "drill"}:
+        if {"postgres", "drill"} & set(phases):
             env["TEST_DATABASE_URL"] = _given("TEST_DATABASE_URL") or stack.enter_context(servers.postgres())
             env["TEST_REDIS_URL"] = _given("TEST_REDIS_URL") or stack.enter_context(servers.redis())
-        if phase in {"browser", "drill"}:
+        if {"browser", "drill"} & set(phases):
             env["CHROMIUM"] = str(programs.chromium())
         yield env
 
@@ -105,37 +126,53 @@ def _pytest(options: list[str], env: Mapping[str, str]) -> int:
             raise
 
 
-def read_result(phase: str, counts: Path, status: int, *, secs: float, is_filtered: bool) -> Result:
-    """The counts from pytest's junit file; a phase without tests fails unless the caller chose the tests."""
+def read_results(phases: Sequence[str], counts: Path, status: int, *, is_filtered: bool) -> list[Result]:
+    """The counts from pytest's junit file; a phase without tests fails unless the caller chose the tests.
+
+    What failed outside any phase, a module that cannot be imported or a worker that fell, counts for the first.
+    """
     if not counts.exists():
-        return Result(phase, 0, 0, 0, secs, f"pytest ended with status {status} before it could count", [])
-    suite = ElementTree.parse(counts).getroot().find("testsuite")
-    assert suite is not None
-    total, failures, errors, skipped = (int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped"))
-    problem = ""
-    if status == NO_TESTS and not is_filtered:
-        problem = "no test was found"
-    elif status not in {0, NO_TESTS} and not failures + errors:
-        problem = f"pytest ended with status {status}"
-    cases = [(float(case.get("time", 0)), _name(case)) for case in suite.iter("testcase")]
-    failed = failures + errors
-    return Result(phase, max(total - failed - skipped, 0), failed, skipped, secs, problem, cases)
+        problem = f"pytest ended with status {status} before it could count"
+        return [Result(phase, 0, 0, 0, 0, problem, []) for phase in phases]
+    cases: dict[str, list[ElementTree.Element]] = {phase: [] for phase in phases}
+    for case in ElementTree.parse(counts).getroot().iter("testcase"):
+        told = case.find("properties/property[@name='phase']")
+        cases[phases[0] if told is None else told.get("value", "")].append(case)
+    results = [_counted(phase, found, is_filtered=is_filtered) for phase, found in cases.items()]
+    if status not in {0, NO_TESTS} and not any(result.failed for result in results):
+        results[0] = results[0]._replace(problem=f"pytest ended with status {status}")
+    return results
+
+
+def _counted(phase: str, cases: list[ElementTree.Element], *, is_filtered: bool) -> Result:
+    outcomes = Counter(_outcome(case) for case in cases)
+    timed = [(float(case.get("time", 0)), _name(case)) for case in cases]
+    problem = "" if cases or is_filtered else "no test was found"
+    secs = sum(secs for secs, _ in timed)
+    return Result(phase, outcomes["passed"], outcomes["failed"], outcomes["skipped"], secs, problem, timed)
+
+
+def _outcome(case: ElementTree.Element) -> str:
+    if case.find("failure") is not None or case.find("error") is not None:
+        return "failed"
+    return "passed" if case.find("skipped") is None else "skipped"
 
 
 def _name(case: ElementTree.Element) -> str:
     return f"{case.get('classname')}::{case.get('name')}"
 
 
-def report(results: list[Result]) -> None:
-    """The slowest tests, a row per phase, and the line of counts that others read."""
+def report(results: list[Result], *, secs: float) -> None:
+    """The slowest tests, a row per phase, what all took, and the line of counts that others read."""
     slowest = sorted(((*case, result.phase) for result in results for case in result.slowest), reverse=True)
     _say(f"\n{SLOWEST} slowest tests")
-    for secs, name, phase in slowest[:SLOWEST]:
-        _say(f"{secs:7.1f} s  {phase:<12}  {name}")
+    for took, name, phase in slowest[:SLOWEST]:
+        _say(f"{took:7.1f} s  {phase:<12}  {name}")
     _say(f"\n{'phase':<14}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")
     for result in results:
         row = f"{result.phase:<14}{result.passed:>8}{result.failed:>8}{result.skipped:>9}{result.secs:>9.0f}"
         _say(f"{row}  {result.problem}".rstrip())
+    _say(f"{secs:.0f} s in all")
     passed, failed, skipped = (
         sum(column)
         for column in zip(*((r.passed, r.failed or bool(r.problem), r.skipped) for r in results), strict=True)

@@ -13,16 +13,24 @@ NEEDS_SERVERS = {"postgres", "broker", "browser"}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add --phase."""
-    parser.addoption("--phase", choices=PHASES, help="run only the tests of this phase")
+    parser.addoption("--phase", choices=PHASES, action="append", help="run only the tests of this phase, or of these")
 
 
 @pytest.hookimpl(trylast=True)  # after the shuffle
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests of other phases; those that wait for processes come first, so that no worker ends with one."""
-    if phase := config.getoption("--phase"):
-        kept = [item for item in items if phase in phases_of(item)]
-        config.hook.pytest_deselected(items=[item for item in items if phase not in phases_of(item)])
-        items[:] = sorted(kept, key=lambda item: not NEEDS_SERVERS & {mark.name for mark in item.iter_markers()})
+    """Deselect the tests of other phases; those that wait for processes come first, so that no worker ends with one.
+
+    Each test kept tells its phase, as a property that the counts of the run are made of.
+    """
+    if not (wanted := set(config.getoption("--phase") or ())):
+        return
+    kept, others = list[pytest.Item](), list[pytest.Item]()
+    for item in items:
+        phase = min(wanted & phases_of(item), default=None)
+        (others if phase is None else kept).append(item)
+        item.user_properties.append(("phase", phase or ""))
+    config.hook.pytest_deselected(items=others)
+    items[:] = sorted(kept, key=lambda item: not NEEDS_SERVERS & {mark.name for mark in item.iter_markers()})
 
 
 def phases_of(item: pytest.Item) -> set[str]:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import template
 from tests.core.receivers import receiver
 from tests.processes import ROOT
 
@@ -40,6 +41,12 @@ def run(tmp_path: Path) -> Run:
         return done.stdout.strip()
 
     return run
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> None:
+    """The home is that of a site that has just been set up. Without it, the first process makes the database."""
+    template.put_into(tmp_path / "home")
 
 
 def rows(file: Path, table: str) -> int:
@@ -96,6 +103,7 @@ print(status.state, bool(status.mlflow))
 """
 
 
+@pytest.mark.usefixtures("started")
 def test_mlflow_tracking_uri_and_optuna_storage_say_where_runs_and_searches_are_recorded(
     run: Run, tmp_path: Path
 ) -> None:
@@ -156,12 +164,14 @@ ENOUGH = {"MIN_SAMPLES_FOR_MONITORING": "80"}
     ],
     ids=["the seed's", "fewer samples", "larger drift", "larger loss"],
 )  # fmt: skip
+@pytest.mark.usefixtures("started")
 def test_thresholds_decide_what_monitoring_says(
     run: Run, variables: dict[str, str], expected: dict[str, object]
 ) -> None:
     assert json.loads(run(LOOK, **variables)) == expected
 
 
+@pytest.mark.usefixtures("started")
 def test_monitoring_webhook_url_says_who_is_told_of_an_alert(run: Run) -> None:
     with receiver(204) as hook:
         said = json.loads(run(LOOK, **ENOUGH, MONITORING_WEBHOOK_URL=hook.url))

@@ -14,6 +14,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests import template
+
 new_notebook: Any = nbformat.v4.new_notebook
 new_code_cell: Any = nbformat.v4.new_code_cell
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,7 +79,7 @@ EXPECTED = [
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The home in which the two versions are."""
-    home = tmp_path_factory.mktemp("prepared")
+    template.put_into(home := tmp_path_factory.mktemp("prepared"))
     run(PREPARE, environment(home))
     return home
 

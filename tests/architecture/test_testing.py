@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from tests.factories import Scene
 from tests.kept import artifacts
 from tests.network import Loopback
 from tests.processes import Process, free_port, listens, start_process
-from tests.run import Result, read_result, report
+from tests.run import Result, read_results, report
 from tests.servers import postgres, redis
 
 
@@ -126,16 +126,41 @@ def test_servers_start_answer_and_are_gone_afterwards() -> None:
     assert not any(map(listens, ports))
 
 
+CASE = """<testcase classname="tests.a" name="b" time="2">
+<properties><property name="phase" value="{phase}"/></properties>{ended}</testcase>"""
+
+
+def counted(cases: Sequence[str], counts: Path, *, status: int = 0, is_filtered: bool = False) -> list[Result]:
+    counts.write_text(f"<testsuites><testsuite>{''.join(cases)}</testsuite></testsuites>")
+    return read_results(["pure", "sqlite"], counts, status, is_filtered=is_filtered)
+
+
+def test_each_phase_of_a_session_is_counted_by_itself(tmp_path: Path) -> None:
+    passed, failed = CASE.format(phase="pure", ended=""), CASE.format(phase="sqlite", ended="<error/>")
+    skipped = CASE.format(phase="sqlite", ended="<skipped/>")
+    pure, sqlite = counted([passed, passed, failed, skipped], tmp_path / "counts.xml", status=1)
+    assert pure == Result("pure", 2, 0, 0, 4.0, "", [(2.0, "tests.a::b")] * 2)
+    assert sqlite[:5] == ("sqlite", 0, 1, 1, 4.0)
+
+
 def test_a_phase_without_tests_fails_unless_the_caller_chose_the_tests(tmp_path: Path) -> None:
-    counts = tmp_path / "counts.xml"
-    counts.write_text('<testsuites><testsuite tests="0" failures="0" errors="0" skipped="0"/></testsuites>')
-    assert read_result("pure", counts, 5, secs=1, is_filtered=False).problem == "no test was found"
-    assert read_result("pure", counts, 5, secs=1, is_filtered=True).problem == ""
-    assert "status 3" in read_result("pure", tmp_path / "none.xml", 3, secs=1, is_filtered=True).problem
+    counts, passed = tmp_path / "counts.xml", CASE.format(phase="pure", ended="")
+    assert [result.problem for result in counted([], counts, status=5)] == ["no test was found"] * 2
+    assert [result.problem for result in counted([passed], counts)] == ["", "no test was found"]
+    assert [result.problem for result in counted([], counts, status=5, is_filtered=True)] == ["", ""]
+    assert "status 3" in counted([passed], counts, status=3, is_filtered=True)[0].problem
+    (lost,) = read_results(["pure"], tmp_path / "none.xml", 3, is_filtered=True)
+    assert "status 3" in lost.problem
+
+
+def test_what_fails_outside_a_phase_is_not_forgotten(tmp_path: Path) -> None:
+    cannot = '<testcase classname="" name="tests.a" time="0"><error message="collection failure"/></testcase>'
+    assert counted([cannot], tmp_path / "counts.xml", status=1, is_filtered=True)[0].failed == 1
 
 
 def test_the_last_line_counts(capsys: pytest.CaptureFixture[str]) -> None:
-    report([Result("pure", 5, 1, 2, 1.0, "", []), Result("sqlite", 7, 0, 0, 1.0, "no test was found", [])])
+    results = [Result("pure", 5, 1, 2, 1.0, "", []), Result("sqlite", 7, 0, 0, 1.0, "no test was found", [])]
+    report(results, secs=3.0)
     assert capsys.readouterr().out.splitlines()[-1] == "12 passed, 2 failed, 2 skipped"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from mlops_site.core.models import User
 from tests import factories
@@ -18,6 +18,7 @@ from tests.factories import Scene
 from tests.programs import CHROMIUM_FLAGS
 from tests.traffic import bucket
 
+expect.set_options(timeout=30_000)  # ms; 5 s are not enough beside other work on every core
 DESKTOP, PHONE = (1360, 900), (390, 844)
 
 

@@ -17,6 +17,7 @@ from nbclient import NotebookClient
 
 from mlops_site.stats import compare
 from monitoring.model_monitoring import drift
+from tests import template
 
 new_notebook: Any = nbformat.v4.new_notebook
 new_code_cell: Any = nbformat.v4.new_code_cell
@@ -51,12 +52,13 @@ print([(f.name, f.drifted) for f in found.drift.features], [(a.rule, a.severity,
 EXPECTED = ["1.2.0 800 1 2 medium", "[('age', True), ('amount', False)] [('drift', 'high', 1)]"]
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """The environment of somebody who has just cloned the project: nothing of the site is set."""
+@pytest.fixture
+def home(tmp_path: Path) -> Mapping[str, str]:
+    """The environment of somebody who has just started: nothing of the site is set."""
+    template.put_into(tmp_path)
     ours = ("STEWARD_", "DJANGO_", "TEST_", "PYTEST_", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "AUDIT_KEY")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return {**kept, "STEWARD_HOME": str(tmp_path_factory.mktemp("home")), "PYTHONPATH": str(ROOT)}
+    return {**kept, "STEWARD_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
 
 
 def run(code: str, home: Mapping[str, str]) -> list[str]:
@@ -95,15 +97,14 @@ before = pd.DataFrame({"age": range(500)})
 print(drift(before + 100, before).features[0].statistic)
 print([name for name in ("sklearn", "mlflow", "optuna", "plotly", "shap") if name in sys.modules])
 """
-    assert run(code, {**home, "STEWARD_HOME": str(tmp_path)}) == ["0.2", "[]"]
-    assert not (tmp_path / "steward.sqlite3").exists()
+    assert run(code, {**home, "STEWARD_HOME": str(tmp_path / "none")}) == ["0.2", "[]"]
+    assert not (tmp_path / "none/steward.sqlite3").exists()
 
 
-def test_the_seeds_example_runs_in_a_plain_process(home: Mapping[str, str], tmp_path: Path) -> None:
+def test_the_seeds_example_runs_in_a_plain_process(home: Mapping[str, str]) -> None:
     body = "\n".join(f"    {line}" for line in EXAMPLE.splitlines())
     code = f"{REGISTER}\nimport asyncio\nasync def main():\n{body}\n    return monitoring_results\n"
-    said = run(f"{code}monitoring_results = asyncio.run(main())\n{SAID}", {**home, "STEWARD_HOME": str(tmp_path)})
-    assert said == EXPECTED
+    assert run(f"{code}monitoring_results = asyncio.run(main())\n{SAID}", home) == EXPECTED
 
 
 def test_the_seeds_example_runs_in_a_jupyter_kernel_and_is_shown_as_tables(
@@ -124,9 +125,7 @@ def test_the_seeds_example_runs_in_a_jupyter_kernel_and_is_shown_as_tables(
     assert "1 of 2 features drifted" in part
 
 
-def test_a_second_look_counts_the_alert_up_and_what_the_api_refuses_is_refused(
-    home: Mapping[str, str], tmp_path: Path
-) -> None:
+def test_a_second_look_counts_the_alert_up_and_what_the_api_refuses_is_refused(home: Mapping[str, str]) -> None:
     code = f"""{REGISTER}
 from mlops_site.core.errors import StewardError
 
@@ -143,7 +142,7 @@ print(few.notes, few.drift.severity, few.alerts)
 look(model_version="9.9.9")
 look(model_name="nobody")
 """
-    counts, few, *refused = run(code, {**home, "STEWARD_HOME": str(tmp_path)})
+    counts, few, *refused = run(code, home)
     assert counts == "[1, 2]"
     assert few == "['too few rows (20 of at least 100)'] unknown []"
     assert [line.split()[0] for line in refused] == ["404", "404"]

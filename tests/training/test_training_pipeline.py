@@ -13,6 +13,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests import template
+
 new_notebook: Any = nbformat.v4.new_notebook
 new_code_cell: Any = nbformat.v4.new_code_cell
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,10 +45,11 @@ EXPECTED = "succeeded 1.0.0 2 logistic_regression None"
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """The environment of somebody who has just cloned the project: nothing of the site is set."""
+    """The environment of somebody who has just started: nothing of the site is set."""
+    template.put_into(started := tmp_path_factory.mktemp("home"))
     ours = ("STEWARD_", "DJANGO_", "TEST_", "PYTEST_", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "AUDIT_KEY")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return {**kept, "STEWARD_HOME": str(tmp_path_factory.mktemp("home")), "PYTHONPATH": str(ROOT)}
+    return {**kept, "STEWARD_HOME": str(started), "PYTHONPATH": str(ROOT)}
 
 
 def run(code: str, home: Mapping[str, str]) -> str:
@@ -190,5 +193,6 @@ except Conflict as error:
 
 
 def test_a_model_is_trained_again_as_the_seed_shows_it(home: Mapping[str, str], tmp_path: Path) -> None:
+    template.put_into(tmp_path)
     said = run(CONFIG + AGAIN, {**home, "STEWARD_HOME": str(tmp_path)}).splitlines()
     assert said == ["no_training_run", "succeeded performance_degradation fraud_detection@1", "cooling_down"]
