@@ -17,6 +17,7 @@ from hypothesis import settings as hypothesis_settings
 from abtesting.selectors.routing import routing
 from mlops_site.core import env
 from mlops_site.serving import arms
+from monitoring.selectors.bases import forget as forget_bases
 from tests import programs, template
 from tests.buckets import Bucket
 from tests.kept import Kept, artifacts
@@ -144,10 +145,12 @@ def shared_scene(db: None, kept: Kept) -> Scene:
 
 
 @pytest.fixture(autouse=True)
-def forgotten_epochs() -> None:
-    """What a process keeps of epochs for good goes with the database that had them: the next one uses their keys."""
+def forgotten() -> None:
+    """What a process keeps of epochs for good goes with the database that had them: the next one uses their keys.
+    What it keeps of versions goes too, or it would be full, and emptied, in the middle of some test that counts."""
     routing.cache_clear()
     arms.forget()
+    forget_bases()
 
 
 @pytest.fixture(autouse=True)

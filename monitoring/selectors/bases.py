@@ -51,6 +51,11 @@ def _read(keys: Collection[tuple[int, str]]) -> dict[tuple[int, str], Basis]:
     return found
 
 
+def forget() -> None:
+    """What is kept is read again: for whoever counts statements."""
+    _kept.clear()
+
+
 def _keep(found: dict[tuple[int, str], Basis]) -> None:
     if len(_kept) + len(found) > KEPT:
         _kept.clear()
