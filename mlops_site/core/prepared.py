@@ -13,9 +13,9 @@ from typing import Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections, models
 from django.db.backends.utils import CursorWrapper
-from django.db.models.query import get_related_populators
 
 M = TypeVar("M", bound=models.Model)
+_populators: Any = models.query.get_related_populators
 _MARK, _LARGEST = 2_000_000_000, 2**63 - 1
 _PLAIN = frozenset({str, int, float})
 _numbers = itertools.count()
@@ -125,7 +125,7 @@ class _Objects:
             return []
         if self.converters:
             rows = self.compiler.apply_converters(rows, self.converters)
-        found = [tuple(row) for row in rows] if self.make is None else [self.make(row) for row in rows]
+        found: list[Any] = [tuple(row) for row in rows] if self.make is None else [self.make(row) for row in rows]
         if self.lookups:
             models.prefetch_related_objects(found, *self.lookups)
         return found
@@ -136,7 +136,7 @@ def _maker(compiler: Any) -> Callable[[Sequence[Any]], models.Model]:
     about = compiler.klass_info
     kind, first, last = about["model"], about["select_fields"][0], about["select_fields"][-1] + 1
     names = [column.target.attname for column, *_ in compiler.select[first:last]]
-    joined = get_related_populators(about, compiler.select, DEFAULT_DB_ALIAS)
+    joined = _populators(about, compiler.select, DEFAULT_DB_ALIAS)
     annotated = list(compiler.annotation_col_map.items())
 
     def make(row: Sequence[Any]) -> models.Model:
