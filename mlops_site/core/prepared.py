@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections, models
 from django.db.backends.utils import CursorWrapper
@@ -78,10 +78,11 @@ class Among(models.Lookup):
 
 class PreparedObjects(Generic[M]):
     """The same for whole objects, with select_related, annotations, deferred columns and prefetches, or for a
-    `values_list` whose values are converted as Django does. A value may also be a list of keys, for `__among`."""
+    `values_list` whose values are converted as Django does. A value may also be a list of keys, for `__among`, or a
+    text for `__contains`. Of `sliced` rows the last two values are how many to read and how many to skip."""
 
-    def __init__(self, build: Callable[..., models.QuerySet[M, Any]]) -> None:
-        self._build = build
+    def __init__(self, build: Callable[..., models.QuerySet[M, Any]], *, sliced: bool = False) -> None:
+        self._build, self._sliced = build, sliced
         self._statement: _Objects | None = None
 
     def __call__(self, *values: Any) -> list[Any]:
@@ -92,32 +93,35 @@ class PreparedObjects(Generic[M]):
 
     def _kept(self, values: Sequence[Any]) -> _Objects:
         if self._statement is None:
-            self._statement = _Objects(self._build, values)
+            self._statement = _Objects(self._build, values, self._sliced)
         return self._statement
 
 
 class _Objects:
     """One statement: its SQL, where in its parameters the values go, and how Django makes objects of its rows."""
 
-    def __init__(self, build: Callable[..., Any], values: Sequence[Any]) -> None:
-        given = [_marked(number, value) for number, value in enumerate(values)]
+    def __init__(self, build: Callable[..., Any], values: Sequence[Any], sliced: bool) -> None:
+        given = [_marked(number, value) for number, value in enumerate(values[: len(values) - 2 * sliced])]
         queryset = build(*given)
         self.compiler = queryset.query.get_compiler(DEFAULT_DB_ALIAS)
         self.lookups = queryset._prefetch_related_lookups
         self.sql, params = self.compiler.as_sql()
         marks = [_parameter(mark) for mark in given]
-        self.places = [(marks.index(param), None) if param in marks else (None, param) for param in params]
-        used = {place for place, _ in self.places if place is not None}
-        changed = any(isinstance(mark, str) and mark in str(constant) for mark in marks for _, constant in self.places)
+        self.places = [_place(param, marks) for param in params]
+        used = {place.number for place in self.places} - {None}
+        changed = any(isinstance(mark, str) and mark in str(place.constant) for mark in marks for place in self.places)
         if used != set(range(len(marks))) or changed:  # `startswith` would keep the first value and a % for ever
             raise RuntimeError(f"the parameters of {build.__name__} must be used as they are, but are {params}")
+        if sliced:
+            self.sql += " LIMIT %s OFFSET %s"
+            self.places += [_Place(len(marks)), _Place(len(marks) + 1)]
         # What Django finds out anew at each reading of a queryset, and what takes longer there than reading a row.
         self.converters = self.compiler.get_converters([column for column, *_ in self.compiler.select])
         self.make = None if queryset._fields is not None else _maker(self.compiler)
 
     def read(self, values: Sequence[Any]) -> list[Any]:
         given = [_parameter(value) for value in values]
-        params = [constant if place is None else given[place] for place, constant in self.places]
+        params = [place.param(given) for place in self.places]
         with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
             _execute(cursor, self.sql, params)
             rows = cursor.fetchall()
@@ -129,6 +133,27 @@ class _Objects:
         if self.lookups:
             models.prefetch_related_objects(found, *self.lookups)
         return found
+
+
+class _Place(NamedTuple):
+    """What a parameter of a statement is: one of the values, as it is or as LIKE looks for it, or a constant."""
+
+    number: int | None
+    constant: Any = None
+    is_sought: bool = False
+
+    def param(self, values: Sequence[Any]) -> Any:
+        if self.number is None:
+            return self.constant
+        value = values[self.number]
+        return f"%{connection.ops.prep_for_like_query(value)}%" if self.is_sought else value
+
+
+def _place(param: Any, marks: list[Any]) -> _Place:
+    if param in marks:
+        return _Place(marks.index(param))
+    sought = [number for number, mark in enumerate(marks) if isinstance(mark, str) and param == f"%{mark}%"]
+    return _Place(sought[0], is_sought=True) if sought else _Place(None, param)
 
 
 def _maker(compiler: Any) -> Callable[[Sequence[Any]], models.Model]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 from rest_framework import serializers
@@ -43,9 +44,14 @@ class ModelAnswer(QuickAnswer, serializers.ModelSerializer[RegisteredModel]):
 
 def model_lines(lines: list[selectors.ModelLine]) -> list[dict[str, Any]]:
     """What ModelAnswer would answer of the same models."""
-    names = ModelAnswer.Meta.fields
-    places = [(name, selectors.ModelLine._fields.index(name)) for name in names]
-    return [{name: instant(line[place]) for name, place in places} for line in lines]
+    answers = [dict(zip(_NAMES, _of_line(line), strict=True)) for line in lines]
+    for answer in answers:
+        answer.update({name: instant(answer[name]) for name in _TIMES})
+    return answers
+
+
+_NAMES, _TIMES = ModelAnswer.Meta.fields, ("created_at", "updated_at", "archived_at")
+_of_line = attrgetter(*_NAMES)
 
 
 class ArtifactAnswer(QuickAnswer):

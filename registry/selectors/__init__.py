@@ -33,9 +33,10 @@ from registry.selectors.inventory import INVENTORY_HEAD, InventoryLine, inventor
 from registry.selectors.lines import ModelLine, model_lines
 from registry.selectors.mirror import Lag, in_mlflow, lag
 from registry.selectors.models import model_located, model_named, models, policy, with_aliases, with_names
+from registry.selectors.paged import Paged
 from registry.selectors.period import PERIOD_HEAD, Happening, Period, period_report
 from registry.selectors.reviewers import Told, reviewers
-from registry.selectors.search import Facet, Paged, found_models, found_versions, model_facets, version_facets
+from registry.selectors.search import Facet, found_models, found_versions, model_facets, version_facets
 from registry.selectors.side_by_side import side_by_side, versions_named
 from registry.selectors.stages import (
     history,

@@ -14,7 +14,8 @@ from registry.artifacts.signature import Signature
 from registry.choices import Stage
 from registry.models import Alias, RegisteredModel, Version
 from registry.models.version import VersionQuerySet, parts_of
-from registry.selectors.search import Paged, found_versions
+from registry.selectors.paged import Paged
+from registry.selectors.search import found_versions
 from registry.selectors.stages import in_production
 
 LATEST = "latest"
