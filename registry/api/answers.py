@@ -320,7 +320,7 @@ class ModelDetailAnswer(ModelAnswer):
         return None if now is None else dict(VersionAnswer(now).data)
 
     def get_open_requests(self, model: RegisteredModel) -> list[dict[str, Any]]:
-        rows = selectors.open_requests(model)
+        rows = selectors.open_requests(model) if getattr(model, "has_open_requests", True) else []
         return [dict(row) for row in RequestAnswer(rows, many=True, context=self.context).data]
 
     def get_auto_deploy(self, model: RegisteredModel) -> dict[str, Any] | None:

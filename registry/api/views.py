@@ -72,7 +72,7 @@ class Promote(ApiView):
     def post(self, request: Request, name: str, version: str) -> Response:
         """Move a version to another stage. For production a request is filed, which other people decide."""
         asked = valid(serializers.PromoteOrder(data=request.data))
-        found = selectors.version_numbered(selectors.model_located(self.actor, name), version)
+        found = selectors.version_located(self.actor, name, version)
         done = services.move_stage(found, actor=self.actor, **asked)
         code = status.HTTP_200_OK if done.request is None else status.HTTP_202_ACCEPTED
         return Response(answers.PromotionAnswer(done, context={"actor": self.actor}).data, status=code)
