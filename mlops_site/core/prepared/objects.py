@@ -1,79 +1,17 @@
-"""Statements whose SQL is built once per process and, on PostgreSQL, planned once per connection: on a hot path both
-take longer than running them."""
+"""Whole objects by a statement that is built once."""
 
 from __future__ import annotations
 
-import functools
-import itertools
-import json
-import re
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections, models
-from django.db.backends.utils import CursorWrapper
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
+
+from mlops_site.core.prepared.statements import execute, parameter
 
 M = TypeVar("M", bound=models.Model)
 _populators: Any = models.query.get_related_populators
 _MARK, _LARGEST = 2_000_000_000, 2**63 - 1
-_PLAIN = frozenset({str, int, float})
-_numbers = itertools.count()
-
-
-class Prepared:
-    """A query of plain columns. `build` takes a value for each parameter and uses each once, in that order (one
-    `filter` each: Django sorts what stands in one), in a `values_list`. Rows come back as the driver gives them, JSON
-    as text."""
-
-    def __init__(self, build: Callable[..., models.QuerySet[Any, tuple[Any, ...]]]) -> None:
-        self._build = build
-        self._sql = ""
-
-    def __call__(self, *values: Any) -> list[tuple[Any, ...]]:
-        adapted = [_adapted(value) for value in values]
-        if not self._sql:
-            self._sql = self._compiled(values, adapted)
-        wrapper: Any = connections[DEFAULT_DB_ALIAS]
-        # The statement itself shows whether the kept connection is alive; Django would ask SELECT 1 before it.
-        wrapper.health_check_done = True
-        try:
-            return self._rows(adapted)
-        except (OperationalError, InterfaceError):
-            if wrapper.in_atomic_block or wrapper.is_usable():
-                raise
-            wrapper.close()
-            return self._rows(adapted)
-
-    def _rows(self, adapted: Sequence[Any]) -> list[tuple[Any, ...]]:
-        with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-            _execute(cursor, self._sql, adapted)
-            rows: list[tuple[Any, ...]] = cursor.fetchall()
-            return rows
-
-    def _compiled(self, values: Sequence[Any], adapted: Sequence[Any]) -> str:
-        sql, params = self._build(*values).query.sql_with_params()
-        if list(params) != list(adapted):
-            name = self._build.__name__
-            raise RuntimeError(f"the parameters of {name} must be used once and in order but are {params}")
-        return str(sql)
-
-
-@models.ForeignKey.register_lookup
-@models.Field.register_lookup
-class Among(models.Lookup):
-    """`pk__among=keys`: what `__in` finds, with all keys as one parameter. So one statement does for every number of
-    keys, and PostgreSQL does not read a hundred parameters of it each time."""
-
-    lookup_name = "among"
-
-    def get_prep_lookup(self) -> list[int]:
-        return list(self.rhs)
-
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
-        sql, params = self.process_lhs(compiler, connection)
-        test = "= ANY(%s)" if connection.vendor == "postgresql" else "IN (SELECT value FROM json_each(%s))"
-        return f"{sql} {test}", (*params, _parameter(self.rhs))
 
 
 class PreparedObjects(Generic[M]):
@@ -106,7 +44,7 @@ class _Objects:
         self.compiler = queryset.query.get_compiler(DEFAULT_DB_ALIAS)
         self.lookups = queryset._prefetch_related_lookups
         self.sql, params = self.compiler.as_sql()
-        marks = [_parameter(mark) for mark in given]
+        marks = [parameter(mark) for mark in given]
         self.places = [_place(param, marks) for param in params]
         used = {place.number for place in self.places} - {None}
         changed = any(isinstance(mark, str) and mark in str(place.constant) for mark in marks for place in self.places)
@@ -120,10 +58,10 @@ class _Objects:
         self.make = None if queryset._fields is not None else _maker(self.compiler)
 
     def read(self, values: Sequence[Any]) -> list[Any]:
-        given = [_parameter(value) for value in values]
+        given = [parameter(value) for value in values]
         params = [place.param(given) for place in self.places]
         with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-            _execute(cursor, self.sql, params)
+            execute(cursor, self.sql, params)
             rows = cursor.fetchall()
         if not rows:
             return []
@@ -182,11 +120,6 @@ def _marked(number: int, value: Any) -> Any:
     return f"the value {number} of a statement" if isinstance(value, str) else _MARK + 1_000 * number
 
 
-def _parameter(value: Any) -> Any:
-    """A list of keys as the engine takes it in one parameter."""
-    return value if not isinstance(value, list) or connection.vendor == "postgresql" else json.dumps(value)
-
-
 def attach(owner: models.Model, relation: str, rows: Iterable[models.Model]) -> None:
     """Leaves with the owner the rows that name it, as `prefetch_related` would, whose own statement is built each
     time."""
@@ -201,63 +134,3 @@ def attach(owner: models.Model, relation: str, rows: Iterable[models.Model]) -> 
 def detach(owner: models.Model, relation: str) -> None:
     """Undoes `attach`: whoever gets the owner next reads anew."""
     owner.__dict__.get("_prefetched_objects_cache", {}).pop(relation, None)
-
-
-def insert(rows: Sequence[models.Model]) -> None:
-    """All rows of one model in one statement, so all or none even outside a transaction. Raises IntegrityError.
-
-    What `save` would do beyond that (signals, keys made by the database, defaults in the database) is not done.
-    """
-    wrapper, meta = connections[DEFAULT_DB_ALIAS], rows[0]._meta
-    fields = meta.concrete_fields
-    head, places = _insertion(meta.db_table, tuple(str(field.column) for field in fields))
-    values = [_prepared(field, getattr(row, field.attname), wrapper) for row in rows for field in fields]
-    with wrapper.cursor() as cursor:
-        if len(rows) == 1:
-            _execute(cursor, head + places, values)
-        else:  # each number of rows would be a statement of its own to keep
-            cursor.execute(head + ", ".join([places] * len(rows)), values)
-    for row in rows:
-        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
-
-
-def _prepared(field: models.Field[Any, Any], value: Any, wrapper: Any) -> Any:
-    """As the driver takes it: a text or a number as it is, unless it is one inside JSON."""
-    if type(value) in _PLAIN and not isinstance(field, models.JSONField):
-        return value
-    return field.get_db_prep_save(value, wrapper)
-
-
-@functools.cache
-def _insertion(table: str, columns: tuple[str, ...]) -> tuple[str, str]:
-    quote = connection.ops.quote_name
-    names = ", ".join(quote(column) for column in columns)
-    return f"INSERT INTO {quote(table)} ({names}) VALUES ", f"({', '.join(['%s'] * len(columns))})"  # noqa: S608
-
-
-def _execute(cursor: CursorWrapper, sql: str, params: Sequence[Any]) -> None:
-    wrapper: Any = cursor.db
-    # The setting says that a pool may give each transaction another connection, where nothing stays prepared.
-    if wrapper.vendor != "postgresql" or wrapper.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
-        cursor.execute(sql, params)
-        return
-    name, numbered = _statement(sql)
-    kept, names = wrapper.__dict__.get("prepared", (None, set()))
-    if kept is not wrapper.connection:  # another connection than the one that they were prepared on
-        kept, names = wrapper.prepared = (wrapper.connection, set())
-    if name not in names:
-        with kept.cursor() as plain:
-            plain.execute(f"PREPARE {name} AS {numbered}")
-        names.add(name)
-    cursor.execute(f"EXECUTE {name} ({', '.join(['%s'] * len(params))})", params)
-
-
-@functools.cache
-def _statement(sql: str) -> tuple[str, str]:
-    """A name for it, and its text as PREPARE wants it: $1, $2, … in place of %s."""
-    places = itertools.count(1)
-    return f"steward_{next(_numbers)}", re.sub("%s", lambda _: f"${next(places)}", sql)
-
-
-def _adapted(value: Any) -> Any:
-    return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
