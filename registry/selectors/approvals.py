@@ -17,7 +17,7 @@ from registry.choices import RequestStatus, RiskTier
 from registry.models import PromotionRequest, RegisteredModel, Review, ValidationReport, Version
 from registry.selectors.absences import handed_over
 
-# the same quorum as the database's (models.laws.QUORUM): the roles that must each have approved
+# the same quorum as the database's (models.approval_laws.QUORUM): the roles that must each have approved
 QUORUM: dict[str, tuple[Role, ...]] = {
     RiskTier.LOW: (Role.APPROVER,),
     RiskTier.MEDIUM: (Role.APPROVER,),
