@@ -6,6 +6,7 @@ from abtesting.selectors.experiments import (
     experiment_of,
     experiment_to_assign,
     experiments,
+    is_tried,
     open_epoch,
     running_experiment,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "experiment_of",
     "experiment_to_assign",
     "experiments",
+    "is_tried",
     "open_epoch",
     "results",
     "running_experiment",

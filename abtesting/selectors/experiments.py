@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 
 from abtesting.choices import Design, Status
 from abtesting.models import Epoch, Experiment
@@ -70,6 +70,11 @@ def complete(rows: QuerySet[Experiment]) -> QuerySet[Experiment]:
 def running_experiment(model: RegisteredModel) -> Experiment | None:
     """The one that runs on a model; there is at most one."""
     return next(iter(_running(model.pk)), None)
+
+
+def is_tried() -> Exists:
+    """Of a model in a statement, whether an experiment runs on it."""
+    return Exists(Experiment.objects.filter(model=OuterRef("pk"), status=Status.RUNNING))
 
 
 @PreparedObjects

@@ -7,6 +7,9 @@ from mlops_site.api.explanations import Explanations
 from mlops_site.api.model import ModelDetail
 from mlops_site.api.predict import predict
 from mlops_site.api.retraining import TriggerRetraining
+from registry.api import paths
+
+__all__ = ["paths", "urlpatterns"]
 
 app_name = "api"
 urlpatterns = [

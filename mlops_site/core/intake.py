@@ -25,7 +25,7 @@ class Intake:
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponseBase | None:
-        error = refusal(request, _file_field(view))
+        error = refusal(request, file_field_of(view))
         return None if error is None else problem.json_response(error)
 
 
@@ -51,6 +51,6 @@ def limit_of(file_field: str) -> int:
     return int(settings.MAX_UPLOAD_BYTES) + form if file_field else form
 
 
-def _file_field(view: Any) -> str:
+def file_field_of(view: Any) -> str:
     """Of the class behind a view function: DRF's `cls`, Django's `view_class`."""
     return str(getattr(getattr(view, "cls", None) or getattr(view, "view_class", None), "file_field", ""))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db.models import Case, QuerySet, Value, When
+from django.db.models import Case, Exists, OuterRef, QuerySet, Value, When
 from django.utils import timezone
 
 from mlops_site.core.errors import NotFound
@@ -40,6 +40,11 @@ def open_alerts(model: RegisteredModel) -> list[Alert]:
     """The unresolved ones of a model that the actor sees, worst first, then latest."""
     rank = list(Severity.values).index
     return sorted(_unresolved(model.pk), key=lambda alert: rank(alert.severity))
+
+
+def has_open_alerts() -> Exists:
+    """Of a model in a statement, whether it has any."""
+    return Exists(Alert.objects.filter(model=OuterRef("pk"), status__in=UNRESOLVED))
 
 
 @PreparedObjects

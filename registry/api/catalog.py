@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from mlops_site.core.api.pagination import Pages
 from mlops_site.core.api.views import ApiView
 from registry import selectors, services
-from registry.api import answers, serializers
+from registry.api import answers, catalog_answers, serializers
 from registry.api.views import listed, valid
 from registry.models import RegisteredModel, Version
 
@@ -86,20 +86,20 @@ class Deprecation(_OfModel):
 
 
 class Aliases(_OfModel):
-    @extend_schema(responses=answers.AliasAnswer(many=True))
+    @extend_schema(responses=catalog_answers.AliasAnswer(many=True))
     def get(self, request: Request, name: str) -> Response:
         """The aliases of a model, with the roles that each is protected to."""
-        return Response(answers.AliasAnswer(selectors.aliases(self.model(name)), many=True).data)
+        return Response(catalog_answers.AliasAnswer(selectors.aliases(self.model(name)), many=True).data)
 
 
 class AliasDetail(_OfModel):
-    @extend_schema(request=serializers.AliasOrder, responses=answers.AliasAnswer(many=True))
+    @extend_schema(request=serializers.AliasOrder, responses=catalog_answers.AliasAnswer(many=True))
     def put(self, request: Request, name: str, alias: str) -> Response:
         """Let an alias name a version, in place of another."""
         asked = valid(serializers.AliasOrder(data=request.data))
         version = self.version(name, asked["version"])
         services.set_alias(self.model(name), actor=self.actor, alias=alias, version=version)
-        return Response(answers.AliasAnswer(selectors.aliases(self.model(name)), many=True).data)
+        return Response(catalog_answers.AliasAnswer(selectors.aliases(self.model(name)), many=True).data)
 
     @extend_schema(responses={204: None})
     def delete(self, request: Request, name: str, alias: str) -> Response:
@@ -109,9 +109,9 @@ class AliasDetail(_OfModel):
 
 
 class AliasProtection(_OfModel):
-    @extend_schema(request=serializers.Roles, responses=answers.AliasAnswer(many=True))
+    @extend_schema(request=serializers.Roles, responses=catalog_answers.AliasAnswer(many=True))
     def put(self, request: Request, name: str, alias: str) -> Response:
         """Let only these roles move an alias; none lifts the protection. For approvers."""
         asked = valid(serializers.Roles(data=request.data))
         services.protect_alias(self.model(name), actor=self.actor, alias=alias, **asked)
-        return Response(answers.AliasAnswer(selectors.aliases(self.model(name)), many=True).data)
+        return Response(catalog_answers.AliasAnswer(selectors.aliases(self.model(name)), many=True).data)

@@ -46,8 +46,7 @@ class VersionDetail(ApiView):
     @extend_schema(operation_id="versions_retrieve", responses=answers.VersionAnswer)
     def get(self, request: Request, name: str, version: str) -> Response:
         """One version, by number or @alias, with its artifact, metrics, signature, lineage and stages."""
-        model = selectors.model_located(self.actor, name)
-        return Response(answers.VersionAnswer(selectors.version_numbered(model, version)).data)
+        return Response(answers.VersionAnswer(selectors.version_located(self.actor, name, version)).data)
 
     @extend_schema(operation_id="versions_describe", request=serializers.VersionEdit, responses=answers.VersionAnswer)
     def patch(self, request: Request, name: str, version: str) -> Response:

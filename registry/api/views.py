@@ -15,7 +15,7 @@ from mlops_site.core.api.pagination import Pages
 from mlops_site.core.api.views import ApiView
 from mlops_site.core.permissions import Action
 from registry import selectors, services
-from registry.api import answers, serializers
+from registry.api import answers, catalog_answers, serializers
 
 
 class Models(ApiView):
@@ -40,16 +40,16 @@ class Models(ApiView):
 
 
 class Schema(ApiView):
-    @extend_schema(parameters=[serializers.SchemaFilter], responses=answers.SchemaAnswer)
+    @extend_schema(parameters=[serializers.SchemaFilter], responses=catalog_answers.SchemaAnswer)
     def get(self, request: Request, name: str) -> Response:
         """What predict takes: of the production version, else of the newest; or of the one you name."""
         asked = valid(serializers.SchemaFilter(data=request.query_params.dict()))
         model = selectors.model_located(self.actor, name, action=Action.SCHEMA_VIEW)
-        return Response(answers.SchemaAnswer(selectors.feature_schema(model, number=asked.get("version"))).data)
+        return Response(catalog_answers.SchemaAnswer(selectors.feature_schema(model, number=asked.get("version"))).data)
 
 
 class Compare(ApiView):
-    @extend_schema(parameters=[serializers.CompareFilter], responses=answers.ComparisonAnswer)
+    @extend_schema(parameters=[serializers.CompareFilter], responses=catalog_answers.ComparisonAnswer)
     def get(self, request: Request, name: str, v1: str, v2: str) -> Response:
         """Two versions side by side; metrics with a paired 95 % interval where the holdouts share rows."""
         asked = valid(serializers.CompareFilter(data=request.query_params.dict()))
@@ -59,10 +59,10 @@ class Compare(ApiView):
 
 
 class Mirror(ApiView):
-    @extend_schema(responses=answers.MirrorAnswer)
+    @extend_schema(responses=catalog_answers.MirrorAnswer)
     def get(self, request: Request) -> Response:
         """How far MLflow is behind; nothing here waits for it."""
-        return Response(answers.MirrorAnswer(selectors.lag(self.actor)).data)
+        return Response(catalog_answers.MirrorAnswer(selectors.lag(self.actor)).data)
 
 
 class Promote(ApiView):
@@ -72,18 +72,18 @@ class Promote(ApiView):
     def post(self, request: Request, name: str, version: str) -> Response:
         """Move a version to another stage. For production a request is filed, which other people decide."""
         asked = valid(serializers.PromoteOrder(data=request.data))
-        found = selectors.version_numbered(selectors.model_located(self.actor, name), version)
+        found = selectors.version_located(self.actor, name, version)
         done = services.move_stage(found, actor=self.actor, **asked)
         code = status.HTTP_200_OK if done.request is None else status.HTTP_202_ACCEPTED
         return Response(answers.PromotionAnswer(done, context={"actor": self.actor}).data, status=code)
 
 
 class Consumers(ApiView):
-    @extend_schema(responses=answers.ConsumerAnswer(many=True))
+    @extend_schema(responses=catalog_answers.ConsumerAnswer(many=True))
     def get(self, request: Request, name: str) -> Response:
         """The tokens that predicted or logged with the model in the last 30 days."""
         rows = selectors.consumers(selectors.model_located(self.actor, name))
-        return Response(answers.ConsumerAnswer(rows, many=True).data)
+        return Response(catalog_answers.ConsumerAnswer(rows, many=True).data)
 
 
 class Rollback(ApiView):

@@ -58,6 +58,7 @@ class Version(models.Model):
 
     stage: str  # by with_stage()
     alias_names: list[str] | None = None  # where a selector has read them with it
+    is_aliased: bool = True  # unless a selector has seen that it is not
 
     model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="versions")
     major = models.PositiveIntegerField()

@@ -8,6 +8,7 @@ from registry.selectors.approvals import (
     Diff,
     decidable,
     diff,
+    has_open_requests,
     missing_roles,
     open_requests,
     request_numbered,
@@ -32,10 +33,20 @@ from registry.selectors.incidents import incident_numbered, incidents
 from registry.selectors.inventory import INVENTORY_HEAD, InventoryLine, inventory, inventory_lines, inventory_table
 from registry.selectors.lines import ModelLine, model_lines
 from registry.selectors.mirror import Lag, in_mlflow, lag
-from registry.selectors.models import model_located, model_named, models, policy, with_aliases, with_names
+from registry.selectors.models import (
+    model_located,
+    model_named,
+    models,
+    models_named,
+    only_model,
+    policy,
+    with_aliases,
+    with_names,
+)
+from registry.selectors.paged import Paged
 from registry.selectors.period import PERIOD_HEAD, Happening, Period, period_report
 from registry.selectors.reviewers import Told, reviewers
-from registry.selectors.search import Facet, Paged, found_models, found_versions, model_facets, version_facets
+from registry.selectors.search import Facet, found_models, found_versions, model_facets, version_facets
 from registry.selectors.side_by_side import side_by_side, versions_named
 from registry.selectors.stages import (
     history,
@@ -54,6 +65,7 @@ from registry.selectors.versions import (
     feature_schema,
     version_lines,
     version_loadable,
+    version_located,
     version_numbered,
     version_serving,
     versions,
@@ -99,6 +111,7 @@ __all__ = [
     "found_versions",
     "global_explanation",
     "handed_over",
+    "has_open_requests",
     "history",
     "holdout_drift",
     "importances",
@@ -123,6 +136,8 @@ __all__ = [
     "model_located",
     "model_named",
     "models",
+    "models_named",
+    "only_model",
     "open_conditions",
     "open_requests",
     "overdue_conditions",
@@ -147,6 +162,7 @@ __all__ = [
     "version_facets",
     "version_lines",
     "version_loadable",
+    "version_located",
     "version_numbered",
     "version_serving",
     "versions",

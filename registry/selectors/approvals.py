@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from django.utils import timezone
 
 from mlops_site.core.choices import Role
@@ -17,7 +17,7 @@ from registry.choices import RequestStatus, RiskTier
 from registry.models import PromotionRequest, RegisteredModel, Review, ValidationReport, Version
 from registry.selectors.absences import handed_over
 
-# the same quorum as the database's (models.laws.QUORUM): the roles that must each have approved
+# the same quorum as the database's (models.approval_laws.QUORUM): the roles that must each have approved
 QUORUM: dict[str, tuple[Role, ...]] = {
     RiskTier.LOW: (Role.APPROVER,),
     RiskTier.MEDIUM: (Role.APPROVER,),
@@ -55,6 +55,11 @@ def requests(
 def open_requests(model: RegisteredModel) -> list[PromotionRequest]:
     """The pending ones of a model that the actor sees, latest first."""
     return _completed(_pending(model.pk))
+
+
+def has_open_requests() -> Exists:
+    """Of a model in a statement, whether it has any."""
+    return Exists(PromotionRequest.objects.filter(model=OuterRef("pk"), status=RequestStatus.PENDING))
 
 
 @PreparedObjects

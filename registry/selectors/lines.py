@@ -10,8 +10,9 @@ from django.db.models import QuerySet
 from mlops_site.core.permissions import Actor
 from mlops_site.core.prepared import PreparedObjects
 from registry.models import RegisteredModel
-from registry.selectors.models import names_by_model, ordered, with_counts
-from registry.selectors.search import Paged, found_models
+from registry.selectors.models import ORDERINGS, names_by_model, ordered, with_counts
+from registry.selectors.paged import Conditions, Kept, Paged, matching
+from registry.selectors.search import known, model_conditions
 
 
 class ModelLine(NamedTuple):
@@ -42,7 +43,15 @@ _COLUMNS = [_OF_OTHERS.get(name, name) for name in ModelLine._fields[:-2]]
 
 def model_lines(actor: Actor, *, ordering: str = "name", **filters: Any) -> Paged[ModelLine]:
     """The models that `models` finds, for a paginator: one statement finds and counts them, two read a page."""
-    return Paged(ordered(found_models(actor, **filters), ordering), _read)
+    known("ordering", ordering, ORDERINGS)
+    return _KEPT.paged(model_conditions(actor, **filters), ordering, _read)
+
+
+def _ordered(conditions: Conditions, ordering: str) -> QuerySet[RegisteredModel]:
+    return ordered(matching(RegisteredModel.objects.all(), conditions), ordering)
+
+
+_KEPT = Kept(_ordered)
 
 
 def _read(keys: list[int]) -> list[ModelLine]:

@@ -99,18 +99,28 @@ def _names_of(model: RegisteredModel) -> Names:
 def names_by_model(models: list[int]) -> dict[int, Names]:
     """Of each of these models; one query."""
     found = {model: Names({}, {}) for model in models}
-    for is_alias, model, name, major, minor, patch in _name_rows(models):
+    rows = _names_of_one(models[0]) if len(models) == 1 else _name_rows(models)
+    for is_alias, model, name, major, minor, patch in rows:
         found[model][is_alias][name] = f"{major}.{minor}.{patch}"
     return {model: Names(in_order(names.stages), names.aliases) for model, names in found.items()}
 
 
 @PreparedObjects
 def _name_rows(models: list[int]) -> QuerySet[Any, tuple[Any, ...]]:
+    return _told("model__among", models)
+
+
+@PreparedObjects
+def _names_of_one(model: int) -> QuerySet[Any, tuple[Any, ...]]:
+    return _told("model", model)  # PostgreSQL would plan the other one anew for each single key
+
+
+def _told(path: str, value: Any) -> QuerySet[Any, tuple[Any, ...]]:
     parts = [F(f"version__{part}") for part in ("major", "minor", "patch")]
     # The versions are narrowed down too: of the models' intervals alone PostgreSQL cannot tell that theirs are few, and
     # reads all that there are.
-    stages = newest_of_stages().filter(model__among=models).filter(version__model__among=models)
-    aliases = Alias.objects.filter(model__among=models).order_by()
+    stages = newest_of_stages().filter(**{path: value}).filter(**{f"version__{path}": value})
+    aliases = Alias.objects.filter(**{path: value}).order_by()
     told = stages.values_list(Value(0), "model_id", "stage", "major", "minor", "patch")
     return told.union(aliases.values_list(Value(1), "model_id", "name", *parts), all=True).order_by("stage")
 
@@ -122,24 +132,28 @@ def in_order(stages: Mapping[str, str]) -> dict[str, str]:
 
 def model_named(actor: Actor, name: str, *, action: Action = Action.VIEW) -> RegisteredModel:
     """One model with its `version_count`; NotFound if it is absent or not the actor's to see."""
-    return _only(_named(name, actor.teams(action)), name)
+    return only_model(_named(name, actor.teams(action)), name)
 
 
 def model_located(actor: Actor, name: str, *, action: Action = Action.VIEW) -> RegisteredModel:
     """The same for what only goes on from it to something else: without the count."""
-    return _only(_located(name, actor.teams(action)), name)
+    return only_model(_located(name, actor.teams(action)), name)
 
 
-def _only(found: list[RegisteredModel], name: str) -> RegisteredModel:
+def only_model(found: list[RegisteredModel], name: str) -> RegisteredModel:
+    """What was found under a name, or NotFound."""
     if not found:
         raise NotFound(f"no model {name[:80]!r} here, or it belongs to another team", code="unknown_model")
     return found[0]
 
 
-@PreparedObjects
-def _named(name: str, teams: list[int]) -> QuerySet[RegisteredModel]:
+def models_named(name: str, teams: list[int]) -> QuerySet[RegisteredModel]:
+    """Those that `model_named` looks for, to be told more of, as a prepared statement."""
     rows = RegisteredModel.objects.filter(name=name).filter(team__among=teams).select_related("team", "owner")
     return with_counts(rows)
+
+
+_named = PreparedObjects(models_named)
 
 
 @PreparedObjects

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, TypeVar, cast
 
-from django.db.models import CharField, Count, F, Model, QuerySet, Value, Window
+from django.db.models import CharField, Count, F, Model, QuerySet, Value
 from django.db.models.functions import Cast, Concat
 
 from mlops_site.core.errors import Invalid
-from mlops_site.core.permissions import Actor, visible
+from mlops_site.core.permissions import Action, Actor, visible
 from registry.choices import RiskTier, Stage, TaskType
 from registry.models import ModelTag, RegisteredModel, StageInterval, Version, VersionTag
 from registry.models.version import VersionQuerySet
+from registry.selectors.paged import Conditions, matching
 
 M = TypeVar("M", bound=Model)
-L = TypeVar("L")  # what a line of a list is
 MAX_WORDS = 10
 MAX_FACET = 20  # values of a facet, the most frequent ones
 ARCHIVED = ("no", "yes", "all")
@@ -30,7 +30,12 @@ class Facet(NamedTuple):
     values: list[tuple[str, int]]
 
 
-def found_models(
+def found_models(actor: Actor, **filters: Any) -> QuerySet[RegisteredModel]:
+    """The models that meet `model_conditions`."""
+    return matching(RegisteredModel.objects.all(), model_conditions(actor, **filters))
+
+
+def model_conditions(
     actor: Actor,
     *,
     search: str = "",
@@ -41,25 +46,20 @@ def found_models(
     owner: str = "",
     task_type: str = "",
     archived: str = "no",
-) -> QuerySet[RegisteredModel]:
-    """The models the actor sees that hold every word and fit every filter. Archived ones are left out unless asked
-    for: `archived` is no, yes (only those) or all."""
-    rows = _holding(visible(actor, RegisteredModel.objects.all()), "words", search)
-    rows = _archived(rows, "archived_at", archived)
-    if team:
-        rows = rows.filter(team__name=team)
-    if owner:
-        rows = rows.filter(owner__username=owner)
+) -> Conditions:
+    """What holds of the models the actor sees that hold every word and fit every filter. Archived ones are left out
+    unless asked for: `archived` is no, yes (only those) or all."""
+    found: Conditions = [("team__among", actor.teams(Action.VIEW)), *_holding("words", search)]
+    found += _archived("archived_at", archived)
+    found += [(path, value) for path, value in (("team__name", team), ("owner__username", owner)) if value]
     if risk_tier:
-        rows = rows.filter(risk_tier=known("risk_tier", risk_tier, RiskTier.values))
+        found.append(("risk_tier", known("risk_tier", risk_tier, RiskTier.values)))
     if task_type:
-        rows = rows.filter(task_type=known("task_type", task_type, TaskType.values))
+        found.append(("task_type", known("task_type", task_type, TaskType.values)))
     if stage:
         known("stage", stage, Stage.values)
-        rows = rows.filter(pk__in=StageInterval.objects.open().filter(stage=stage).values("model"))
-    for key, value in tags_asked(tag):
-        rows = rows.filter(pk__in=_tagged(ModelTag.objects.all(), key, value).values("model"))
-    return rows
+        found.append(("pk__in", StageInterval.objects.open().filter(stage=stage).values("model")))
+    return found + [("pk__in", _tagged(ModelTag.objects.all(), *one).values("model")) for one in tags_asked(tag)]
 
 
 def found_versions(
@@ -78,9 +78,8 @@ def found_versions(
     archived: str = "no",
 ) -> VersionQuerySet:
     """The versions of every model the actor sees, by the same filters; `tag` and the words are the version's own."""
-    seen: QuerySet[Version] = visible(actor, Version.objects.all(), team="model__team")
-    held = _archived(_holding(seen, "remark__words", search), "model__archived_at", archived)
-    rows = cast(VersionQuerySet, held)
+    held = [*_holding("remark__words", search), *_archived("model__archived_at", archived)]
+    rows = cast(VersionQuerySet, matching(visible(actor, Version.objects.all(), team="model__team"), held))
     filters = {"model__name": model, "model__team__name": team, "model__owner__username": owner, "aliases__name": alias}
     rows = rows.filter(**{name: value for name, value in filters.items() if value})
     if risk_tier:
@@ -142,11 +141,9 @@ def _facets(parts: Iterable[QuerySet[Any, Any]]) -> list[Facet]:
     return [Facet(name, sorted(rows, key=lambda row: (-row[1], row[0]))[:MAX_FACET]) for name, rows in counted.items()]
 
 
-def _holding(rows: QuerySet[M], field: str, search: str) -> QuerySet[M]:
+def _holding(field: str, search: str) -> Conditions:
     """Every word somewhere in the field, whatever its case; `tags.key = 'value'` of MLflow's syntax is one word."""
-    for word in _words(search):
-        rows = rows.filter(**{f"{field}__contains": word})
-    return rows
+    return [(f"{field}__contains", word) for word in _words(search)]
 
 
 def _words(search: str) -> list[str]:
@@ -179,9 +176,9 @@ def _tagged(rows: QuerySet[M], key: str, value: str | None) -> QuerySet[M]:
     return rows if value is None else rows.filter(value=value)
 
 
-def _archived(rows: QuerySet[M], field: str, archived: str) -> QuerySet[M]:
+def _archived(field: str, archived: str) -> Conditions:
     known("archived", archived, ARCHIVED)
-    return rows if archived == "all" else rows.filter(**{f"{field}__isnull": archived == "no"})
+    return [] if archived == "all" else [(f"{field}__isnull", archived == "no")]
 
 
 def known(field: str, value: str, values: Sequence[str]) -> str:
@@ -189,40 +186,6 @@ def known(field: str, value: str, values: Sequence[str]) -> str:
         message = f"{field} must be one of {', '.join(values)} but got {value[:80]!r}"
         raise Invalid.on(field, message, code=f"unknown_{field}")
     return value
-
-
-class Paged(Generic[L]):
-    """Rows for a paginator: one statement finds the keys of a page and counts all, then `read` reads that page. An
-    engine that sorts ten thousand whole rows to show fifty takes a hundred times as long as one that sorts keys."""
-
-    def __init__(self, rows: QuerySet[Any], read: Callable[[list[int]], list[L]] | None = None) -> None:
-        self.rows, self._read = rows, read or self._whole
-        self._count: int | None = None
-        self._reached: tuple[int, int, list[int]] = (0, 0, [])  # the keys from one place to another
-
-    def reach(self, first: int, last: int) -> None:
-        """Find a page before it is known that there is one: see core.api.pagination."""
-        found = list(self.rows.values_list("pk", Window(Count("*")))[first:last])
-        self._reached = first, last, [key for key, _ in found]
-        if found:
-            self._count = found[0][1]
-
-    def count(self) -> int:
-        if self._count is None:
-            self._count = self.rows.count()
-        return self._count
-
-    def __len__(self) -> int:
-        return self.count()
-
-    def __getitem__(self, part: slice) -> list[L]:
-        first, last = part.start, part.stop
-        if first != self._reached[0] or last > self._reached[1]:
-            self.reach(first, last)
-        return self._read(self._reached[2][: last - first])
-
-    def _whole(self, keys: list[int]) -> list[L]:
-        return list(self.rows.filter(pk__in=keys))
 
 
 def tags_of(row: RegisteredModel | Version) -> dict[str, str]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from mlops_site.core.errors import NotFound
-from mlops_site.core.permissions import Actor
+from mlops_site.core.permissions import Action, Actor
 from mlops_site.core.prepared import PreparedObjects, attach
 from registry.artifacts.schema import json_schema, sample_row
 from registry.artifacts.signature import Signature
 from registry.choices import Stage
 from registry.models import Alias, RegisteredModel, Version
 from registry.models.version import VersionQuerySet, parts_of
-from registry.selectors.search import Paged, found_versions
+from registry.selectors.models import model_located
+from registry.selectors.paged import Paged
+from registry.selectors.search import found_versions
 from registry.selectors.stages import in_production
 
 LATEST = "latest"
@@ -93,6 +95,8 @@ def aliases_of_version(version: Version) -> list[str]:
     """By name; one query, unless they were read with it or its model."""
     if version.alias_names is not None:
         return version.alias_names
+    if not version.is_aliased:
+        return []
     if "aliases" in getattr(version, "_prefetched_objects_cache", {}):
         return [alias.name for alias in version.aliases.all()]
     return [alias.name for alias in _aliases([version.pk])]
@@ -111,6 +115,20 @@ def version_numbered(model: RegisteredModel, number: str) -> Version:
     if not found:
         raise NotFound(f"{model.name} has no version {number[:80]!r}", code="unknown_version")
     return found[0]
+
+
+def version_located(actor: Actor, name: str, number: str) -> Version:
+    """The same of the model of that name, by one statement where it is there."""
+    parts = parts_of(number)
+    found = _located(name, actor.teams(Action.VIEW), *parts) if parts else []
+    return found[0] if found else version_numbered(model_located(actor, name), number)
+
+
+@PreparedObjects
+def _located(name: str, teams: list[int], major: int, minor: int, patch: int) -> QuerySet[Version]:
+    rows = Version.objects.filter(model__name=name).filter(model__team__among=teams)
+    told = {"is_aliased": Exists(Alias.objects.filter(version=OuterRef("pk")))}
+    return _whole(rows.filter(major=major).filter(minor=minor).filter(patch=patch)).annotate(**told)
 
 
 @PreparedObjects

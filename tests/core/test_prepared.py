@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -179,3 +179,36 @@ def test_a_value_that_is_changed_is_found_at_the_first_use() -> None:
 def test_keys_that_are_spread_over_parameters_are_found_at_the_first_use() -> None:
     with pytest.raises(RuntimeError, match="must be used as they are"):
         PreparedObjects(lambda keys: Team.objects.filter(pk__in=keys))([1, 2])
+
+
+@pytest.mark.parametrize("text", ["la", "100%", "a_b", "back\\slash", "%", "' OR 1=1 --"])
+def test_a_text_within_another_is_sought_as_the_orm_does(text: str) -> None:
+    Team.objects.bulk_create(
+        Team(name=name) for name in ("claims", "100% sure", "100 sure", "a_b", "axb", "back\\slash")
+    )
+    read = PreparedObjects(lambda part: Team.objects.filter(name__contains=part).order_by("name").values_list("name"))
+    assert read("no such") == []
+    assert read(text) == list(Team.objects.filter(name__contains=text).order_by("name").values_list("name"))
+
+
+def test_a_slice_is_that_of_the_query_wherever_it_begins() -> None:
+    Team.objects.bulk_create(Team(name=f"t{n}") for n in range(7))
+    read = PreparedObjects(lambda part: Team.objects.filter(name__contains=part).order_by("pk"), sliced=True)
+    names = [team.name for team in Team.objects.filter(name__contains="t").order_by("pk")]
+    for many, first in ((3, 0), (3, 3), (3, 6), (50, 0), (1, 9)):
+        assert [team.name for team in read("t", many, first)] == names[first : first + many]
+
+
+def test_annotations_and_what_is_joined_are_those_of_the_query() -> None:
+    """Also where the statement found nothing at first."""
+    user = person("ada", "viewer")
+    read = PreparedObjects(
+        lambda name: (
+            Membership.objects.filter(user__username=name).select_related("team").annotate(of=F("user__username"))
+        )
+    )
+    assert read("ben") == []
+    (found,) = read("ada")
+    with CaptureQueriesContext(connection) as queries:
+        assert (found.of, found.team.name, found.user_id, found._state.adding) == ("ada", "claims", user.pk, False)
+    assert len(queries) == 0

@@ -11,11 +11,14 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.utils.encoders import JSONEncoder
 
 from mlops_site.core.api.pagination import CountedPaginator
+from mlops_site.core.errors import Invalid
 from mlops_site.core.permissions import Actor
 from registry import selectors, services
 from registry.api import answers
+from registry.selectors import lines, paged
 from registry.selectors.lines import model_lines
 from registry.selectors.models import ORDERINGS
+from registry.selectors.paged import Kept
 from tests.factories import Scene
 from tests.people import person
 
@@ -86,3 +89,29 @@ def test_what_changed_is_told_at_once(author: Actor) -> None:
     services.edit_model(selectors.model_named(author, "empty_yet"), actor=author, description="another")
     told = {line.name: line.description for line in model_lines(author)[0:50]}
     assert told == {**{line.name: line.description for line in before}, "empty_yet": "another"}
+
+
+def test_a_list_is_found_by_a_kept_statement_whatever_is_sought(author: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also words with what LIKE takes for itself, more combinations than are kept, and the words of another."""
+    services.create_model(actor=author, name="odd_one", task_type="regression", description="100% a_b back\\slash")
+    kept = Kept(lines._KEPT._ordered)
+    monkeypatch.setattr(lines, "_KEPT", kept)
+    monkeypatch.setattr(paged, "MOST", 3)
+    asked: list[dict[str, Any]] = [
+        {"search": "100% a_b"}, {"search": "odd a_b"}, {"search": "back\\slash"}, {"search": "%"}, {"search": "o_e"},
+        {"archived": "yes"}, {"archived": "all", "team": "claims"}, {"owner": "nobody"}, {"risk_tier": "medium"},
+    ]  # fmt: skip
+    for filters in [*asked, *asked]:
+        wanted = [model.name for model in selectors.models(author, **filters)]
+        found = model_lines(author, **filters)
+        assert [line.name for line in found[0:50]] == wanted
+        assert len(found) == len(wanted)
+    assert len(kept._statements) == 3
+
+
+def test_an_order_that_is_none_takes_no_place_among_the_kept(author: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Kept(lines._KEPT._ordered)
+    monkeypatch.setattr(lines, "_KEPT", kept)
+    with pytest.raises(Invalid, match="ordering must be one of"):
+        model_lines(author, ordering="password")[0:50]
+    assert kept._statements == {}

@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops_site.core import store
-from mlops_site.core.errors import Conflict, Forbidden, Invalid
+from mlops_site.core.errors import Conflict, Forbidden, Invalid, NotFound
 from mlops_site.core.models import AuditRecord
 from mlops_site.core.permissions import Actor
 from registry import selectors, services
 from registry.models import Artifact, RegisteredModel, Version
+from registry.selectors.versions import aliases_of_version
 from registry.services.guards import plain_json
 from registry.services.numbering import FIRST, Number, parse
 from registry.signals import version_registered
+from tests.people import person
 from tests.registry.parts import SIGNATURE, artifact, candidate, holdout, user
 
 WIDER = {**SIGNATURE, "inputs": [*SIGNATURE["inputs"], {"name": "plan", "kind": "category"}]}
@@ -34,6 +38,38 @@ def test_the_first_version_is_1_0_0_in_development(version: Version, author: Act
         "development", "registered", user(author), None,
     )  # fmt: skip
     assert AuditRecord.objects.filter(action="version.registered", subject="version:claims@1.0.0").count() == 1
+
+
+def test_a_version_is_found_by_its_models_name_and_number_for_who_may_see_it(version: Version, author: Actor) -> None:
+    """With its aliases as they are now, though they are not asked for where there are none."""
+    with CaptureQueriesContext(connection) as queries:
+        found = selectors.version_located(author, "claims", "1.0.0")
+        assert (found, found.stage, aliases_of_version(found)) == (version, "development", [])
+    assert len(queries) == 1
+    services.set_alias(version.model, actor=author, alias="champion", version=version)
+    for number in ("1.0.0", "@champion", "@latest"):
+        found = selectors.version_located(author, "claims", number)
+        assert (found, aliases_of_version(found)) == (version, ["champion"])
+    services.remove_alias(version.model, actor=author, alias="champion")
+    assert aliases_of_version(selectors.version_located(author, "claims", "1.0.0")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "team", "code"),
+    [
+        ("claims", "1.0.0", "elsewhere", "unknown_model"),
+        ("claims", "@latest", "elsewhere", "unknown_model"),
+        ("others", "1.0.0", "claims", "unknown_model"),
+        ("claims", "1.0.1", "claims", "unknown_version"),
+        ("claims", "999999999.0.0", "claims", "unknown_version"),
+        ("claims", "@nobody", "claims", "unknown_version"),
+    ],
+)
+def test_what_is_missing_of_a_version_is_said(version: Version, name: str, number: str, team: str, code: str) -> None:
+    stranger = Actor.of(person("vera", "viewer", team=team))
+    with pytest.raises(NotFound) as raised:
+        selectors.version_located(stranger, name, number)
+    assert raised.value.code == code
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any
 from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.fields import SkipField
+from rest_framework.utils.serializer_helpers import BindingDict
 
 from mlops_site.core.texts import unseen
 
@@ -21,6 +22,13 @@ MAX_TEXT = 2000
 
 class StrictSerializer(serializers.Serializer[Any]):
     """Unknown fields are refused by name instead of being dropped."""
+
+    @functools.cached_property
+    def fields(self) -> BindingDict:
+        """Made once for all that is asked in the same way: making fields takes longer than reading a query with them.
+        A nested serializer holds what it was given, so whoever has one makes its fields anew."""
+        is_plain = self.parent is None and self.instance is None and not self.partial and not self._context
+        return (_fields_of(type(self)) if is_plain else None) or super().fields
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict):
@@ -34,6 +42,16 @@ class StrictSerializer(serializers.Serializer[Any]):
             if unknown:
                 raise serializers.ValidationError(unknown)
         return super().to_internal_value(data)
+
+
+@functools.cache
+def _fields_of(kind: type[StrictSerializer]) -> BindingDict | None:
+    owner = kind()
+    found = BindingDict(owner)
+    for name, field in owner.get_fields().items():
+        found[name] = field
+    holds = any(isinstance(field, serializers.BaseSerializer) for field in found.values())
+    return None if holds else found
 
 
 class TextField(serializers.CharField):
