@@ -117,7 +117,9 @@ class ComparedMetricAnswer(serializers.Serializer[Any]):
     difference = serializers.FloatField(allow_null=True)
     ci95 = serializers.ListField(child=serializers.FloatField(), allow_null=True)
     bootstrap95 = serializers.ListField(
-        child=serializers.FloatField(), allow_null=True, help_text="beside ci95, of decisions in one epoch"
+        child=serializers.FloatField(),
+        allow_null=True,
+        help_text="beside ci95: of decisions, and in pairs of brier, mae and rmse",
     )
     sequential_ci = serializers.ListField(child=serializers.FloatField(), allow_null=True)
     p_value = serializers.FloatField(allow_null=True, help_text="at a time fixed before the start")

@@ -12,7 +12,8 @@ from abtesting.stats.comparison import LEAST, Comparison, Unknown, over_epochs
 from abtesting.stats.guardrails import DEFAULTS, LEVELS, Guardrail, Harm, Limits
 from abtesting.stats.inference import compare_arms, compare_pairs
 from abtesting.stats.measures import Costs, Measure, chosen, measures
-from abtesting.stats.resample import bootstrap_arms, bootstrap_pairs
+from abtesting.stats.resample import Drawn, drawn_arms, drawn_blocks, drawn_pairs, pooled
+from abtesting.stats.sequential import Bounds
 from monitoring.selectors import basis_of
 from monitoring.stats.shape import Shape
 
@@ -45,13 +46,17 @@ def comparable(experiment: Experiment, epochs: Iterable[Epoch]) -> list[Epoch]:
     return [epoch for epoch in epochs if experiment.is_paired or epoch.share_b < 1]
 
 
-def comparison(experiment: Experiment, measure: Measure, parts: Sequence[Arms]) -> Comparison | Unknown:
-    """Of epochs, compared one by one and weighted by their precision; epochs with too few units are left out."""
+def comparison(
+    experiment: Experiment, measure: Measure, parts: Sequence[Arms], *, draws: int = 0
+) -> Comparison | Unknown:
+    """Of epochs, compared one by one and weighted by their precision; epochs with too few units are left out. With
+    `draws`, beside it what resampling says."""
     tuned_at = float(experiment.planned_labels or sequential.TUNED_AT)
     found = [_compared(measure, part, tuned_at, paired=experiment.is_paired) for part in parts]
-    known = [each for each in found if isinstance(each, Comparison)]
+    known = [(part, each) for part, each in zip(parts, found, strict=True) if isinstance(each, Comparison)]
     if known:
-        return over_epochs(known)
+        bootstrap95 = _bootstrap(measure, known, draws, paired=experiment.is_paired) if draws else None
+        return over_epochs([each for _, each in known])._replace(bootstrap95=bootstrap95)
     if not found:
         return Unknown(measure.name, "no epoch has units in both arms")
     sizes = [part.pairs.judged if experiment.is_paired else min(part.a.judged, part.b.judged) for part in parts]
@@ -66,21 +71,27 @@ def _compared(measure: Measure, part: Arms, tuned_at: float, *, paired: bool) ->
     return compare_arms(measure, part.a, part.b, tuned_at=tuned_at)
 
 
-def with_bootstrap(
-    experiment: Experiment, measure: Measure, found: Comparison | Unknown, parts: Sequence[Arms]
-) -> Comparison | Unknown:
-    """With the interval that resampling gives, of a measure of decisions in an experiment of one epoch."""
-    if isinstance(found, Unknown) or len(parts) != 1 or measure.kind not in ("share", "cost"):
-        return found
-    part = parts[0]
+def _bootstrap(
+    measure: Measure, known: Sequence[tuple[Arms, Comparison]], draws: int, *, paired: bool
+) -> Bounds | None:
+    """What resampling says, epoch by epoch. None of what cannot be drawn from sums, and where it has no value."""
+    least = min(each.se for _, each in known)
     try:
-        if experiment.is_paired:
-            drawn = bootstrap_pairs(measure, part.pairs.cells, draws=DRAWS)
-        else:
-            drawn = bootstrap_arms(measure, part.a.cells, part.b.cells, draws=DRAWS)
-    except ValueError:  # most draws of a few units have no value
-        return found
-    return found._replace(bootstrap95=(drawn.lower, drawn.upper))
+        found = [_drawn(measure, part, draws, seed, paired=paired) for seed, (part, _) in enumerate(known)]
+        own = pooled(measure, found, [(least / each.se) ** 2 for _, each in known])
+    except (ArithmeticError, ValueError):  # of a few units most draws have no value; doubles do not hold some errors
+        return None
+    return own.lower, own.upper
+
+
+def _drawn(measure: Measure, part: Arms, draws: int, seed: int, *, paired: bool) -> Drawn:
+    if measure.kind in ("share", "cost"):
+        if paired:
+            return drawn_pairs(measure, part.pairs.cells, draws=draws, seed=seed)
+        return drawn_arms(measure, part.a.cells, part.b.cells, draws=draws, seed=seed)
+    if not paired or part.pairs.blocks is None:
+        raise ValueError(f"{measure.name} must have sums that can be drawn")
+    return drawn_blocks(measure, part.pairs.blocks, draws=draws, seed=seed)
 
 
 def judged_guardrails(
