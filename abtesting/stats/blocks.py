@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,6 +45,18 @@ class Exact(NamedTuple):
             whole[at] = int(each * 2**power)
         return cls(power, tuple(whole))
 
+    @classmethod
+    def sum_of_json(cls, parts: Iterable[Sequence[int]]) -> Exact:
+        """Sum of [power, *whole] each, several times as fast as one by one; ValueError for another length."""
+        by_power: dict[int, list[Sequence[int]]] = defaultdict(list)
+        for power, *whole in parts:
+            if power < 0 or len(whole) != BLOCKS:
+                raise ValueError(f"sums must be of {BLOCKS} blocks but got {len(whole)} in units of 2 ** -{power}")
+            by_power[power].append(whole)
+        most = max(by_power, default=0)
+        sums = [[sum(column) << (most - power) for column in zip(*own, strict=True)] for power, own in by_power.items()]
+        return cls(most, tuple(map(sum, zip(*sums, strict=True))) or (0,) * BLOCKS).reduced()
+
     def plus(self, other: Exact, sign: int = 1) -> Exact:
         power = max(self.power, other.power)
         one, two = power - self.power, power - other.power
@@ -78,17 +91,16 @@ class Blocks:
         sums = {name: Exact.of(own, block) for name, own in errors.items()}
         return cls(np.bincount(block, minlength=BLOCKS).astype(np.int64), sums)
 
-    def to_json(self) -> dict[str, list[Any]]:
+    def to_json(self) -> dict[str, list[int]]:
         """The sums; the counts are kept with those of the tally."""
         return {name: [own.power, *own.whole] for name, own in self.sums.items()}
 
     @classmethod
-    def from_json(cls, counts: Counts, fields: Mapping[str, list[Any]], names: Iterable[str]) -> Blocks:
-        """The reverse of `to_json`. KeyError, TypeError or ValueError for anything else."""
-        sums = {name: Exact(int(fields[name][0]), tuple(map(int, fields[name][1:]))) for name in names}
-        if len(counts) != BLOCKS or any(own.power < 0 or len(own.whole) != BLOCKS for own in sums.values()):
+    def sum_of_json(cls, counts: Counts, parts: Sequence[Mapping[str, list[int]]], names: Iterable[str]) -> Blocks:
+        """Sum of what `to_json` wrote, with the counts of all. KeyError, TypeError or ValueError for anything else."""
+        if len(counts) != BLOCKS:
             raise ValueError(f"blocks must be {BLOCKS} but got {len(counts)}")
-        return cls(counts, sums)
+        return cls(counts, {name: Exact.sum_of_json(each[name] for each in parts) for name in names})
 
     def plus(self, other: Blocks, sign: int = 1) -> Blocks:
         sums = {name: own.plus(other.sums[name], sign) for name, own in self.sums.items()}

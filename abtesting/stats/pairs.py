@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,27 +93,34 @@ class PairTally:
         """The reverse of `to_bytes`; no bytes are an empty tally of `shape`. ValueError for anything else."""
         if not data and shape is not None:
             return cls.empty(shape)
-        header, counts = codec.unpack(data, magic=MAGIC, what="pairs' tally")
-        try:
-            task_type, classes, positive = header["shape"]
-            own = Shape(task_type, tuple(classes), positive)
-            moments = {name: Moments.from_json(header["moments"][name]) for name in _names(own, "_a", "_b", "")}
-            blocks = None
-            if "blocks" in header:
-                blocks = Blocks.from_json(counts[_COUNTS:], header["blocks"], _names(own, "_a", "_b"))
-        except (AttributeError, KeyError, OverflowError, TypeError, ValueError, ZeroDivisionError) as error:
-            raise ValueError(f"pairs' tally must have a complete header but got {error!r}") from error
-        expected = _COUNTS if blocks is None else _COUNTS + BLOCKS
-        if len(counts) != expected or (shape is not None and shape != own):
-            raise ValueError(
-                f"pairs' tally must have {expected} counts of {shape or own} but got {len(counts)} of {own}"
-            )
-        return cls(own, counts[: len(TOTALS)], counts[len(TOTALS) : _COUNTS], moments, blocks)
+        return cls._sum([codec.unpack(data, magic=MAGIC, what="pairs' tally")], shape)
 
     @classmethod
     def sum_of_bytes(cls, parts: Iterable[bytes], shape: Shape) -> PairTally:
-        """Sum of what `from_bytes` would read; ValueError as there."""
-        return sum((cls.from_bytes(data, shape) for data in parts), cls.empty(shape))
+        """Sum of what `from_bytes` would read and `+` add, several times as fast; ValueError as there."""
+        read = [codec.unpack(data, magic=MAGIC, what="pairs' tally") for data in parts if data]
+        return cls._sum(read, shape) if read else cls.empty(shape)
+
+    @classmethod
+    def _sum(cls, parts: Sequence[tuple[dict[str, Any], Counts]], shape: Shape | None) -> PairTally:
+        try:
+            shapes = {(task, tuple(classes), positive) for task, classes, positive in (h["shape"] for h, _ in parts)}
+            own = Shape(*next(iter(shapes)))
+            in_blocks = ["blocks" in header for header, _ in parts]
+            expected = [_COUNTS + BLOCKS * each for each in in_blocks]
+            sizes = [len(counts) for _, counts in parts]
+            if len(shapes) > 1 or sizes != expected or (shape is not None and shape != own):
+                raise ValueError(f"{expected} counts of {shape or own} but got {sizes} of {shapes}")
+            each = {name: [header["moments"][name] for header, _ in parts] for name in _names(own, "_a", "_b", "")}
+            moments = {name: Moments.sum_of_json(fields) for name, fields in each.items()}
+            counts = np.sum([own_counts[:_COUNTS] for _, own_counts in parts], axis=0)
+            blocks = None
+            if all(in_blocks):
+                total = np.sum([own_counts[_COUNTS:] for _, own_counts in parts], axis=0)
+                blocks = Blocks.sum_of_json(total, [header["blocks"] for header, _ in parts], _names(own, "_a", "_b"))
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError, ZeroDivisionError) as error:
+            raise ValueError(f"pairs' tally must have a complete header but got {error!r}") from error
+        return cls(own, counts[: len(TOTALS)], counts[len(TOTALS) :], moments, blocks)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, PairTally):

@@ -57,7 +57,7 @@ def test_they_add_and_take_away_without_rounding(first: Any, second: Any) -> Non
     for number in range(BLOCKS):
         exact = sum((Fraction(value) for at, value in [*first, *second] if at == number), Fraction(0))
         assert Fraction(both.sums["mae_a"].whole[number], 2 ** both.sums["mae_a"].power) == exact
-    assert Blocks.from_json(both.counts, both.to_json(), ["mae_a"]) == both
+    assert Blocks.sum_of_json(both.counts, [one.to_json(), two.to_json()], ["mae_a"]) == both
 
 
 def test_a_unit_is_in_one_block_whatever_its_arm() -> None:
