@@ -14,6 +14,7 @@ from scipy import special
 from abtesting.stats.blocks import Blocks
 from abtesting.stats.measures import Measure
 from abtesting.stats.paired import cells_of
+from abtesting.stats.pairs import PairTally
 from mlops_site.stats.bins import Counts
 from mlops_site.stats.intervals import Interval
 from mlops_site.stats.scored import Floats
@@ -75,15 +76,25 @@ def drawn_blocks(measure: Measure, blocks: Blocks, *, draws: int = DRAWS, seed: 
     return Drawn(float(estimate), steps, size)
 
 
-def pooled(measure: Measure, epochs: Sequence[Drawn], weights: Sequence[float]) -> Interval:
-    """Percentile interval, 95 %, of the weighted difference over epochs, each of which is drawn by itself (stratified):
-    an epoch keeps the weight that its comparison has. Of blocks the percentiles stand as far apart as Student's t asks
-    for so few of them.
+def drawn_together(measure: Measure, pairs: PairTally, *, draws: int = DRAWS, seed: int = 0) -> Drawn:
+    """Two models on the same claims, by whatever the measure is of. ValueError where that cannot be drawn."""
+    if measure.kind in ("share", "cost"):
+        return drawn_pairs(measure, pairs.cells, draws=draws, seed=seed)
+    if pairs.blocks is None:
+        raise ValueError(f"{measure.name} must have blocks but its pairs are not all in blocks")
+    return drawn_blocks(measure, pairs.blocks, draws=draws, seed=seed)
+
+
+def pooled(measure: Measure, epochs: Sequence[Drawn], errors: Sequence[float]) -> Interval:
+    """Percentile interval, 95 %, of the weighted difference over epochs, each of which is drawn by itself (stratified)
+    and keeps the weight that its comparison has, the inverse of its standard error squared. Of blocks the percentiles
+    stand as far apart as Student's t asks for so few of them.
 
     ValueError when the measure has no value on most draws. Source: Hesterberg (2015), The American Statistician 69,
     section 5.4 (expanded percentiles).
     """
-    shares = np.array(weights) / np.sum(weights)
+    weights = np.square(min(errors) / np.array(errors))
+    shares = weights / weights.sum()
     estimate = float(shares @ np.array([each.estimate for each in epochs]))
     steps = shares @ np.stack([each.steps for each in epochs])
     usable = steps[np.isfinite(steps)]

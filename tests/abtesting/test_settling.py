@@ -17,7 +17,7 @@ from abtesting.services import conclude_experiment, conclusions
 from mlops_site.core.errors import Conflict
 from mlops_site.core.models import IdempotencyKey
 from monitoring.models import FoldItem, Label, Prediction
-from monitoring.services import fold, folding
+from monitoring.services import buckets, fold, folding
 from tests.abtesting.lab import Lab
 from tests.registry.http import Person
 from tests.registry.parts import user
@@ -91,7 +91,7 @@ def conclude(lab: Waiting, **headers: str) -> tuple[int, str]:
 def held_up(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Stepwise]:
     """A folder of one item that has taken it, and goes on to its bucket once somebody waits for the item."""
     monkeypatch.setattr(conclusions, "SETTLE_SECS", 4.0)
-    taken, awaited, locked, sleep = threading.Event(), threading.Event(), folding.locked, time.sleep
+    taken, awaited, locked, sleep = threading.Event(), threading.Event(), buckets.locked, time.sleep
 
     def work() -> int:
         own = threading.current_thread()
@@ -179,7 +179,7 @@ def test_in_a_transaction_nobody_is_waited_for() -> None:
 def test_two_models_are_concluded_at_the_same_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each folds its own: with the items of both in either's transaction, one would wait for the other's buckets."""
     labs, deadlocks = waiting("fraud", "high_cost"), deadlocks_seen()
-    locked, both = folding.locked, threading.Barrier(2)
+    locked, both = buckets.locked, threading.Barrier(2)
 
     def together(keys: Collection[Any], span: int) -> Any:
         both.wait(LIMIT_SECS)

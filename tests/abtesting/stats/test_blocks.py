@@ -43,7 +43,8 @@ def tally(seed: int, *, units: int = 300, each: int = 1, alike: float = 0.0) -> 
     own = [rng.normal(0, 6 - side, units)[unit] * alike + rng.normal(0, 6 - side, n) * (1 - alike) for side in (0, 1)]
     answers = [label + part for part in own]
     block = [block_of("test", str(each)) for each in unit]
-    found = PairTally.of(*(said(label, part) for part in answers), VALUE, scored=[True] * n, block=block)
+    a, b = (said(label, part) for part in answers)
+    found = PairTally.of(a, b, VALUE, scored=[True] * n, block=block)
     return found, [scored_rows("regression", label, prediction=part) for part in answers], unit
 
 
@@ -96,7 +97,7 @@ def test_what_claims_of_a_unit_have_in_common_is_drawn_together() -> None:
 def test_epochs_are_drawn_each_by_itself_and_keep_their_weights() -> None:
     random = np.random.default_rng(5)
     parts = [Drawn(1.0, random.normal(1, 1, 20_000), 64), Drawn(4.0, random.normal(4, 2, 20_000), 64)]
-    found = pooled(KNOWN["mae"], parts, [4.0, 1.0])
+    found = pooled(KNOWN["mae"], parts, [0.1, 0.2])
     assert found.estimate == pytest.approx(1.6)
     assert found.se == pytest.approx(np.hypot(0.8 * 1, 0.2 * 2), rel=0.02)
     reach = np.sqrt(128 / 126) * stats.t(126).ppf(0.975)
