@@ -84,6 +84,9 @@ class ArmAnswer(serializers.Serializer[Any]):
     units = serializers.IntegerField()
     answers = serializers.IntegerField()
     labelled = serializers.IntegerField()
+    unjudged = serializers.IntegerField(
+        help_text="have a label and cannot be compared with it: failed, another class, beyond 1e70"
+    )
     metrics = serializers.DictField(child=serializers.FloatField(allow_null=True))
     p50_ms = serializers.FloatField(allow_null=True)
     p95_ms = serializers.FloatField(allow_null=True)

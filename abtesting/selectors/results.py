@@ -156,6 +156,7 @@ def _arms(experiment: Experiment, known: Arms, judged: Arms, units: dict[tuple[i
             metrics={measure.name: _value(measure, compared) for measure in measures},
             p50_ms=quantile_ms(all_of_it.answers.latency, 0.5),
             p95_ms=quantile_ms(all_of_it.answers.latency, 0.95),
+            unjudged=compared.answers.labelled - compared.judged,
         )
         for arm, version, all_of_it, compared in sides
     ]
