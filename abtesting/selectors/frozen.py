@@ -16,8 +16,8 @@ _BOUNDS = ("ci95", "bootstrap95", "sequential_ci")
 
 
 class ArmResult(NamedTuple):
-    """`labelled` are the judged answers that `metrics` are of, `unjudged` those that have a label and cannot be compared
-    with it: failed ones, other classes, values beyond 1e70. All else is of all answers."""
+    """`labelled` are the judged answers that `metrics` are of; `unjudged` have a label and cannot be compared with it:
+    failed ones, other classes, values beyond 1e70. All else is of all answers."""
 
     arm: str
     version: str

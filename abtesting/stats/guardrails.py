@@ -17,7 +17,7 @@ import numpy as np
 
 from abtesting.stats.comparison import LEAST
 from abtesting.stats.inference import Unknown, compare_arms
-from abtesting.stats.measures import Costs, Measure, cell_error, value
+from abtesting.stats.measures import Costs, Measure, cell_error, in_digits, value
 from abtesting.stats.sequential import boundary
 from abtesting.stats.tally import ArmTally
 from mlops_site.stats.bins import Counts
@@ -152,7 +152,13 @@ def cost(a: ArmTally, b: ArmTally, costs: Costs, *, level: float = LEVEL) -> Har
     if isinstance(found, Unknown):
         return Harm("cost", 0.0, None, b.judged, found.why)
     certain = found.difference - boundary(found.n, level=level) * found.se
-    return Harm("cost", found.difference, certain, found.n, f"{found.b:.4g} a claim in B, {found.a:.4g} in A")
+    return Harm(
+        "cost",
+        found.difference,
+        certain,
+        found.n,
+        f"{in_digits(found.b, 4)} a claim in B, {in_digits(found.a, 4)} in A",
+    )
 
 
 def latency(a: ArmTally, b: ArmTally, *, level: float = LEVEL) -> Harm:
@@ -166,7 +172,7 @@ def latency(a: ArmTally, b: ArmTally, *, level: float = LEVEL) -> Harm:
     if n < LEAST or not (at_a and at_b and highest and lowest):
         return Harm("latency", 0.0, None, n, f"too few: {n} timed answers in an arm")
     # Each bound errs to its own side, so that together they err less often than either.
-    said = f"95 % answer within {at_b:.3g} ms in B, {at_a:.3g} ms in A"
+    said = f"95 % answer within {in_digits(at_b)} ms in B, {in_digits(at_a)} ms in A"
     return Harm("latency", at_b / at_a - 1, lowest / highest - 1, n, said)
 
 
@@ -244,5 +250,5 @@ def _reason(harm: Harm, level: Level, limits: Limits) -> str:
     done = {"warn": "worth a look", "hold": "held", "roll_back": "rolled back"}[level]
     if limit is None or harm.certain <= limit:
         return f"{harm.said}: {done}, not yet certain"
-    least, bound = in_unit(harm.name, harm.certain), in_unit(harm.name, limit)
-    return f"{harm.said}: {done}, worse by at least {least:.3g} {UNITS[harm.name]}, which is above {bound:.3g}"
+    least, bound = (in_digits(in_unit(harm.name, own)) for own in (harm.certain, limit))
+    return f"{harm.said}: {done}, worse by at least {least} {UNITS[harm.name]}, which is above {bound}"
