@@ -27,6 +27,7 @@ from abtesting import selectors, services  # noqa: E402  (after the set-up, as i
 from abtesting.models import Experiment  # noqa: E402
 from abtesting.selectors import Assigned  # noqa: E402
 from abtesting.services.terms import Extras, Terms  # noqa: E402
+from abtesting.stats.measures import in_digits  # noqa: E402
 from mlops_site.core.permissions import Actor  # noqa: E402
 
 __all__ = ["AbTest", "Assigned", "Results", "ab_test", "create_ab_test", "create_ab_test_sync"]
@@ -199,4 +200,4 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, list):
         return " to ".join(map(_cell, value))
-    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+    return in_digits(value, 4) if isinstance(value, float) else escape(str(value))

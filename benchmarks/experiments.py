@@ -2,8 +2,9 @@
 
 `python -m benchmarks.experiments` draws experiments as counts and judges them with the code that judges the real ones:
 without a difference, looked at a hundred times, by always-valid and by fixed-horizon p-values; with a split that is and
-is not kept; for the coverage of the intervals; and with a recall that falls from .80 to .75, for the labels that each
-design needs. Then it times the assignment of a unit, and the results of a million outcomes from their tallies.
+is not kept; for the coverage of the intervals, and of the paired bootstrap (claim by claim); and with a recall that
+falls from .80 to .75, for the labels that each design needs. Then it times the assignment of a unit, and the results of
+a million outcomes from their tallies.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from abtesting.stats.assignment import Split, assign, assign_all
 from abtesting.stats.inference import Comparison
 from abtesting.stats.power import Aim, Effect, correlation_of, labels_needed
 from abtesting.stats.srm import LIMIT
-from benchmarks import _experiments, _million, _results
+from benchmarks import _bootstrap, _experiments, _million, _results
 from benchmarks._experiments import NO_DIFFERENCE, RARE, World, compared, looks, losing
 
 SEED = 20_271
@@ -63,6 +64,7 @@ def main() -> int:
             measure_winners(pool, asked.draws),
             measure_ratio(asked.draws, asked.once),
             measure_coverage(pool, asked.once),
+            measure_bootstrap(pool, asked.once * 2 // 5),
             measure_power(pool, asked.once),
         ]
     parts.append(measure_speed())
@@ -163,6 +165,22 @@ def covered(number: int, draws: int) -> int:
     truth, rng = _experiments.true_difference(world), np.random.default_rng([SEED, 3, number])
     found = compared(world, world.step, draws, rng)
     return sum(isinstance(each, Comparison) and each.ci95[0] <= truth <= each.ci95[1] for each in found)
+
+
+def measure_bootstrap(pool: ProcessPoolExecutor, draws: int) -> Part:
+    """The goal is of all cases: of the fixed interval, the case whose units have several claims shows what it takes
+    for granted."""
+    rows, figures = [["the truth lies in the 95 % interval of pairs", "bootstrap", "beside it", "drawn"]], []
+    for number, case in enumerate(_bootstrap.CASES):
+        chunks = range(0, draws, 200)
+        sizes = [min(200, draws - start) for start in chunks]
+        found = pool.map(_bootstrap.covered, repeat(SEED), repeat(number), chunks, sizes)
+        own, fixed = (sum(part) / draws for part in zip(*found, strict=True))
+        rows.append([case.name, f"{own:.2%}", f"{fixed:.2%}", f"{draws:,}"])
+        figures.append({**case._asdict(), "bootstrap": own, "fixed": fixed, "draws": draws})
+    off = max(abs(each["bootstrap"] - COVERED) for each in figures)
+    goal = Goal(f"95 % intervals of the paired bootstrap cover {COVERED:.0%} +- {WITHIN:.0%}", off <= WITHIN)
+    return rows, figures, [goal]
 
 
 def design_name(share_b: float | None) -> str:

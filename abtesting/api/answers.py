@@ -84,6 +84,9 @@ class ArmAnswer(serializers.Serializer[Any]):
     units = serializers.IntegerField()
     answers = serializers.IntegerField()
     labelled = serializers.IntegerField()
+    unjudged = serializers.IntegerField(
+        help_text="have a label and cannot be compared with it: failed, another class, beyond 1e70"
+    )
     metrics = serializers.DictField(child=serializers.FloatField(allow_null=True))
     p50_ms = serializers.FloatField(allow_null=True)
     p95_ms = serializers.FloatField(allow_null=True)
@@ -117,7 +120,9 @@ class ComparedMetricAnswer(serializers.Serializer[Any]):
     difference = serializers.FloatField(allow_null=True)
     ci95 = serializers.ListField(child=serializers.FloatField(), allow_null=True)
     bootstrap95 = serializers.ListField(
-        child=serializers.FloatField(), allow_null=True, help_text="beside ci95, of decisions in one epoch"
+        child=serializers.FloatField(),
+        allow_null=True,
+        help_text="beside ci95: of decisions, and in pairs of brier, mae and rmse",
     )
     sequential_ci = serializers.ListField(child=serializers.FloatField(), allow_null=True)
     p_value = serializers.FloatField(allow_null=True, help_text="at a time fixed before the start")

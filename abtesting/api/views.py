@@ -79,6 +79,8 @@ class Results(ApiView):
 
 
 class Conclude(ApiView):
+    repeats_itself = True
+
     @extend_schema(request=Reason, responses=answers.ResultsAnswer)
     def post(self, request: Request, test: int) -> Response:
         """Judge and freeze the result; if B should ship, a promotion request is filed with it as evidence. A second

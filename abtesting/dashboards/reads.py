@@ -16,6 +16,7 @@ from abtesting.selectors.frozen import said_of
 from abtesting.selectors.results import Results, Timeline
 from abtesting.stats.comparison import Comparison, Unknown
 from abtesting.stats.guardrails import LEVELS, UNITS, Guardrail, Level, Limits, in_unit
+from abtesting.stats.measures import in_digits
 from abtesting.stats.proposal import length_of
 from abtesting.stats.verdict import LEAST_COVERAGE
 
@@ -84,7 +85,7 @@ def _wait(needed: int | None, a_day: float) -> str:
     labels = f"Wait for about {needed:,} more label{'' if needed == 1 else 's'}"
     if a_day <= 0:
         return f"{labels}; an arm has none yet, so nobody can say how long that takes."
-    return f"{labels}, {length_of(needed / a_day)} at {max(a_day, 0.1):,.3g} a day."
+    return f"{labels}, {length_of(needed / a_day)} at {in_digits(max(a_day, 0.1))} a day."
 
 
 def _unblocked(experiment: Experiment, found: Results, wait: str) -> str:

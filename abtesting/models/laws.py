@@ -10,6 +10,13 @@ _ASKED = (
 )  # fmt: skip
 _ASKED_MAYBE = ("margin", "planned_labels", "costs", "follow_up_days", "step_hours")
 _SPLIT = ("experiment_id", "number", "share_b", "draw", "started_at")
+_KEPT = {
+    "experiment": "experiments",
+    "epoch": "splits",
+    "unit": "units",
+    "armsums": "sums",
+    "shadowanswer": "answers of B",
+}
 _OF_ENDED = (
     "(SELECT x.status FROM abtesting_epoch e JOIN abtesting_experiment x ON x.id = e.experiment_id "
     "WHERE e.id = NEW.epoch_id) <> 'running'"
@@ -99,6 +106,10 @@ LAWS: list[Law | Deed] = [
         "UPDATE",
         "OLD.state <> 'queued' AND NEW.state <> OLD.state",
         "what B has said of a claim stays",
+    ),
+    *(
+        Law(f"{name}_no_truncate", f"abtesting_{name}", "TRUNCATE", "1 = 1", f"{said} are kept")
+        for name, said in _KEPT.items()
     ),
     Deed("claim_is_shadowed", "monitoring_prediction", "INSERT", _SHADOW, "new.epoch IS NOT NULL"),
 ]

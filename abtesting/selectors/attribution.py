@@ -46,7 +46,7 @@ class Places:
 
     def of(self, answer: Answer) -> Place | None:
         """None for what takes part in none of the experiments: the held out among them."""
-        unit = answer.unit_id or answer.request_id
+        unit = unit_of(answer)
         if answer.epoch is not None:
             epoch = self.epochs.get(answer.epoch)
             return _placed(epoch, answer.arm, unit, answer) if epoch is not None else None
@@ -57,6 +57,11 @@ class Places:
             if epoch.started_at <= at and (epoch.ended_at is None or at < epoch.ended_at):
                 return _placed(epoch, assign(split, unit), unit, answer)
         return None
+
+
+def unit_of(answer: Answer) -> str:
+    """Who is dealt to an arm: a claim that names no unit is one by itself."""
+    return answer.unit_id or answer.request_id
 
 
 def attributed_at(answer: Answer) -> datetime:

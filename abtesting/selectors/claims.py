@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from abtesting.choices import Arm, ShadowState
 from abtesting.models import Epoch, ShadowAnswer
-from abtesting.selectors.attribution import ARM_FAILED
+from abtesting.selectors.attribution import ARM_FAILED, unit_of
+from abtesting.stats.blocks import block_of
 from abtesting.stats.pairs import PairTally
 from abtesting.stats.tally import Answers, ArmTally, Shape
 from monitoring.choices import PredictionStatus
@@ -75,26 +76,31 @@ class Step(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """What is known of a claim at a step. Of pairs, `said` is A's and `silent` B's, None until it has scored it."""
+    """What is known of a claim at a step. Of pairs, `said` is A's and `silent` B's, None until it has scored it, and
+    `block` that of its unit (see abtesting.stats.blocks)."""
 
     said: Said
     silent: Said | None = None
     known: Revision = Revision()
+    block: int = 0
 
 
 class Spot(NamedTuple):
     """What the cohorts of a claim have in common; the groups are "" and its own, if there are any. `follow_up` is the
-    experiment's number of days, `first` the day on which its split began."""
+    experiment's number of days, `first` the day on which its split began, `block` that of the claim's unit."""
 
     epoch_id: int
     groups: tuple[str, ...]
     day: date
     follow_up: int | None
     first: date
+    block: int = 0
 
     @classmethod
-    def of(cls, epoch: Epoch, groups: tuple[str, ...], at: datetime) -> Spot:
-        return cls(epoch.pk, groups, day_of(at), epoch.experiment.follow_up_days, day_of(epoch.started_at))
+    def of(cls, epoch: Epoch, groups: tuple[str, ...], answer: Answer) -> Spot:
+        own = epoch.experiment
+        block = block_of(own.salt, unit_of(answer)) if own.is_paired else 0
+        return cls(epoch.pk, groups, day_of(answer.predicted_at), own.follow_up_days, day_of(epoch.started_at), block)
 
     def key(self, arm: str, group: str, days_later: int) -> Key:
         """The cohort of what became known so many days after the answer. Only cohorts that some reader tells apart are
@@ -159,6 +165,9 @@ class Counting:
         self.by_key[spot.key(Arm.STRAY.value, "", 0)].units += 1
 
     def _add(self, spot: Spot, arm: str, days_later: int, gained: Claim, lost: Claim | None) -> None:
+        if arm == Arm.PAIRS:
+            gained = gained._replace(block=spot.block)
+            lost = None if lost is None else lost._replace(block=spot.block)
         for group in spot.groups if arm != Arm.PAIRS else ("",):  # no guardrail asks for the pairs of a group
             change = self.by_key[spot.key(str(arm), group, days_later)]
             change.gained.append(gained)
@@ -208,7 +217,8 @@ def _pairs(claims: Sequence[Claim], shape: Shape) -> PairTally:
         return PairTally.empty(shape)
     labels = [claim.known.label for claim in claims]
     a, b = (_answers(said, labels) for said in zip(*[(c.said, c.silent or NOTHING) for c in claims], strict=True))
-    return PairTally.of(a, b, shape, scored=[claim.silent is not None for claim in claims])
+    scored, block = [claim.silent is not None for claim in claims], [claim.block for claim in claims]
+    return PairTally.of(a, b, shape, scored=scored, block=block)
 
 
 def _answers(said: Sequence[Said], labels: Sequence[Any]) -> Answers:

@@ -12,7 +12,8 @@ from abtesting.stats.comparison import LEAST, Comparison, Unknown, over_epochs
 from abtesting.stats.guardrails import DEFAULTS, LEVELS, Guardrail, Harm, Limits
 from abtesting.stats.inference import compare_arms, compare_pairs
 from abtesting.stats.measures import Costs, Measure, chosen, measures
-from abtesting.stats.resample import bootstrap_arms, bootstrap_pairs
+from abtesting.stats.resample import Drawn, drawn_arms, drawn_together, pooled
+from abtesting.stats.sequential import Bounds
 from monitoring.selectors import basis_of
 from monitoring.stats.shape import Shape
 
@@ -45,13 +46,17 @@ def comparable(experiment: Experiment, epochs: Iterable[Epoch]) -> list[Epoch]:
     return [epoch for epoch in epochs if experiment.is_paired or epoch.share_b < 1]
 
 
-def comparison(experiment: Experiment, measure: Measure, parts: Sequence[Arms]) -> Comparison | Unknown:
-    """Of epochs, compared one by one and weighted by their precision; epochs with too few units are left out."""
+def comparison(
+    experiment: Experiment, measure: Measure, parts: Sequence[Arms], *, draws: int = 0
+) -> Comparison | Unknown:
+    """Of epochs, compared one by one and weighted by their precision; epochs with too few units are left out. With
+    `draws`, beside it what resampling says."""
     tuned_at = float(experiment.planned_labels or sequential.TUNED_AT)
     found = [_compared(measure, part, tuned_at, paired=experiment.is_paired) for part in parts]
-    known = [each for each in found if isinstance(each, Comparison)]
+    known = [(part, each) for part, each in zip(parts, found, strict=True) if isinstance(each, Comparison)]
     if known:
-        return over_epochs(known)
+        bootstrap95 = _bootstrap(measure, known, draws, paired=experiment.is_paired) if draws else None
+        return over_epochs([each for _, each in known])._replace(bootstrap95=bootstrap95)
     if not found:
         return Unknown(measure.name, "no epoch has units in both arms")
     sizes = [part.pairs.judged if experiment.is_paired else min(part.a.judged, part.b.judged) for part in parts]
@@ -66,28 +71,32 @@ def _compared(measure: Measure, part: Arms, tuned_at: float, *, paired: bool) ->
     return compare_arms(measure, part.a, part.b, tuned_at=tuned_at)
 
 
-def with_bootstrap(
-    experiment: Experiment, measure: Measure, found: Comparison | Unknown, parts: Sequence[Arms]
-) -> Comparison | Unknown:
-    """With the interval that resampling gives, of a measure of decisions in an experiment of one epoch."""
-    if isinstance(found, Unknown) or len(parts) != 1 or measure.kind not in ("share", "cost"):
-        return found
-    part = parts[0]
+def _bootstrap(
+    measure: Measure, known: Sequence[tuple[Arms, Comparison]], draws: int, *, paired: bool
+) -> Bounds | None:
+    """What resampling says, epoch by epoch. None of what cannot be drawn from sums, and where it has no value."""
     try:
-        if experiment.is_paired:
-            drawn = bootstrap_pairs(measure, part.pairs.cells, draws=DRAWS)
-        else:
-            drawn = bootstrap_arms(measure, part.a.cells, part.b.cells, draws=DRAWS)
-    except ValueError:  # most draws of a few units have no value
-        return found
-    return found._replace(bootstrap95=(drawn.lower, drawn.upper))
+        found = [_drawn(measure, part, draws, seed, paired=paired) for seed, (part, _) in enumerate(known)]
+        own = pooled(measure, found, [each.se for _, each in known])
+    except (ArithmeticError, ValueError):  # of a few units most draws have no value; doubles do not hold some errors
+        return None
+    return own.lower, own.upper
+
+
+def _drawn(measure: Measure, part: Arms, draws: int, seed: int, *, paired: bool) -> Drawn:
+    if paired:
+        return drawn_together(measure, part.pairs, draws=draws, seed=seed)
+    if measure.kind not in ("share", "cost"):
+        raise ValueError(f"{measure.name} must be of decisions where arms have units of their own")
+    return drawn_arms(measure, part.a.cells, part.b.cells, draws=draws, seed=seed)
 
 
 def judged_guardrails(
     experiment: Experiment, rows: Sequence[Row], by_epoch: Mapping[int, Arms], epochs: Sequence[Epoch]
 ) -> list[Guardrail]:
     """Each by the epoch in which it looks worst: sums over epochs would show B the harm of the weeks in which it had
-    the larger share, and a new split must not make an old harm be forgotten. Nothing is certain of a few units,
+    the larger share, and a new split must not make an old harm be forgotten; how certain each must be allows for all of
+    them. Nothing is certain of a few units,
     however many answers they got: somebody who repeats one claim that B fails on must not roll it back."""
     units = units_of(rows)
     groups = sorted({row.group for row in rows if row.group})
@@ -96,7 +105,7 @@ def judged_guardrails(
     found: dict[str, list[Guardrail]] = {}
     for epoch in epochs:
         grouped = {group: parts[epoch.pk] for group, parts in by_group.items()}
-        for harm in _harms(experiment, by_epoch[epoch.pk], grouped):
+        for harm in _harms(experiment, by_epoch[epoch.pk], grouped, guardrails.level_of(epoch.number)):
             limits, fewest = _limits(experiment, harm.name), min(units[epoch.pk, Arm.A], units[epoch.pk, Arm.B])
             if fewest < LEAST and harm.certain is not None:
                 harm = harm._replace(certain=None, said=f"too few: {fewest} units in an arm, of at least {LEAST}")
@@ -104,18 +113,18 @@ def judged_guardrails(
     return [max(each, key=_badness) for each in found.values()]
 
 
-def _harms(experiment: Experiment, arms: Arms, grouped: Mapping[str, Arms]) -> list[Harm]:
+def _harms(experiment: Experiment, arms: Arms, grouped: Mapping[str, Arms], level: float) -> list[Harm]:
     a, b, costs = arms.a, arms.b, costs_of(experiment)
-    found = [guardrails.error_rate(a, b), guardrails.latency(a, b)]
+    found = [guardrails.error_rate(a, b, level=level), guardrails.latency(a, b, level=level)]
     if not experiment.is_paired:  # nobody sees, or overrides, what B says silently
-        found.append(guardrails.override_rate(a, b))
+        found.append(guardrails.override_rate(a, b, level=level))
     if a.shape.is_binary:
-        found.append(guardrails.alert_volume(a, b))
+        found.append(guardrails.alert_volume(a, b, level=level))
     if grouped and a.shape.is_binary:
         sides = [{group: own[side] for group, own in grouped.items()} for side in (0, 1)]
-        found.append(guardrails.fairness_gap(sides[0], sides[1]))  # type: ignore[arg-type]
+        found.append(guardrails.fairness_gap(sides[0], sides[1], level=level))  # type: ignore[arg-type]
     if costs is not None and a.shape.is_binary:
-        found.append(guardrails.cost(a, b, costs))
+        found.append(guardrails.cost(a, b, costs, level=level))
     return found
 
 

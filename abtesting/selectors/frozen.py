@@ -16,7 +16,8 @@ _BOUNDS = ("ci95", "bootstrap95", "sequential_ci")
 
 
 class ArmResult(NamedTuple):
-    """`labelled` are the judged answers that `metrics` are of; all else is of all answers."""
+    """`labelled` are the judged answers that `metrics` are of; `unjudged` have a label and cannot be compared with it:
+    failed ones, other classes, values beyond 1e70. All else is of all answers."""
 
     arm: str
     version: str
@@ -27,6 +28,7 @@ class ArmResult(NamedTuple):
     metrics: dict[str, float | None]
     p50_ms: float | None
     p95_ms: float | None
+    unjudged: int = 0
 
 
 class EpochRatio(NamedTuple):
@@ -76,7 +78,7 @@ def from_json(frozen: Mapping[str, Any]) -> Results:
     """The results that `as_json` wrote; whatever else was frozen beside them is left."""
     return Results(
         as_of=datetime.fromisoformat(frozen["as_of"]),
-        arms=[ArmResult(**{name: own[name] for name in ArmResult._fields}) for own in frozen["arms"]],
+        arms=[ArmResult(**{name: own[name] for name in ArmResult._fields if name in own}) for own in frozen["arms"]],
         ratios=[_ratio(own) for own in frozen["srm"]["epochs"]],
         comparisons=[_comparison(own) for own in frozen["comparisons"]],
         guardrails=[Guardrail(**{name: own[name] for name in Guardrail._fields}) for own in frozen["guardrails"]],

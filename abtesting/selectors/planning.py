@@ -11,7 +11,7 @@ from abtesting.selectors.compared import decidable
 from abtesting.selectors.traffic import Seen, traffic_of
 from abtesting.stats.assignment import RAMP
 from abtesting.stats.baseline import Together, effect_of, gain_by_default
-from abtesting.stats.measures import Costs, Measure, chosen
+from abtesting.stats.measures import Costs, Measure, chosen, in_digits
 from abtesting.stats.power import ASSUMED_CORRELATION, Aim
 from abtesting.stats.proposal import Option, Proposal, propose
 from mlops_site.core.errors import Conflict, Invalid
@@ -59,18 +59,20 @@ class Planning(NamedTuple):
         return [self._asked(), self.traffic.says, self._agreement(), self.proposal.left_out]
 
     def _asked(self) -> str:
-        name, at = self.measure.name, f"{self.baseline.found.value:.3g} ({self.baseline.source})"
+        name, at = self.measure.name, f"{in_digits(self.baseline.found.value)} ({self.baseline.source})"
         if self.margin:
             question = f"Asked is whether B's {name} is worse than A's {at} by {self.margin:g} or more"
             return f"{question}, if B is {_as(self.gain)}."
         better = self.baseline.found.value + (self.gain if self.measure.greater_is_better else -self.gain)
         chance = f"found in {self.aim.power:.0%} of the cases"
-        return f"A's {name} is {at}. A change of {abs(self.gain):.3g}, such as to {better:.3g}, is {chance}."
+        return (
+            f"A's {name} is {at}. A change of {in_digits(abs(self.gain))}, such as to {in_digits(better)}, is {chance}."
+        )
 
     def _agreement(self) -> str:
         if self.alike is None:
             return f"How alike both answer is not known before they share claims: {self.correlation:g} is assumed."
-        ahead = f"B was {abs(self.alike.gain):.3g} {'better' if self.alike.gain >= 0 else 'worse'} there"
+        ahead = f"B was {in_digits(abs(self.alike.gain))} {'better' if self.alike.gain >= 0 else 'worse'} there"
         return (
             f"On {self.alike.n:,} shared holdout rows their errors correlate by {self.alike.correlation:.2f}; {ahead}."
         )
@@ -196,4 +198,4 @@ def _unknown(version: Version, measure: Measure) -> str:
 
 
 def _as(gain: float) -> str:
-    return "as good as A" if gain == 0 else f"{abs(gain):.3g} {'better' if gain > 0 else 'worse'}"
+    return "as good as A" if gain == 0 else f"{in_digits(abs(gain))} {'better' if gain > 0 else 'worse'}"

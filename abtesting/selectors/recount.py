@@ -69,7 +69,7 @@ def recomputed(experiment: Experiment) -> Sums:
     groups = Groups((answer.id, experiment) for answer, _ in found)
     counting = Counting()
     for answer, place in found:
-        spot = Spot.of(place.epoch, groups.of(experiment, answer.id), answer.predicted_at)
+        spot = Spot.of(place.epoch, groups.of(experiment, answer.id), answer)
         if place.arm != Arm.STRAY:
             _count(counting, answer, place, spot, steps[answer.request_id], shadows.get(answer.id))
     tallies = {key: change.tally(key.arm, shape) for key, change in counting.by_key.items()}

@@ -13,6 +13,7 @@ from abtesting.choices import Arm, ShadowState
 from abtesting.models import Epoch, Experiment, ShadowAnswer, Unit
 from abtesting.selectors.claims import day_of
 from abtesting.selectors.compared import (
+    DRAWS,
     comparable,
     comparison,
     costs_of,
@@ -20,7 +21,6 @@ from abtesting.selectors.compared import (
     judged_guardrails,
     shape_of,
     success_metrics,
-    with_bootstrap,
 )
 from abtesting.selectors.frozen import ArmResult, EpochRatio, Results, as_json, from_json
 from abtesting.selectors.recount import recomputed
@@ -55,8 +55,7 @@ def results(experiment: Experiment, *, now: datetime | None = None) -> Results:
     units = units_of(rows)
     parts = [judged[epoch.pk] for epoch in comparable(experiment, epochs)]
     metrics = success_metrics(experiment, shape)
-    found = [comparison(experiment, measure, parts) for measure in metrics]
-    comparisons = [with_bootstrap(experiment, *pair, parts) for pair in zip(metrics, found, strict=True)]
+    comparisons = [comparison(experiment, measure, parts, draws=DRAWS) for measure in metrics]
     ratios = _ratios(experiment, epochs, units)
     guardrails = judged_guardrails(experiment, rows, known, epochs)
     coverage = _total(known.values(), empty(shape)).pairs.coverage if experiment.is_paired else None
@@ -157,6 +156,7 @@ def _arms(experiment: Experiment, known: Arms, judged: Arms, units: dict[tuple[i
             metrics={measure.name: _value(measure, compared) for measure in measures},
             p50_ms=quantile_ms(all_of_it.answers.latency, 0.5),
             p95_ms=quantile_ms(all_of_it.answers.latency, 0.95),
+            unjudged=compared.answers.labelled - compared.judged,
         )
         for arm, version, all_of_it, compared in sides
     ]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import Max
 
 from abtesting.choices import Ending, Status, Verdict
 from abtesting.models import Epoch, Experiment
@@ -19,9 +17,7 @@ from abtesting.services.experiments import check_may, check_running_still, held
 from mlops_site.core import events
 from mlops_site.core.errors import Conflict, StewardError
 from mlops_site.core.permissions import Action, Actor, require
-from monitoring.models import FoldItem
-from monitoring.services import fold
-from monitoring.services.folding import recall_waiting
+from monitoring.services import settle
 from registry.choices import Stage
 from registry.services.approvals import file_request, pending
 from registry.services.evidence import gather
@@ -32,7 +28,6 @@ CONCLUDED = "experiment.concluded"
 EVIDENCE = "experiment"  # the section of the evidence that holds the frozen result
 SETTLE_SECS = 20.0
 RETRY_SECS = 30
-_PAUSE_SECS = 0.05
 
 
 class _EvidenceWanted(Exception):
@@ -54,7 +49,7 @@ def conclude_experiment(experiment: Experiment, *, actor: Actor, reason: str) ->
         return row
     check_running_still(row)
     with _in_order(row):
-        settle()
+        _count_known(row)
         try:
             return _concluded(row, actor, why, None)
         except _EvidenceWanted:
@@ -72,19 +67,11 @@ def _in_order(experiment: Experiment) -> Iterator[None]:
         yield
 
 
-def settle() -> None:
-    """Fold everything that was committed before. What other folders hold is waited for."""
-    recall_waiting()
-    deadline = time.monotonic() + SETTLE_SECS
-    left = FoldItem.objects.filter(waiting=False)
-    highest = left.aggregate(last=Max("pk"))["last"]
-    while highest is not None and left.filter(pk__lte=highest).exists():
-        if time.monotonic() > deadline:
-            count = left.filter(pk__lte=highest).count()
-            message = f"{count:,} answers and labels are not counted yet; conclude again in {RETRY_SECS} seconds"
-            raise Conflict(message, code="not_counted_yet", retry_after_secs=RETRY_SECS)
-        if not fold():
-            time.sleep(_PAUSE_SECS)
+def _count_known(experiment: Experiment) -> None:
+    """What was committed of the model before, into the sums; Conflict `not_counted_yet`."""
+    if left := settle(experiment.model, within_secs=SETTLE_SECS):
+        message = f"{left:,} answers and labels are not counted yet; conclude again in {RETRY_SECS} seconds"
+        raise Conflict(message, code="not_counted_yet", retry_after_secs=RETRY_SECS)
 
 
 def _concluded(experiment: Experiment, actor: Actor, why: str, facts: dict[str, Any] | None) -> Experiment:

@@ -166,7 +166,7 @@ def _write(counting: Counting, places: Places, groups: Groups) -> None:
 
 
 def _spot(answer: Answer, epoch: Epoch, groups: Groups) -> Spot:
-    return Spot.of(epoch, groups.of(epoch.experiment, answer.id), answer.predicted_at)
+    return Spot.of(epoch, groups.of(epoch.experiment, answer.id), answer)
 
 
 def _locked_shadows(ids: Collection[UUID]) -> dict[UUID, ShadowAnswer]:

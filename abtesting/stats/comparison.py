@@ -20,8 +20,8 @@ LEAST = 30  # units below the line of the measure, of each arm: fewer make no no
 class Comparison(NamedTuple):
     """B's measure less A's. `n` counts the judged units of both arms, or the judged pairs. `ci95` and `p_value` are
     right at a time fixed before the start, `sequential_ci` and `sequential_p` at every look. `chance` is the
-    probability that B is better, given the data alone. `bootstrap95` stands beside `ci95`, of what counts of decisions
-    say in one epoch; None of other measures."""
+    probability that B is better, given the data alone. `bootstrap95` stands beside `ci95`: of measures of decisions,
+    and in pairs of brier, mae and rmse; None of other measures."""
 
     metric: str
     greater_is_better: bool

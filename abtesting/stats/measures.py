@@ -106,3 +106,13 @@ def cell_error(measure: Measure, cells: Counts) -> float:
     steps, n = influence(measure, smooth), float(smooth.sum())
     variance = float(smooth @ np.square(steps)) / n - (float(smooth @ steps) / n) ** 2
     return math.sqrt(max(variance, 0.0) / float(cells.sum()))
+
+
+def in_digits(value: float, digits: int = 3, *, signed: bool = False) -> str:
+    """A value in a sentence, to so many digits: large ones without an exponent, which nobody reads as an amount.
+
+    >>> in_digits(3592.3), in_digits(0.0631, 2), in_digits(-12345.6, 4, signed=True), in_digits(20.0)
+    ('3,590', '0.063', '-12,350', '20')
+    """
+    rounded = float(f"{value:.{digits}g}")
+    return f"{rounded:{'+' if signed else ''},.{max(digits, 12)}g}"

@@ -17,6 +17,7 @@ from scipy import special
 
 from abtesting.stats.comparison import Comparison, Unknown
 from abtesting.stats.guardrails import Guardrail
+from abtesting.stats.measures import in_digits
 from abtesting.stats.power import Design
 from abtesting.stats.sequential import boundary
 from abtesting.stats.srm import SampleRatio
@@ -181,12 +182,17 @@ def _names(pairs: Sequence[tuple[Comparison, float]]) -> str:
 
 def _told(pairs: Sequence[tuple[Comparison, float]], evidence: Evidence) -> str:
     over = f" after Holm over {len(evidence.comparisons)} metrics" if len(evidence.comparisons) > 1 else ""
-    parts = [f"{found.metric} ({found.a:.4g} to {found.b:.4g}, always-valid p = {p:.2g}{over})" for found, p in pairs]
+    parts = [
+        f"{found.metric} ({in_digits(found.a, 4)} to {in_digits(found.b, 4)}, always-valid p = {p:.2g}{over})"
+        for found, p in pairs
+    ]
     return " and ".join(parts)
 
 
 def _intervals(known: Sequence[Comparison]) -> str:
+    def told(value: float) -> str:
+        return in_digits(value, 4, signed=True)
+
     return ", ".join(
-        f"{found.metric} {found.difference:+.4g} ({found.sequential_ci[0]:+.4g} to {found.sequential_ci[1]:+.4g})"
-        for found in known
+        f"{found.metric} {told(found.difference)} ({' to '.join(map(told, found.sequential_ci))})" for found in known
     )

@@ -23,6 +23,7 @@ from monitoring.services.reports import keep_report, request_report
 from monitoring.services.retraining import trigger_retraining
 from monitoring.services.rows import Ingested
 from monitoring.services.schedules import set_schedule
+from monitoring.services.settling import settle
 
 __all__ = [
     "Draft",
@@ -56,6 +57,7 @@ __all__ = [
     "set_retrain_policy",
     "set_schedule",
     "set_team_retrain_policy",
+    "settle",
     "silence_alert",
     "trigger_retraining",
 ]

@@ -101,13 +101,14 @@ class _Changes:
         return self.by_key[answer.version_id, placed(answer.predicted_at, self.now)]
 
 
-def fold(limit: int = LIMIT) -> int:
-    """Fold up to `limit` items, oldest first, in one transaction; how many were taken. Items that another folder holds
-    are passed over, so folders never wait for one another's items, and nobody who logs waits for a folder."""
+def fold(limit: int = LIMIT, *, among: Collection[int] | None = None) -> int:
+    """Fold up to `limit` items (of those with these ids), oldest first, in one transaction; how many were taken. Items
+    that another folder holds are passed over, so folders never wait for one another's items, and nobody who logs waits
+    for a folder."""
     for _ in range(TRIES):
         try:
             with transaction.atomic():
-                return _fold(limit)
+                return _fold(limit, among)
         except Vanished:
             continue
     return 0  # the next call finds them in the queue as they were
@@ -123,11 +124,12 @@ def fold_all(*, limit: int = LIMIT, within_secs: float = 20.0) -> int:
     return taken
 
 
-def recall_waiting() -> int:
-    """Make labels ready whose predictions exist by now; how many. The folder of a prediction does so itself: this is
-    for a label that was set aside at the very moment when its prediction was folded."""
+def recall_waiting(model: int | None = None) -> int:
+    """Make labels (of a model) ready whose predictions exist by now; how many. The folder of a prediction does so
+    itself: this is for a label that was set aside at the very moment when its prediction was folded."""
     same = Prediction.objects.filter(model=OuterRef("model"), request_id=OuterRef("request_id"))
-    return _make_ready(Label.objects.filter(Exists(same)).values("pk"))
+    labels = Label.objects.filter(Exists(same))
+    return _make_ready((labels if model is None else labels.filter(model=model)).values("pk"))
 
 
 def tally_of(rows: Iterable[tuple[Answer, Any]], basis: Basis) -> Tally:
@@ -154,8 +156,10 @@ def profile_of(features: Sequence[Mapping[str, Any]], bins: Bins) -> Profile:
     return profile(pd.DataFrame(columns, copy=False), bins)
 
 
-def _fold(limit: int) -> int:
+def _fold(limit: int, among: Collection[int] | None) -> int:
     ready = FoldItem.objects.select_for_update(skip_locked=True).filter(waiting=False).order_by("pk")
+    if among is not None:
+        ready = ready.filter(pk__in=among)
     items = list(ready.values_list("pk", "prediction_id", "label_id")[:limit])
     if not items:
         return 0

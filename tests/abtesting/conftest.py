@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.abtesting.lab import Lab
+from tests.registry.fixtures import approver, author, model, served
+
+__all__ = ["approver", "author", "lab", "lab_with_metrics", "model", "salt", "served"]
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from mlops_site.core.errors import Conflict
 from mlops_site.core.models import AuditRecord
 from mlops_site.core.permissions import Action, Actor
 from monitoring.models import FoldItem, Label
+from monitoring.services import fold_all, settling
 from registry import services as registry
 from registry.models import PromotionRequest
 from tests.abtesting.lab import Lab
@@ -188,7 +189,7 @@ class TestCountedFirst:
         experiment = lab.start()
         lab.answer(experiment, 3)
         Label.objects.create(model=lab.model, request_id="claim-0", revision=2, label=1, created_by=user(lab.engineer))
-        monkeypatch.setattr(conclusions, "fold", lambda: 0)  # as if somebody else held it
+        monkeypatch.setattr(settling, "fold", lambda *_, **__: 0)  # as if somebody else held it
         monkeypatch.setattr(conclusions, "SETTLE_SECS", 0.2)
         answer = Person(lab.engineer).post(f"/ab-testing/conclude/{experiment.pk}", {"reason": "enough"})
         assert (answer[0], answer[1]["code"]) == (409, "not_counted_yet")
@@ -212,5 +213,5 @@ class TestFrozen:
         before = Person(lab.engineer).get(f"/ab-testing/results/{row.pk}")
         label = {"request_id": rows[0].request_id, "revision": 1, "label": 1, "created_by": user(lab.engineer)}
         Label.objects.create(model=lab.model, **label)
-        conclusions.settle()
+        fold_all()
         assert Person(lab.engineer).get(f"/ab-testing/results/{row.pk}") == before

@@ -18,34 +18,13 @@ from mlops_site.core import events
 from mlops_site.core.permissions import Actor
 from registry import services
 from registry.models import RegisteredModel, Version
-from tests.people import actor
-from tests.registry.parts import candidate, into_production, user
+from tests.registry.parts import candidate, user
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def author(db: None) -> Actor:
-    return actor("author", "ml_engineer")
-
-
-@pytest.fixture
-def approver(db: None) -> Actor:
-    return actor("approver", "approver")
-
-
-@pytest.fixture
-def model(author: Actor) -> RegisteredModel:
-    return services.create_model(actor=author, name="high_cost", task_type="classification")
-
-
-@pytest.fixture
-def serving(model: RegisteredModel, author: Actor, approver: Actor) -> Version:
-    return into_production(model, author=author, approver=approver, seed=0)
-
-
-@pytest.fixture
-def challenger(serving: Version, model: RegisteredModel, author: Actor) -> Version:
+def challenger(served: Version, model: RegisteredModel, author: Actor) -> Version:
     version = services.register_version(model, actor=author, candidate=candidate(1))
     services.move_stage(version, actor=author, target_stage="staging", reason="ready")
     return version
@@ -66,34 +45,34 @@ def concluded(a: Version, b: Version, author: Actor, name: str = "newer", **chan
     return experiment
 
 
-def test_the_newest_one_against_what_is_in_production(serving: Version, challenger: Version, author: Actor) -> None:
+def test_the_newest_one_against_what_is_in_production(served: Version, challenger: Version, author: Actor) -> None:
     assert experiment_evidence(challenger) == {}
-    concluded(serving, challenger, author, "first", ended_at=timezone.now() - timedelta(days=1))
-    last = concluded(serving, challenger, author, "second")
+    concluded(served, challenger, author, "first", ended_at=timezone.now() - timedelta(days=1))
+    last = concluded(served, challenger, author, "second")
     said = experiment_evidence(challenger)["experiment"]
     assert (said["name"], said["digest"], said["concluded_by"]) == ("second", last.result_digest, "author")
     assert said["reason"].startswith("too few")
 
 
-def test_one_against_another_version_says_nothing(serving: Version, challenger: Version, author: Actor) -> None:
-    old = services.register_version(serving.model, actor=author, candidate=candidate(2))
+def test_one_against_another_version_says_nothing(served: Version, challenger: Version, author: Actor) -> None:
+    old = services.register_version(served.model, actor=author, candidate=candidate(2))
     concluded(old, challenger, author)
-    concluded(challenger, serving, author, "the other way round")
+    concluded(challenger, served, author, "the other way round")
     assert experiment_evidence(challenger) == {}
 
 
-def test_nor_one_that_was_stopped_or_still_runs(serving: Version, challenger: Version, author: Actor) -> None:
+def test_nor_one_that_was_stopped_or_still_runs(served: Version, challenger: Version, author: Actor) -> None:
     stopped = {"status": Status.STOPPED, "ending": Ending.STOPPED, "verdict": ""}
-    concluded(serving, challenger, author, **stopped)
+    concluded(served, challenger, author, **stopped)
     running = {"status": Status.RUNNING, "ending": "", "verdict": "", "ended_at": None, "result": None}
-    concluded(serving, challenger, author, "running", **running)
+    concluded(served, challenger, author, "running", **running)
     assert experiment_evidence(challenger) == {}
 
 
 def test_a_request_carries_it_and_its_page_shows_it(
-    serving: Version, challenger: Version, author: Actor, client: Client
+    served: Version, challenger: Version, author: Actor, client: Client
 ) -> None:
-    experiment = concluded(serving, challenger, author)
+    experiment = concluded(served, challenger, author)
     request = services.request_promotion(challenger, actor=author, reason="better")
     assert request.evidence["experiment"]["digest"] == experiment.result_digest
     assert request.evidence_digest == events.digest_of(request.evidence)

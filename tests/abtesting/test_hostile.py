@@ -62,6 +62,14 @@ class TestLaws:
         )
         assert "has ended stay" in refused(copied)
 
+    @pytest.mark.postgres
+    @pytest.mark.parametrize("table", ["experiment", "epoch", "unit", "armsums", "shadowanswer"])
+    def test_no_table_is_emptied(self, lab: Lab, table: str) -> None:
+        lab.start()
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        assert "are kept" in refused(f"TRUNCATE abtesting_{table} CASCADE")
+
 
 class TestDamagedChallenger:
     def test_a_challenger_whose_file_is_damaged_starts_nothing(self, lab: Lab) -> None:

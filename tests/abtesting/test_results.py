@@ -232,13 +232,13 @@ class TestGuardrails:
         rows = {"warn": 0.05, "hold": 0.1, "roll_back": 0.2}
         experiment = experiment_of(author, guardrails={"error_rate": rows, "latency": {"roll_back": None}})
         fill(experiment, "a", 400, right=0.9, seed=10, latency_ms=1.0)
-        fill(experiment, "b", 400, right=0.9, seed=10, latency_ms=50.0, error_code="arm_failed")
+        judge(experiment, fill(experiment, "b", 400, right=0.9, seed=10, latency_ms=50.0, error_code="arm_failed"))
         fold_all()
         found = results(experiment)
         levels = {each.name: each.level for each in found.guardrails}
         assert levels == {"error_rate": "roll_back", "latency": "hold", "override_rate": "ok", "alert_volume": "ok"}
         assert "guardrail error_rate" in found.verdict.reason
-        assert found.arms[1].errors == 400
+        assert (found.arms[1].errors, found.arms[1].labelled, found.arms[1].unjudged) == (400, 0, 400)
 
     def test_a_new_split_does_not_make_an_old_harm_forgotten(self, author: Actor) -> None:
         experiment = experiment_of(author)

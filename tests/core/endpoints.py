@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db import connection
 from django.http import Http404, HttpResponse
 from django.urls import path
 from rest_framework import exceptions, parsers, serializers
@@ -74,6 +75,20 @@ class Errands(ApiView):
         return Response({"id": str(Errand.objects.create().pk)}, status=201)
 
 
+class Again(ApiView):
+    """Makes a team unless there is one; a name that begins with "un" is refused after that."""
+
+    repeats_itself = True
+
+    def post(self, request: Request) -> Response:
+        team, made = Team.objects.get_or_create(name=_name(request))
+        if team.name == "broken":
+            raise RuntimeError(team.name)
+        if team.name.startswith("un"):
+            raise errors.Conflict("not yet", code="not_yet")
+        return Response({"id": team.pk, "made": made, "alone": not connection.in_atomic_block})
+
+
 class Refusing(ApiView):
     def post(self, request: Request, where: str) -> Response:
         team = Team.objects.get(name="claims")
@@ -117,6 +132,7 @@ class Plain(ApiView):
 urlpatterns = [
     path("teams", Teams.as_view()),
     path("errands", Errands.as_view()),
+    path("again", Again.as_view()),
     path("refusing/<str:where>", Refusing.as_view()),
     path("wrong/<str:kind>", Wrong.as_view()),
     path("echo", Echo.as_view()),

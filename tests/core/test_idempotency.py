@@ -147,6 +147,40 @@ def test_an_answer_that_cannot_be_repeated_is_a_mistake(eve: User) -> None:
     assert not Team.objects.filter(name="plain").exists()
 
 
+class TestOfWhatRepeatsItself:
+    """The effect is not in the transaction of the key."""
+
+    def test_a_repeated_key_gets_the_first_answer(self, eve: User) -> None:
+        bearer = people.bearer(eve)
+        first, second = post(bearer, path="/again", name="red"), post(bearer, path="/again", name="red")
+        assert (first.status_code, first.json()["made"], second.headers["Idempotent-Replay"]) == (200, True, "true")
+        assert first.content == second.content
+        other = post(bearer, path="/again", name="blue")
+        assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+        assert not Team.objects.filter(name="blue").exists()
+
+    def test_a_refusal_frees_the_key_and_keeps_what_was_done(self, eve: User) -> None:
+        bearer = people.bearer(eve)
+        assert post(bearer, path="/again", name="unready").json()["code"] == "not_yet"
+        assert (IdempotencyKey.objects.count(), Team.objects.filter(name="unready").count()) == (0, 1)
+        with pytest.raises(RuntimeError):
+            post(bearer, path="/again", name="broken")
+        assert post(bearer, path="/again", name="red").status_code == 200
+
+    def test_whoever_died_before_the_answer_was_kept_is_repeated(self, eve: User) -> None:
+        bearer = people.bearer(eve)
+        post(bearer, path="/again", name="red")
+        IdempotencyKey.objects.update(status=0, body="")
+        second, third = post(bearer, path="/again", name="red"), post(bearer, path="/again", name="red")
+        assert (second.json()["made"], "Idempotent-Replay" in second.headers) == (False, False)
+        assert (third.content, third.headers["Idempotent-Replay"]) == (second.content, "true")
+
+    @pytest.mark.django_db(transaction=True)
+    def test_nothing_is_held_while_it_works(self, eve: User) -> None:
+        bearer = {"Authorization": f"Bearer {tokens.create_token(eve)[1]}"}
+        assert post(bearer, path="/again", name="red").json()["alone"]
+
+
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_eight_at_once_with_one_key_have_one_effect(eve: User) -> None:

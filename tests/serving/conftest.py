@@ -5,34 +5,13 @@ from __future__ import annotations
 import pytest
 
 from mlops_site.core.permissions import Actor
-from registry import services
-from registry.models import RegisteredModel, Version
 from tests.people import actor
-from tests.registry.parts import into_production
+from tests.registry.fixtures import approver, author, model, served
 
-
-@pytest.fixture
-def author(db: None) -> Actor:
-    return actor("author", "ml_engineer")
-
-
-@pytest.fixture
-def approver(db: None) -> Actor:
-    return actor("approver", "approver")
+__all__ = ["approver", "author", "machine", "model", "served"]
 
 
 @pytest.fixture
 def machine(db: None) -> Actor:
     """A claims application."""
     return actor("claims-app", "service")
-
-
-@pytest.fixture
-def model(author: Actor) -> RegisteredModel:
-    return services.create_model(actor=author, name="high_cost", task_type="classification")
-
-
-@pytest.fixture
-def served(model: RegisteredModel, author: Actor, approver: Actor) -> Version:
-    """1.0.0, in production."""
-    return into_production(model, author=author, approver=approver, seed=0)

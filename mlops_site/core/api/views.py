@@ -26,6 +26,8 @@ class ApiView(APIView):
     """Views validate, call one service or selector, serialise."""
 
     file_field: ClassVar[str] = ""  # of an upload: see core.intake
+    # whether a second call changes nothing and answers the same, and a call may wait for what others do
+    repeats_itself: ClassVar[bool] = False
 
     @property
     def actor(self) -> Actor:
@@ -52,6 +54,8 @@ class ApiView(APIView):
             return super().dispatch(request, *args, **kwargs)
         own = {"user": drf_request.user, "key": key}
         digest = _request_digest(request, actor_of(drf_request))
+        if self.repeats_itself:
+            return self._apart(request, own, digest, *args, **kwargs)
         try:
             with transaction.atomic():
                 row = IdempotencyKey.objects.create(**own, request_digest=digest)
@@ -67,15 +71,36 @@ class ApiView(APIView):
             events.record_refusal(refused)  # what was recorded inside has been rolled back with the key
         return response
 
+    def _apart(
+        self, request: HttpRequest, own: dict[str, Any], digest: str, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        """The key first, then the effect in transactions of its own, then its answer: who waits for others must hold
+        nothing that they wait for. Whoever died in between is repeated, because that changes nothing."""
+        row, _ = IdempotencyKey.objects.get_or_create(**own, defaults={"request_digest": digest})
+        if row.status or row.request_digest != digest:
+            return _replay(row, digest)
+        response = None
+        try:
+            response = super().dispatch(request, *args, **kwargs)
+        finally:
+            if response is None or response.status_code >= 400:
+                IdempotencyKey.objects.filter(pk=row.pk, status=0).delete()
+        if response.status_code < 400:
+            self._fill(row, response)
+        return response
+
     def _keep(self, row: IdempotencyKey, response: HttpResponseBase) -> None:
         if response.status_code >= 400:
             transaction.set_rollback(True)
             return
+        self._fill(row, response)
+
+    def _fill(self, row: IdempotencyKey, response: HttpResponseBase) -> None:
         if not isinstance(response, Response):
             raise TypeError(f"{type(self).__name__} must answer a Response to be repeatable but got {type(response)}")
         response.render()
-        row.status, row.body = response.status_code, response.content.decode()
-        row.save(update_fields=["status", "body"])
+        said = {"status": response.status_code, "body": response.content.decode()}
+        IdempotencyKey.objects.filter(pk=row.pk, status=0).update(**said)
 
 
 def _request_digest(request: HttpRequest, actor: Actor) -> str:

@@ -75,6 +75,20 @@ def test_looking_after_every_step_rolls_back_hardly_any_sound_arm() -> None:
     assert raised / 300 <= 0.03
 
 
+def test_many_splits_roll_back_no_more_sound_arms_than_one() -> None:
+    """Twenty epochs of one experiment, each with ten looks; judged at one level, one in ten would be (tried)."""
+    rng, raised = np.random.default_rng(44), 0
+    for _ in range(200):
+        failed = np.cumsum(rng.binomial(500, 0.05, (20, 10, 2)), axis=1).tolist()
+        harms = (
+            guardrails._shares("x", "", (a, 500 * look), (b, 500 * look), guardrails.level_of(epoch))
+            for epoch, looks in enumerate(failed, 1)
+            for look, (a, b) in enumerate(looks, 1)
+        )
+        raised += any(harm.certain is not None and harm.certain > 0 for harm in harms)
+    assert raised / 200 <= 0.025
+
+
 def test_more_overrides_and_more_alerts_are_seen() -> None:
     a, b = used(5_000, alerts=500), used(5_000, alerts=900)
     assert guardrails.alert_volume(a, b).estimate == pytest.approx(0.08)

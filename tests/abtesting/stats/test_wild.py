@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from abtesting.stats.blocks import BLOCKS
 from abtesting.stats.comparison import Comparison, Unknown, over_epochs
 from abtesting.stats.inference import compare_arms, compare_pairs
 from abtesting.stats.measures import Costs, measures
 from abtesting.stats.pairs import PairTally
+from abtesting.stats.resample import drawn_together, pooled
 from abtesting.stats.tally import Answers, ArmTally
 from monitoring.stats.shape import Shape
 
@@ -29,7 +31,12 @@ def test_answers_of_any_size(name: str, scale: float) -> None:
     one, other = answers(scale, 1), answers(2 * scale, 2)
     measure = measures(REGRESSION, paired=True)[name]
     apart = compare_arms(measure, ArmTally.of(one, REGRESSION), ArmTally.of(other, REGRESSION))
-    together = compare_pairs(measure, PairTally.of(one, other, REGRESSION, scored=[True] * N))
+    pairs = PairTally.of(one, other, REGRESSION, scored=[True] * N, block=np.arange(N) % BLOCKS)
+    together = compare_pairs(measure, pairs)
+    kept = PairTally.from_bytes(pairs.to_bytes(), REGRESSION)
+    assert (kept.blocks, kept + kept - kept) == (pairs.blocks, pairs)
+    drawn = pooled(measure, [drawn_together(measure, kept, draws=200)], [1.0])
+    assert np.isfinite([drawn.lower, drawn.upper]).all()
     for found in (apart, together):
         if isinstance(found, Comparison):
             assert np.isfinite([found.se, *found.sequential_ci, found.sequential_p]).all()
