@@ -8,13 +8,14 @@ from typing import Any
 from django_celery_beat.models import PeriodicTask
 
 from mlops_site.core import events
+from mlops_site.core.beats import interval_of, length_of
+from mlops_site.core.durations import length_within
 from mlops_site.core.errors import Conflict, Invalid
 from mlops_site.core.models import Team
 from mlops_site.core.permissions import Action, Actor, require
 from monitoring.selectors.policies import RETRAINING
-from monitoring.services.durations import length_within
 from monitoring.services.policies import set_retrain_policy
-from monitoring.services.ticks import EVERY_MODEL, interval_of, length_of
+from monitoring.services.ticks import EVERY_MODEL
 from registry.models import RegisteredModel
 
 QUARTER = timedelta(minutes=15)

@@ -12,9 +12,9 @@ from django.urls import reverse
 from django_celery_beat.models import PeriodicTask
 
 from mlops_site.core.admin import TeamAdmin
+from mlops_site.core.beats import interval_of
 from mlops_site.core.permissions import Actor
 from monitoring.selectors.policies import RETRAINING
-from monitoring.services.ticks import interval_of
 from tests.factories import Scene
 
 LogIn = Callable[[Actor], Client]
