@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fnmatch
 import os
-import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,11 +87,11 @@ def opened(location: str, team: str, *, max_bytes: int) -> Iterator[BinaryIO]:
     it did, TooLarge, Invalid as `path_of` and for what is no regular file."""
     path = path_of(location, team)
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as copy:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe would wait for its writer
+        if not path.is_file():
+            raise Invalid.on("location", f"location must be a file but {location} is none", code="not_a_file")
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe put there would wait for its writer
         with os.fdopen(handle, "rb") as file:
             before = os.fstat(handle)
-            if not stat.S_ISREG(before.st_mode):
-                raise Invalid.on("location", f"location must be a file but {location} is none", code="not_a_file")
             _copy(file, copy, max_bytes)
             if not _is_still(path, before):
                 message = f"{location} changed while it was read; try again once it is written"

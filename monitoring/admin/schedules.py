@@ -24,6 +24,7 @@ from monitoring.forms import ScheduleForm
 from monitoring.selectors.policies import RETRAINING, schedules
 from monitoring.services import set_schedule
 from monitoring.services.ticks import EVERY_MODEL
+from training.selectors.sources import SCHEDULED
 
 LIST = "admin:django_celery_beat_periodictask_changelist"
 
@@ -46,7 +47,7 @@ class SchedulePage(FormPage):
 
     def facts(self) -> dict[str, Any]:
         row = self.row
-        mine = row.name == EVERY_MODEL or row.name.startswith(RETRAINING)
+        mine = row.name == EVERY_MODEL or row.name.startswith((RETRAINING, SCHEDULED))
         return {
             "crumbs": [("Schedules", reverse(LIST))],
             "back": reverse(LIST),

@@ -15,13 +15,13 @@ MOST = 100
 
 
 class Origin(NamedTuple):
-    """Where a version's rows are from: `kind` is uploaded, registered, production, or that of a source. `source` is
-    the source's name where it is still there for the actor, `parent` the version that these rows went on from."""
+    """Where a version's rows are from: `kind` is uploaded, registered, production, or that of a source. `source_name`
+    is the source's where it is still there for the actor, `parent_version` the one that these rows went on from."""
 
     kind: str
     said: dict[str, Any]
-    source: str
-    parent: str
+    source_name: str
+    parent_version: str
 
 
 class Outcome(NamedTuple):
