@@ -95,6 +95,8 @@ class OutcomeAnswer(serializers.Serializer[Any]):
     stage = serializers.CharField()
     request = serializers.IntegerField(allow_null=True)
     request_status = serializers.CharField()
+    by = serializers.CharField()
+    started = serializers.DateTimeField()
 
 
 class LineageAnswer(serializers.Serializer[Any]):

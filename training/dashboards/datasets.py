@@ -46,7 +46,6 @@ class DatasetPage(Page):
             "gone": keeping.gone(version),
             "lineage": lineage.lineage_of(self.actor, version),
             "others": selectors.dataset_versions(self.actor).filter(dataset=version.dataset).exclude(pk=version.pk),
-            "runs": selectors.runs(self.actor).filter(dataset=version)[:10],
             "may_start": self.actor.may(Action.RUN_REQUEST, team),
             "may_keep": self.actor.may(Action.DATASET_KEEP, team) or self.actor.may(Action.DATASET_HOLD, team),
             "may_erase": self.actor.may(Action.DATASET_KEEP, team),

@@ -88,7 +88,7 @@ class DifferencePage(Page):
     def facts(self) -> dict[str, Any]:
         after = version_at(self.actor, self.kwargs["reference"])
         rows = selectors.dataset_versions(self.actor).filter(dataset=after.dataset)
-        others = [f"{row.dataset.name}@{row.version}" for row in rows.only("version", "dataset__name")]
+        others = [f"{after.dataset}@{number}" for number in rows.values_list("version", flat=True)]
         others.remove(str(after))
         asked = self.request.GET.get("with") or next(iter(others), "")
         keys = [key.strip() for key in self.request.GET.get("keys", "").split(",") if key.strip()]
@@ -109,7 +109,5 @@ def _compared(actor: Actor, asked: str, after: DatasetVersion, keys: list[str]) 
     return {
         "found": found,
         "features": [(each, found.sizes[each.name], found.rows.cells.get(each.name)) for each in features],
-        "pictures": [
-            (each, f"side-{i}", plots.sides_figure(each, **names).to_json()) for i, each in enumerate(pictures)
-        ],
+        "pictures": pictures,
     }

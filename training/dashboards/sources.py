@@ -114,6 +114,8 @@ class FetchPage(FormPage):
 
     def facts(self) -> dict[str, Any]:
         source = sources.source_named(self.actor, self.kwargs["name"])
+        if not self.actor.may(Action.DATASET_CREATE, source.team_id):
+            raise Forbidden("only who may add data looks for some")
         back = reverse("source", args=[source])
         return {
             "crumbs": [("Sources", reverse("sources")), (source, back)],

@@ -34,14 +34,22 @@ def data_of(version: DatasetVersion) -> bytes:
 
 def profile_kept(version: DatasetVersion) -> Profile | None:
     """How the columns were distributed when the version was made; None for one made before profiles were kept."""
-    counts = VersionProfile.objects.filter(version=version).values_list("counts", flat=True).first()
-    return None if counts is None else Profile.from_bytes(bytes(counts))
+    row = kept_of(version)
+    return None if row is None else Profile.from_bytes(bytes(row.counts))
+
+
+def kept_of(version: DatasetVersion) -> VersionProfile | None:
+    """The row, read once for each object of a version."""
+    try:
+        return version.profile
+    except VersionProfile.DoesNotExist:
+        return None
 
 
 def suggestions(version: DatasetVersion) -> list[dict[str, str]]:
     """Columns that look like personal data and are not declared as such: [{"column", "kind", "why"}, ...]."""
-    found = VersionProfile.objects.filter(version=version).values_list("personal", flat=True).first()
-    return [each for each in found or [] if each["column"] not in version.pii]
+    row = kept_of(version)
+    return [each for each in (row.personal if row else []) if each["column"] not in version.pii]
 
 
 def hidden(actor: Actor, version: DatasetVersion) -> frozenset[str]:

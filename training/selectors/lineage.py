@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from mlops_site.core.permissions import Actor
 from registry.models import PromotionRequest, StageInterval, Version
-from training.models import DatasetVersion, DataSource, Erasure, Run
+from training.models import DatasetVersion, DataSource, Run
 from training.selectors import dataset_versions, runs
+from training.selectors.keeping import gone
 
 MOST = 100
 
@@ -34,6 +36,8 @@ class Outcome(NamedTuple):
     stage: str
     request: int | None
     request_status: str
+    by: str
+    started: datetime
 
 
 class Lineage(NamedTuple):
@@ -49,11 +53,10 @@ class Lineage(NamedTuple):
 
 def lineage_of(actor: Actor, version: DatasetVersion) -> Lineage:
     """What the actor may see of it."""
-    after = dataset_versions(actor).filter(lineage__parent=str(version)).only("version", "dataset__name")
-    erased = Erasure.objects.filter(version=version).exists()
-    children = [f"{row.dataset.name}@{row.version}" for row in after.select_related(None).select_related("dataset")]
+    after = dataset_versions(actor).filter(dataset=version.dataset_id, lineage__parent=str(version))
+    children = [f"{version.dataset}@{number}" for number in after.values_list("version", flat=True)]
     outcomes = [_outcome(run) for run in _with_ends(runs(actor).filter(dataset=version))[:MOST]]
-    return Lineage(str(version), version.digest, erased, origin_of(actor, version), children, outcomes)
+    return Lineage(str(version), version.digest, bool(gone(version)), origin_of(actor, version), children, outcomes)
 
 
 def origin_of(actor: Actor, version: DatasetVersion) -> Origin:
@@ -86,4 +89,4 @@ def _with_ends(rows: QuerySet[Run]) -> QuerySet[Run]:
 def _outcome(run: Any) -> Outcome:
     number = run.version.number if run.version else ""
     ends = (run.stage_now or "", run.request_pk, run.request_status or "")
-    return Outcome(str(run.pk), run.state, run.model.name, number, *ends)
+    return Outcome(str(run.pk), run.state, run.model.name, number, *ends, run.requested_by.username, run.created_at)

@@ -38,6 +38,10 @@ def rows_of(url: str, query: str, *, secs: float, max_rows: int, max_cells: int)
     query that is wrong, writes or takes too long, TooLarge, Unavailable for a database that cannot be reached."""
     import pandas as pd  # not needed by a web process
 
+    try:
+        check_query(query)
+    except ValueError as error:
+        raise Invalid.on("query", f"query {error}", code="query_failed") from error
     plain = query.strip().rstrip(";")
     read = _of_sqlite if url.startswith("sqlite:") else _of_postgresql
     names: list[str] = []
@@ -62,7 +66,7 @@ def _of_postgresql(url: str, query: str, deadline: float) -> Batches:
         connection = psycopg2.connect(url, connect_timeout=CONNECT_SECS, application_name="steward source")
     except psycopg2.OperationalError as error:
         raise _unreachable() from error
-    with closing(connection):
+    with closing(connection):  # without a commit: whatever a function did is rolled back
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
         try:
             with connection.cursor() as first:  # from the first statement on the transaction cannot be made to write
