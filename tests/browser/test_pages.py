@@ -29,9 +29,8 @@ def addresses(site: Scene, name: str) -> dict[str, str]:
     for left_out in {"ben": not_bens, "ada": {"rollback", "protection"}}[name] | {"progress"}:
         found.pop(left_out)
     if name == "ada":
-        forms = (
-            "run_new", "batch_new", "dataset_new", "dataset_register", "source_new", "model_new", "admin:core_token_add",
-        )  # fmt: skip
+        data = ("dataset_new", "dataset_register", "source_new")
+        forms = ("run_new", "batch_new", *data, "model_new", "admin:core_token_add")
         found |= {each: reverse(each) for each in forms}
     return found
 

@@ -15,9 +15,9 @@ QUARTERS = (0.25, 0.5, 0.75)
 
 
 class ColumnLook(NamedTuple):
-    """One column. `low`, `high`, `mean` and `sd` (of all present numbers) are exact; `quartiles` are within a bin of
-    the exact ones, about 1 % of the rows. `top` are the most frequent levels with their rows, `others` the rows of
-    all the rest."""
+    """One column. `low`, `high`, `mean` and `sd` (of all present numbers) are exact; `quartiles` are exact for up to
+    100 different values, else within a bin, about 1 % of the rows. `top` are the most frequent levels with their rows,
+    `others` the rows of all the rest."""
 
     name: str
     kind: Kind
@@ -75,7 +75,8 @@ def _top(bins: CategoryBins, counts: Counts) -> tuple[tuple[str, int], ...]:
 
 
 def _quartiles(bins: NumericBins, counts: Counts) -> tuple[float, float, float]:
-    inner = counts[1 : len(bins.edges)]
-    reached = np.r_[0, np.cumsum(inner)]
-    below, middle, above = (float(np.interp(part * reached[-1], reached, bins.edges)) for part in QUARTERS)
+    """The upper edges of the bins in which they lie: of up to 100 different values, the values themselves."""
+    reached = np.cumsum(counts[1 : len(bins.edges)])
+    places = np.searchsorted(reached, np.array(QUARTERS) * reached[-1])
+    below, middle, above = (bins.edges[1 + int(place)] for place in places)
     return below, middle, above

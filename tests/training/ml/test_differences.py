@@ -21,7 +21,7 @@ def table(frame: pd.DataFrame) -> pq.ParquetFile:
 
 def rows(count: int = 500) -> pd.DataFrame:
     random = np.random.default_rng(7)
-    plan = random.choice(["free", "family", None], count)
+    plan = pd.Series(random.choice(["free", "family", ""], count)).replace("", None)
     return pd.DataFrame({"id": np.arange(count) + 2**53, "age": random.integers(18, 90, count), "plan": plan})
 
 
