@@ -9,7 +9,7 @@ from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
-from mlops_site.core import env, typenames
+from mlops_site.core import entries, env, typenames
 
 BASE_DIR = env.BASE_DIR
 STEWARD_HOME = env.home()
@@ -138,6 +138,12 @@ CONTENT_SECURITY_POLICY = {
 WEB_THREADS = env.integer("WEB_THREADS", 16, low=2, high=1000)  # of each web process, as deploy/start starts it
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 2**20
 MAX_UPLOAD_BYTES = env.integer("MAX_UPLOAD_MB", 100, low=1, high=10_000) * 2**20
+
+# Where people may have data read from; of each, what no entry names cannot be read.
+DATA_FOLDERS = entries.folders("DATA_FOLDERS")
+DATA_BUCKETS, DATA_STORE = entries.buckets("DATA_BUCKETS"), env.data_store()
+SOURCE_DATABASES = entries.databases("SOURCE_DATABASES")
+SOURCE_QUERY_SECS = env.integer("SOURCE_QUERY_SECS", 300, low=1, high=24 * 3600)
 
 REDIS_URL = env.redis_url("REDIS_URL")
 TASK_APP = "mlops_site.celery.app"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from monitoring.stats.distributions import Distribution
+from mlops_site.stats.distributions import Distribution
 
 BLUE, ORANGE, GREY = "#0072b2", "#e69f00", "#8794a5"
 BANDS = {BLUE: "rgba(0,114,178,0.16)", ORANGE: "rgba(230,159,0,0.18)"}

@@ -23,6 +23,7 @@ from tests import traffic
 from tests.monitoring.parts import finding, raised
 from tests.people import actor
 from tests.registry.parts import candidate, explained, holdout
+from tests.training import sources
 from tests.training.runs import GATE, dataset_version, succeeded_run, working_run
 from training.models import DatasetVersion, Run
 
@@ -96,6 +97,8 @@ def scene(*, trials: bool = False) -> Scene:
     (alert,) = raised(first, finding("drift", summary="2 of 2 features drifted; the overall score is 0.22."))
     incident = registry.open_incident(first, kind="rolled_back", what="It missed half of the claims.", actor=approver)
     transfer = remarks(first, people)
+    source = sources.source(author, dataset)
+    sources.look(source, dataset, run)
     return Scene(
         **people,
         model=model,
@@ -108,7 +111,7 @@ def scene(*, trials: bool = False) -> Scene:
         alert=alert,
         incident=incident,
         transfer=transfer,
-        others={"report": report},
+        others={"report": report, "source": source},
         batch=scored(first, author, "age,visits\n41,2\n66,nine\n"),
         prediction=Prediction.objects.filter(model=model).earliest("predicted_at"),
     )

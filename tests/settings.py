@@ -45,6 +45,9 @@ def _prepare() -> None:
         "OPTUNA_STORAGE",
         "HTTPS",
         "TRUSTED_TYPES",
+        "DATA_FOLDERS",
+        "DATA_BUCKETS",
+        "SOURCE_DATABASES",
     ):
         os.environ.pop(name, None)
     for name in [name for name in os.environ if name.startswith("S3_")]:

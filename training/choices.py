@@ -20,3 +20,16 @@ class CrossValidation(models.TextChoices):
     STRATIFIED = "stratified", "stratified"
     GROUP = "group", "by group"
     TIME = "time", "by time"
+
+
+class SourceKind(models.TextChoices):
+    FOLDER = "folder", "a folder"
+    S3 = "s3", "objects in a bucket"
+    SQL = "sql", "a query"
+
+
+class Takes(models.TextChoices):
+    """What of the files of a source makes a version, once one of them is new or has changed."""
+
+    NEWEST = "newest", "the newest file"
+    ALL = "all", "all files, one after the other"

@@ -1,11 +1,15 @@
 """The figures of a training run, from plain numbers. Colours are told apart by colour-blind people too."""
 
 from collections.abc import Sequence
+from html import escape
 from typing import NamedTuple
 
 import plotly.graph_objects as go
 
+from mlops_site.stats.distributions import Distribution
+
 BLUE, ORANGE, GREY = "#0072b2", "#e69f00", "#8794a5"
+LABEL = 18  # characters of a level under its bar
 FEW = 12  # trials that each get a number on the axis
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star")
 
@@ -85,6 +89,29 @@ def importance_figure(info: Importance) -> go.Figure:
     )
     figure.update_layout(showlegend=False)
     figure.update_xaxes(range=[0, 1], tickformat=".0%")
+    return figure
+
+
+def sides_figure(info: Distribution, *, before: str, after: str) -> go.Figure:
+    """A column of two versions as bars: over each other for a number, beside each other for a category."""
+    is_number = info.kind == "number"
+    figure = _figure(x="", y="share of rows", height=250)
+    for name, shares, colour in ((before, info.reference, BLUE), (after, info.window, ORANGE)):
+        figure.add_bar(
+            x=list(range(len(info.pieces))),
+            y=shares,
+            name=name,
+            marker={"color": colour},
+            opacity=0.6 if is_number else 1,
+            customdata=[escape(piece, quote=False) for piece in info.pieces],
+            hovertemplate="%{customdata}: %{y:.1%}<extra>%{fullData.name}</extra>",
+        )
+    figure.update_layout(barmode="overlay" if is_number else "group", bargap=0.06)
+    texts = [escape(text if len(text) <= LABEL else f"{text[: LABEL - 1]}…", quote=False) for _, text in info.ticks]
+    figure.update_xaxes(tickvals=[place for place, _ in info.ticks], ticktext=texts, showgrid=False, zeroline=False)
+    if not is_number:
+        figure.update_xaxes(tickangle=-35)
+    figure.update_yaxes(tickformat=".0%")
     return figure
 
 

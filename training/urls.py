@@ -2,9 +2,11 @@
 
 from django.urls import path
 
-from training.dashboards.datasets import DatasetPage, DatasetsPage, UploadPage
+from training.dashboards.datasets import DatasetPage, DatasetsPage, RegisterPage, UploadPage
+from training.dashboards.keeping import DifferencePage, ErasePage, KeepingPage
 from training.dashboards.reproductions import ReproducePage, ReproductionCancelPage, ReproductionsPart
 from training.dashboards.runs import CancelPage, DiffFile, ProgressPart, RunPage, RunsPage, StartPage
+from training.dashboards.sources import FetchPage, SourceEditPage, SourceNewPage, SourcePage, SourcesPage
 
 urlpatterns = [
     path("runs", RunsPage.as_view(), name="runs"),
@@ -18,5 +20,14 @@ urlpatterns = [
     path("reproductions/<uuid:job>/cancel", ReproductionCancelPage.as_view(), name="reproduction_cancel"),
     path("datasets", DatasetsPage.as_view(), name="datasets"),
     path("new/dataset", UploadPage.as_view(), name="dataset_new"),
+    path("new/registered", RegisterPage.as_view(), name="dataset_register"),
+    path("datasets/<str:reference>/diff", DifferencePage.as_view(), name="dataset_diff"),
+    path("datasets/<str:reference>/erase", ErasePage.as_view(), name="dataset_erase"),
+    path("datasets/<str:name>/keeping", KeepingPage.as_view(), name="dataset_keeping"),
+    path("sources", SourcesPage.as_view(), name="sources"),
+    path("new/source", SourceNewPage.as_view(), name="source_new"),
+    path("sources/<str:name>", SourcePage.as_view(), name="source"),
+    path("sources/<str:name>/edit", SourceEditPage.as_view(), name="source_edit"),
+    path("sources/<str:name>/fetch", FetchPage.as_view(), name="source_fetch"),
     path("datasets/<str:reference>", DatasetPage.as_view(), name="dataset"),
 ]

@@ -189,8 +189,9 @@ def artifacts(folder: Path) -> dict[str, Any]:
     """Where artifacts are kept, as Django's STORAGES wants it: the folder, or with S3_BUCKET an S3-compatible store."""
     bucket = text("S3_BUCKET")
     if not bucket:
-        if alone := sorted(name for name in os.environ if name.startswith("S3_") and os.environ[name].strip()):
-            raise ImproperlyConfigured(f"S3_BUCKET must be set where {alone[0]} is")
+        alone = sorted(name for name in os.environ if name.startswith("S3_") and os.environ[name].strip())
+        if alone and not text("DATA_BUCKETS"):
+            raise ImproperlyConfigured(f"S3_BUCKET must be set where {alone[0]} is, or DATA_BUCKETS")
         options = {"location": str(folder), "file_permissions_mode": 0o600}
         return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket):
@@ -198,6 +199,15 @@ def artifacts(folder: Path) -> dict[str, Any]:
     if find_spec("storages") is None or find_spec("boto3") is None:
         raise ImproperlyConfigured("S3_BUCKET needs django-storages[s3]: install this package with its extra s3")
     return {"BACKEND": "mlops_site.core.objects.ObjectStorage", "OPTIONS": {"bucket_name": bucket, **_object_store()}}
+
+
+def data_store() -> dict[str, Any]:
+    """How the buckets of DATA_BUCKETS are reached, each whole: as that of the artifacts is."""
+    if not text("DATA_BUCKETS"):
+        return {}
+    if find_spec("storages") is None or find_spec("boto3") is None:
+        raise ImproperlyConfigured("DATA_BUCKETS needs django-storages[s3]: install this package with its extra s3")
+    return {**_object_store(), "location": ""}
 
 
 def _object_store() -> dict[str, Any]:

@@ -16,11 +16,13 @@ GRACE = timedelta(days=1)
 
 
 def named() -> dict[str, str]:
-    """Digest -> a row that names it, of every model that declares `STORED_UNDER`, the columns with its digests."""
+    """Digest -> a row that names it, of every model that declares `STORED_UNDER`, the columns with its digests, and
+    perhaps `STORED_WHILE`: by column, the rows whose files are still wanted."""
     found: dict[str, str] = {}
     for model in apps.get_models():
         for column in getattr(model, "STORED_UNDER", ()):
-            rows = model._default_manager.order_by().values_list("pk", column)
+            wanted = getattr(model, "STORED_WHILE", {}).get(column, {})
+            rows = model._default_manager.filter(**wanted).order_by().values_list("pk", column)
             found |= {digest: f"{model._meta.verbose_name} {pk}" for pk, digest in rows.iterator() if digest}
     return found
 

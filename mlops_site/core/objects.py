@@ -73,6 +73,28 @@ class ObjectStorage(S3Storage):
                 raise
         return found
 
+    def objects(self, prefix: str, *, most: int) -> list[tuple[str, int, str]] | None:
+        """(name after the prefix, bytes, entity tag) of each object right under it; None if there are more."""
+        found: list[tuple[str, int, str]] = []
+        with self._reached():
+            pages = self.connection.meta.client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self.bucket_name, Prefix=prefix, Delimiter="/"):
+                rows = (row for row in page.get("Contents", []) if row["Key"] != prefix)
+                found += [(row["Key"].removeprefix(prefix), int(row["Size"]), str(row["ETag"])) for row in rows]
+                if len(found) > most:
+                    return None
+        return found
+
+    @contextmanager
+    def body(self, key: str) -> Iterator[IO[bytes]]:
+        """An object's bytes as they are at this moment. FileNotFoundError, Unavailable."""
+        with self._reached():
+            found: IO[bytes] = self.bucket.Object(key).get()["Body"]
+            try:
+                yield found
+            finally:
+                found.close()
+
     def _open(self, name: str, mode: str = "rb") -> IO[bytes]:
         with self._reached():
             found: IO[bytes] = super()._open(name, mode)

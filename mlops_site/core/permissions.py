@@ -34,6 +34,9 @@ class Action(StrEnum):
     EVIDENCE_EXPORT = "evidence.export"  # a version's files, approvals and audit records, as one file
     INCIDENT_CLOSE = "incident.close"
     DATASET_CREATE = "dataset.create"
+    DATASET_KEEP = "dataset.keep"  # owner and retention; delete the bytes of a version
+    DATASET_HOLD = "dataset.hold"  # let nothing of a data set be deleted, and let go of it
+    SOURCE_SET = "source.set"  # where data comes from by itself
     RUN_REQUEST = "run.request"
     INPUT_VIEW = "input.view"  # what a claim's prediction was made of
     PREDICT = "predict"
@@ -76,6 +79,8 @@ ROLE_ACTIONS: dict[str, frozenset[Action]] = {
         A.STAGE_MOVE,
         A.VERSION_DEPRECATE,
         A.RETRAIN_SET,
+        A.DATASET_KEEP,
+        A.SOURCE_SET,
         A.EXPERIMENT_LIVE,
         A.INCIDENT_CLOSE,
         A.EVIDENCE_EXPORT,
@@ -85,7 +90,8 @@ ROLE_ACTIONS: dict[str, frozenset[Action]] = {
     | {A.INPUT_VIEW},
     Role.APPROVER: _READ
     | {A.PROMOTION_REVIEW, A.PROMOTION_DECIDE, A.ROLLBACK, A.INCIDENT_CLOSE, A.POLICY_SET, A.ALERT_HANDLE}
-    | {A.ANNOTATE, A.ALIAS_SET, A.VERSION_DEPRECATE, A.MODEL_ARCHIVE, A.EVIDENCE_EXPORT, A.REPORT_ATTACH, A.INPUT_VIEW},
+    | {A.ANNOTATE, A.ALIAS_SET, A.VERSION_DEPRECATE, A.MODEL_ARCHIVE, A.EVIDENCE_EXPORT, A.REPORT_ATTACH, A.INPUT_VIEW}
+    | {A.DATASET_HOLD},
     Role.AUDITOR: _READ | {A.AUDIT_VIEW, A.EVIDENCE_EXPORT, A.INPUT_VIEW},
     Role.ADMIN: _READ | {A.PEOPLE_MANAGE, A.MODEL_TRANSFER},
     Role.SERVICE: _SERVING | {A.SCHEMA_VIEW},

@@ -14,15 +14,17 @@ from django_celery_beat.models import PeriodicTask
 
 from mlops_site.core.admin import TeamAdmin
 from mlops_site.core.api.auth import actor_of
+from mlops_site.core.beats import length_of
 from mlops_site.core.dashboards import FormPage
+from mlops_site.core.durations import spelt
 from mlops_site.core.errors import NotFound, StewardError
 from mlops_site.core.permissions import Action
 from mlops_site.core.templatetags.steward import moment, span, tag
 from monitoring.forms import ScheduleForm
 from monitoring.selectors.policies import RETRAINING, schedules
 from monitoring.services import set_schedule
-from monitoring.services.durations import spelt
-from monitoring.services.ticks import EVERY_MODEL, length_of
+from monitoring.services.ticks import EVERY_MODEL
+from training.selectors.sources import SCHEDULED
 
 LIST = "admin:django_celery_beat_periodictask_changelist"
 
@@ -45,7 +47,7 @@ class SchedulePage(FormPage):
 
     def facts(self) -> dict[str, Any]:
         row = self.row
-        mine = row.name == EVERY_MODEL or row.name.startswith(RETRAINING)
+        mine = row.name == EVERY_MODEL or row.name.startswith((RETRAINING, SCHEDULED))
         return {
             "crumbs": [("Schedules", reverse(LIST))],
             "back": reverse(LIST),

@@ -14,12 +14,12 @@ from mlops_site.core.dashboards import Page
 from mlops_site.core.errors import Invalid
 from mlops_site.core.permissions import Action
 from mlops_site.core.templatetags.steward import metric
+from mlops_site.stats.distributions import Distribution, distribution
 from mlops_site.stats.judge import Q_LIMIT
 from monitoring import plots
 from monitoring.selectors.dashboard import SHOWN, Dashboard, MetricNow, dashboard, version_shown
 from monitoring.selectors.fleet import volume_by_day
 from monitoring.selectors.periods import PRESETS, Period, period
-from monitoring.stats.distributions import Distribution, distribution
 from registry import selectors as registry
 from registry.models import RegisteredModel
 

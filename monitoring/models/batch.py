@@ -17,6 +17,7 @@ class BatchRun(Job):
     executor = "monitoring.pipeline.execute"
     kind = "batch"
     STORED_UNDER: ClassVar = ("source_digest", "result_digest")  # see core.holdings
+    STORED_WHILE: ClassVar = {"source_digest": {"dataset__erasure": None}}
 
     model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="+")
     version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="+")

@@ -28,7 +28,8 @@ from registry.choices import Stage
 from registry.models import RegisteredModel, StageInterval
 from registry.selectors import in_production
 from registry.services.guards import one_of
-from training.models import DatasetVersion, Run
+from training.models import DatasetVersion, DataSource, Run
+from training.selectors.sources import SCHEDULED
 
 RETRAINING = "retraining: "  # and the model's name: the rows from which Beat reads the intervals of policies
 NOT_TAKEN = "not_taken"  # every outcome but a run
@@ -168,7 +169,9 @@ def waiting_alerts(policy: RetrainPolicy) -> QuerySet[Alert]:
 
 
 def schedules(actor: Actor) -> QuerySet[PeriodicTask]:
-    """The rows that Beat reads: everybody's, and of the models' those that the actor may see."""
+    """The rows that Beat reads: everybody's, and of models and sources those that the actor may see."""
     mine = visible(actor, RegisteredModel.objects.all()).values(row=Concat(Value(RETRAINING), "name"))
-    rows: QuerySet[PeriodicTask] = PeriodicTask.objects.filter(~Q(name__startswith=RETRAINING) | Q(name__in=mine))
+    sources = visible(actor, DataSource.objects.all()).values(row=Concat(Value(SCHEDULED), "name"))
+    shared = ~Q(name__startswith=RETRAINING) & ~Q(name__startswith=SCHEDULED)
+    rows: QuerySet[PeriodicTask] = PeriodicTask.objects.filter(shared | Q(name__in=mine) | Q(name__in=sources))
     return rows.select_related("interval", "crontab")

@@ -21,6 +21,7 @@ from registry.choices import SERVED
 from registry.models import RegisteredModel, StageInterval, Version
 from training.models import DatasetVersion
 from training.selectors import dataset_named
+from training.selectors.keeping import gone
 
 CHUNK_ROWS = 50_000
 LOGGED_CHUNK_ROWS = 5_000  # each of them is a row of its own, and nobody should wait long for the transaction
@@ -140,6 +141,8 @@ def _stored(file: IO[bytes] | None, filename: str, dataset: DatasetVersion | Non
         got = "neither" if file is None else "both"
         raise Invalid.on("file", f"either file or dataset must be given but got {got}", code="required")
     if dataset is not None:
+        if why := gone(dataset):
+            raise Conflict.on("dataset", f"{dataset} cannot be scored: {why}", code="data_gone")
         return Source(f"{dataset}.parquet", dataset.digest)
     assert file is not None
     try:

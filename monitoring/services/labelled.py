@@ -10,13 +10,13 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mlops_site.core import store
 from mlops_site.core.errors import Conflict, Invalid
 from mlops_site.core.permissions import Actor
 from monitoring.models import RetrainPolicy
 from monitoring.selectors.policies import PRODUCTION, labelled, last_production_data
 from registry.models import RegisteredModel, Version
 from training.models import DatasetVersion
+from training.selectors.keeping import data_of
 from training.services.datasets import Declaration, Prepared, parquet_of, prepare_dataset
 from training.services.schema import label_meant
 
@@ -97,7 +97,7 @@ def not_enough(have: int, need: int, since: datetime | None) -> Conflict:
 def _read(version: DatasetVersion) -> pd.DataFrame:
     import pandas as pd  # not needed by a web process before somebody trains
 
-    return pd.read_parquet(io.BytesIO(store.read(version.digest)))
+    return pd.read_parquet(io.BytesIO(data_of(version)))
 
 
 def _fresh(rows: Any, table: pd.DataFrame, signature: Mapping[str, Any], declared: DatasetVersion) -> pd.DataFrame:

@@ -9,12 +9,12 @@ from typing import Any
 from django.utils import timezone
 
 from mlops_site.core import events
+from mlops_site.core.durations import HOUR, length_within, spelt
 from mlops_site.core.errors import Conflict, FieldError, Invalid
 from mlops_site.core.models import Team
 from mlops_site.core.permissions import Action, Actor, person, require
 from monitoring.models import RetrainPolicy, RetrainRules, TeamRetrainPolicy
 from monitoring.selectors.policies import origin_of, policy_of, team_policy_of
-from monitoring.services.durations import HOUR, length_within, spelt
 from monitoring.services.ticks import keep_schedule
 from registry.models import RegisteredModel
 from registry.services.guards import locked, plain_json

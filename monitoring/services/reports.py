@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from django.utils import timezone
 
 from mlops_site.core import events
+from mlops_site.core.durations import length_within
 from mlops_site.core.errors import Conflict, Invalid
 from mlops_site.core.models import User
 from mlops_site.core.permissions import Action, Actor, require
@@ -15,7 +16,6 @@ from monitoring.models import MonitoringRun, Report
 from monitoring.selectors.periods import within
 from monitoring.selectors.spans import span_after, start_of, whole
 from monitoring.services.alerts import raise_alerts
-from monitoring.services.durations import length_within
 from registry import selectors as registry
 from registry.models import RegisteredModel, Version
 

@@ -6,13 +6,13 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from django_celery_beat.models import IntervalSchedule, PeriodicTask
+from django_celery_beat.models import PeriodicTask
 
+from mlops_site.core.beats import interval_of
 from monitoring.models import RetrainPolicy
 from monitoring.selectors.policies import RETRAINING
 
 EVERY_MODEL = "monitoring: every model, hourly"
-_PERIODS = {"days": timedelta(days=1), "hours": timedelta(hours=1), "minutes": timedelta(minutes=1)}
 
 
 def make_schedules() -> None:
@@ -38,15 +38,3 @@ def keep_schedule(policy: RetrainPolicy) -> None:
         "description": f"Train {model} again by its retrain policy, which holds the interval.",
     }
     PeriodicTask.objects.update_or_create(name=name, defaults=fields)
-
-
-def interval_of(length: timedelta) -> IntervalSchedule:
-    """The interval's row, in the largest unit that holds it whole."""
-    period, unit = next((period, unit) for period, unit in _PERIODS.items() if not length % unit)
-    row: IntervalSchedule = IntervalSchedule.objects.get_or_create(every=length // unit, period=period)[0]
-    return row
-
-
-def length_of(row: PeriodicTask) -> timedelta:
-    """How often a row fires."""
-    return timedelta(**{row.interval.period: row.interval.every})

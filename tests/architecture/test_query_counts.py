@@ -27,7 +27,7 @@ from tests.factories import Scene
 from tests.monitoring.parts import finding, raised
 from tests.people import bearer, person
 from tests.registry.parts import candidate
-from tests.training import runs
+from tests.training import runs, sources
 
 pytestmark = pytest.mark.django_db
 TIMES = 2  # versions, and requests for them, that the scene begins with
@@ -48,6 +48,8 @@ class Site:
             metrics=["recall"],
             design="shadow",
         )
+        self.fetch = self.scene.others["source"].fetches.get()
+        self.second = runs.dataset_version(self.scene.scientist, rows=320)  # of the scene's data set
         self.reproduction = runs.reproduced_run(self.scene.scientist, self.scene.run)
         self.machine = Client(headers=bearer(person("claims-app", "service", team=factories.TEAM)))
         self.engineer = self._api(self.scene.author.user)
@@ -102,6 +104,7 @@ class Site:
             "datasets": "datasets",
             "datasets/<str:name>/<int:version>": f"datasets/{scene.dataset.dataset.name}/{scene.dataset.version}",
             **self.training(),
+            **self.data(),
             "models/<model:name>/retrain-policy": f"{model}/retrain-policy",
             "jobs/<uuid:job_id>": f"jobs/{scene.run.pk}",
             "monitoring/alerts": "monitoring/alerts",
@@ -112,6 +115,20 @@ class Site:
             "scoring/<uuid:pk>": f"scoring/{scene.batch.pk}",
             "scoring/<uuid:pk>/result": f"scoring/{scene.batch.pk}/result",
             "monitoring/dashboard/<model:model>": f"monitoring/dashboard/{scene.model.name}",
+        }
+
+    def data(self) -> dict[str, str]:
+        name, one = self.scene.dataset.dataset.name, f"datasets/{self.scene.dataset.dataset.name}/1"
+        return {
+            "datasets/<str:name>/keeping": f"datasets/{name}/keeping",
+            "datasets/<str:name>/<int:version>/profile": f"{one}/profile",
+            "datasets/<str:name>/<int:version>/lineage": f"{one}/lineage",
+            "datasets/<str:name>/<int:v1>/diff/<int:v2>": f"{one}/diff/2",
+            "models/<model:name>/<version:version>/lineage": f"models/{self.scene.model.name}/1.1.0/lineage",
+            "sources": "sources",
+            "sources/<str:name>": "sources/warehouse",
+            "sources/<str:name>/fetches": "sources/warehouse/fetches",
+            "fetches/<uuid:job_id>": f"fetches/{self.fetch.pk}",
         }
 
     def experiments(self) -> dict[str, str]:
@@ -155,6 +172,9 @@ class Site:
             "run_progress": f"/runs/{run}/progress",
             "datasets": "/datasets",
             "dataset": f"/datasets/{scene.dataset}",
+            "dataset diff": f"/datasets/{self.second}/diff",
+            "sources": "/sources",
+            "source": "/sources/warehouse",
             "alerts": "/alerts",
             "monitoring": f"{model}/monitoring",
             "timeline": f"{model}/timeline",
@@ -230,6 +250,8 @@ class Site:
             runs.queued_run(scene.scientist, scene.model, dataset)
             factories.scored(scene.served, scene.author, f"age,visits\n{n},1\n")
             self.grow_experiments(n)
+            sources.look(sources.source(scene.author, dataset, name=f"another_{n}"), dataset, scene.run)
+            sources.look(self.fetch.source, scene.dataset, scene.run)
         raised(scene.served, *(finding("quality", f"feature {n}") for n in range(9)))
         factories.predictions(scene.staged, 270)
         told = {"channel": "x", "subject": scene.alert.subject, "team": scene.model.team, "event": "x", "body": {}}

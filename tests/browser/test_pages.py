@@ -25,14 +25,13 @@ def addresses(site: Scene, name: str) -> dict[str, str]:
     """Every page that the person may open, by a name for its picture."""
     found = {**pages(site), **{each.replace(":", "_"): reverse(each) for each in LISTS}}
     found["running"] = reverse("run", args=[site.working.pk])
-    for left_out in {"ben": ("move", "request", "handover", "progress"), "ada": ("rollback", "protection", "progress")}[
-        name
-    ]:
+    not_bens = {"move", "request", "handover", "erase", "source_edit", "source_fetch"}
+    for left_out in {"ben": not_bens, "ada": {"rollback", "protection"}}[name] | {"progress"}:
         found.pop(left_out)
     if name == "ada":
-        found |= {
-            each: reverse(each) for each in ("run_new", "batch_new", "dataset_new", "model_new", "admin:core_token_add")
-        }
+        data = ("dataset_new", "dataset_register", "source_new")
+        forms = ("run_new", "batch_new", *data, "model_new", "admin:core_token_add")
+        found |= {each: reverse(each) for each in forms}
     return found
 
 

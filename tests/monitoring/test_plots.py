@@ -5,9 +5,9 @@ from __future__ import annotations
 import doctest
 from datetime import UTC, datetime, timedelta
 
+from mlops_site.stats.distributions import Distribution
 from monitoring import plots
 from monitoring.plots import BLUE, DriftTrend, Event, Latency, Trend, Volume
-from monitoring.stats.distributions import Distribution
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 TIMES = [START + timedelta(hours=n) for n in range(4)]

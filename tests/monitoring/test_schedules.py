@@ -9,12 +9,13 @@ from django.core.management import call_command
 from django.test import Client
 from django_celery_beat.models import PeriodicTask
 
+from mlops_site.core.beats import length_of
 from mlops_site.core.errors import Conflict, Forbidden, Invalid
 from mlops_site.core.models import AuditRecord
 from monitoring import tasks
 from monitoring.models import MonitoringRun, RetrainPolicy
 from monitoring.services import set_retrain_policy, set_schedule
-from monitoring.services.ticks import EVERY_MODEL, length_of
+from monitoring.services.ticks import EVERY_MODEL
 from tests.monitoring.trained import Production, production
 from tests.people import actor, person
 from tests.registry.parts import user

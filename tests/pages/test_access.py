@@ -12,9 +12,9 @@ from django.urls import reverse
 from django_celery_beat.models import PeriodicTask
 
 from mlops_site.core.admin import TeamAdmin
+from mlops_site.core.beats import interval_of
 from mlops_site.core.permissions import Actor
 from monitoring.selectors.policies import RETRAINING
-from monitoring.services.ticks import interval_of
 from tests.factories import Scene
 
 LogIn = Callable[[Actor], Client]
@@ -34,6 +34,12 @@ def pages(site: Scene) -> dict[str, str]:
         "progress": reverse("run_progress", args=[site.working.pk]),
         "cancel": reverse("run_cancel", args=[site.working.pk]),
         "dataset": reverse("dataset", args=[site.dataset]),
+        "dataset_diff": reverse("dataset_diff", args=[site.dataset]),
+        "keeping": reverse("dataset_keeping", args=[site.dataset.dataset.name]),
+        "erase": reverse("dataset_erase", args=[site.dataset]),
+        "source": reverse("source", args=[site.others["source"]]),
+        "source_edit": reverse("source_edit", args=[site.others["source"]]),
+        "source_fetch": reverse("source_fetch", args=[site.others["source"]]),
         "approval": reverse("admin:registry_promotionrequest_change", args=[site.request.pk]),
         "monitoring": reverse("monitoring", args=[name]),
         "timeline": reverse("timeline", args=[name]),
@@ -65,6 +71,7 @@ LISTS = [
     "versions",
     "runs",
     "datasets",
+    "sources",
     "alerts",
     "reports",
     "inventory",
@@ -95,6 +102,10 @@ FORMS = {
     "version_tag": {"author", "scientist", "approver"},
     "describe": {"author", "scientist", "approver"},
     "deprecate": {"author", "approver"},
+    "keeping": {"author", "approver"},
+    "erase": {"author"},
+    "source_edit": {"author"},
+    "source_fetch": {"author", "scientist"},
 }
 
 
@@ -104,6 +115,8 @@ def test_nobody_sees_anything_before_logging_in(site: Scene, client: Client) -> 
         *map(reverse, LISTS),
         reverse("run_new"),
         reverse("dataset_new"),
+        reverse("dataset_register"),
+        reverse("source_new"),
         reverse("model_new"),
     ]:
         for answer in (client.get(path), client.post(path)):
@@ -143,7 +156,13 @@ def test_forms_are_for_those_who_may_send_them(site: Scene, as_: LogIn, page: st
 
 @pytest.mark.parametrize(
     ("name", "allowed"),
-    [("run_new", {"author", "scientist"}), ("dataset_new", {"author", "scientist"}), ("model_new", {"author"})],
+    [
+        ("run_new", {"author", "scientist"}),
+        ("dataset_new", {"author", "scientist"}),
+        ("model_new", {"author"}),
+        ("dataset_register", {"author", "scientist"}),
+        ("source_new", {"author"}),
+    ],
 )
 def test_new_things_are_made_by_those_who_may(site: Scene, as_: LogIn, name: str, allowed: set[str]) -> None:
     for role in ("author", "scientist", "approver", "auditor", "admin"):

@@ -11,6 +11,7 @@ from mlops_site.core.api.serializers import FiniteField, StrictSerializer, TextF
 from mlops_site.core.choices import JobState
 from training.choices import Calibration, CrossValidation, Need
 from training.models import DatasetVersion
+from training.selectors.keeping import schema_shown
 
 MAX_NAME = 128
 MAX_LIST = 2_000
@@ -31,8 +32,12 @@ class DatasetUpload(StrictSerializer):
 class DatasetAnswer(serializers.ModelSerializer[DatasetVersion]):
     name = serializers.CharField(source="dataset.name")
     created_by = serializers.CharField(source="created_by.username")
-    schema = serializers.JSONField()
+    schema = serializers.SerializerMethodField(help_text="no values of personal columns without `input.view`")
     quality = serializers.JSONField()
+
+    @extend_schema_field({"type": "object", "additionalProperties": True})
+    def get_schema(self, version: DatasetVersion) -> dict[str, Any]:
+        return schema_shown(self.context["actor"], version)
 
     class Meta:
         model = DatasetVersion

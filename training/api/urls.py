@@ -2,12 +2,24 @@
 
 from django.urls import path
 
-from training.api import views
+from training.api import keeping, sources, views
 
 app_name = "training"
 urlpatterns = [
     path("datasets", views.Datasets.as_view(), name="datasets"),
     path("datasets/<str:name>/<int:version>", views.DatasetDetail.as_view(), name="dataset"),
+    path("datasets/register", keeping.Register.as_view(), name="register"),
+    path("datasets/<str:name>/keeping", keeping.Keeping.as_view(), name="keeping"),
+    path("datasets/<str:name>/<int:version>/erase", keeping.Erase.as_view(), name="erase"),
+    path("datasets/<str:name>/<int:version>/profile", keeping.Profile.as_view(), name="profile"),
+    path("datasets/<str:name>/<int:version>/lineage", keeping.Lineage.as_view(), name="lineage"),
+    path("datasets/<str:name>/<int:v1>/diff/<int:v2>", keeping.Diff.as_view(), name="diff"),
+    path("models/<model:name>/<version:version>/lineage", keeping.VersionLineage.as_view(), name="version-lineage"),
+    path("sources", sources.Sources.as_view(), name="sources"),
+    path("sources/<str:name>", sources.SourceDetail.as_view(), name="source"),
+    path("sources/<str:name>/fetches", sources.Fetches.as_view(), name="fetches"),
+    path("fetches/<uuid:job_id>", sources.FetchDetail.as_view(), name="fetch"),
+    path("fetches/<uuid:job_id>/cancel", sources.FetchCancel.as_view(), name="fetch_cancel"),
     path("training/start", views.Start.as_view(), name="start"),
     path("training/status/<uuid:job_id>", views.Status.as_view(), name="status"),
     path("training/cancel/<uuid:job_id>", views.Cancel.as_view(), name="cancel"),

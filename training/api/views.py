@@ -17,7 +17,7 @@ from mlops_site.core.api.serializers import JobAnswer
 from mlops_site.core.api.views import ApiView
 from training import selectors
 from training.api import serializers
-from training.models import Training
+from training.models import Fetch, Training
 from training.services import (
     cancel_reproduction,
     cancel_run,
@@ -48,7 +48,9 @@ class Datasets(ApiView):
         asked = dict(form.validated_data)
         file = asked.pop("file")
         version = create_dataset_version(actor=self.actor, source=file, filename=file.name, **asked)
-        return Response(serializers.DatasetAnswer(version).data, status=status.HTTP_201_CREATED)
+        return Response(
+            serializers.DatasetAnswer(version, context={"actor": self.actor}).data, status=status.HTTP_201_CREATED
+        )
 
 
 class DatasetDetail(ApiView):
@@ -56,7 +58,7 @@ class DatasetDetail(ApiView):
     def get(self, request: Request, name: str, version: int) -> Response:
         """One version with its schema and quality report."""
         found = selectors.dataset_named(self.actor, f"{name}@{version}")
-        return Response(serializers.DatasetAnswer(found).data)
+        return Response(serializers.DatasetAnswer(found, context={"actor": self.actor}).data)
 
 
 class Start(ApiView):
@@ -131,10 +133,11 @@ class Runs(ApiView):
 
 def _listed(request: Request, view: ApiView, rows: Any, serializer: Any) -> Response:
     pages = Pages()
-    return pages.get_paginated_response(serializer(pages.paginate_queryset(rows, request, view=view), many=True).data)
+    page: Any = pages.paginate_queryset(rows, request, view=view)
+    return pages.get_paginated_response(serializer(page, many=True, context={"actor": view.actor}).data)
 
 
-def accepted(run: Training, name: str = "status") -> Response:
+def accepted(run: Training | Fetch, name: str = "status") -> Response:
     """202, and where the job can be followed."""
     answer = {"job_id": str(run.pk), "status_url": reverse(f"training:{name}", args=[run.pk])}
     return Response(answer, status=status.HTTP_202_ACCEPTED, headers={"Location": answer["status_url"]})

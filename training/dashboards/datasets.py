@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.urls import reverse
 
@@ -12,8 +13,10 @@ from mlops_site.core.errors import Forbidden, Malformed, NotFound
 from mlops_site.core.models import Team
 from mlops_site.core.permissions import Action, Actor
 from training import selectors, services
-from training.forms import DatasetForm
+from training.forms import DatasetForm, RegisterForm
+from training.ml.overview import ColumnLook
 from training.models import DatasetVersion
+from training.selectors import keeping, lineage
 
 
 class DatasetsPage(Page):
@@ -24,6 +27,7 @@ class DatasetsPage(Page):
         return {
             "versions": selectors.dataset_versions(self.actor).defer("schema", "quality"),
             "may_upload": bool(self.actor.teams(Action.DATASET_CREATE)),
+            "places": bool(settings.DATA_FOLDERS or settings.DATA_BUCKETS),
         }
 
 
@@ -31,19 +35,30 @@ class DatasetPage(Page):
     template_name = "training/dataset.html"
 
     def facts(self) -> dict[str, Any]:
-        reference = self.kwargs["reference"]
-        version = _version(self.actor, reference)
+        version = version_at(self.actor, self.kwargs["reference"])
+        team = version.dataset.team_id
         return {
             "title": str(version),
             "version": version,
-            "columns": version.schema["columns"],
+            "dataset": selectors.dataset_of(self.actor, version.dataset.name),
+            "columns": columns_shown(self.actor, version),
+            "suggestions": keeping.suggestions(version),
+            "gone": keeping.gone(version),
+            "lineage": lineage.lineage_of(self.actor, version),
             "others": selectors.dataset_versions(self.actor).filter(dataset=version.dataset).exclude(pk=version.pk),
-            "runs": selectors.runs(self.actor).filter(dataset=version)[:10],
-            "may_start": self.actor.may(Action.RUN_REQUEST, version.dataset.team_id),
+            "may_start": self.actor.may(Action.RUN_REQUEST, team),
+            "may_keep": self.actor.may(Action.DATASET_KEEP, team) or self.actor.may(Action.DATASET_HOLD, team),
+            "may_erase": self.actor.may(Action.DATASET_KEEP, team),
         }
 
 
-def _version(actor: Actor, reference: str) -> DatasetVersion:
+def columns_shown(actor: Actor, version: DatasetVersion) -> list[tuple[dict[str, Any], ColumnLook | None]]:
+    """Each column of the schema, and how it looks where a profile was kept."""
+    found = {look.name: look for look in keeping.looks(actor, version)}
+    return [(column, found.get(column["name"])) for column in keeping.schema_shown(actor, version)["columns"]]
+
+
+def version_at(actor: Actor, reference: str) -> DatasetVersion:
     try:
         return selectors.dataset_named(actor, reference)
     except Malformed as error:  # an address is not a body: it names nothing
@@ -73,9 +88,21 @@ class UploadPage(FormPage):
             "The same bytes declared the same way are the same version.",
         }
 
-    def save(self, form: DatasetForm) -> str:
+    def save(self, form: Any) -> str:
         said = form.cleaned_data
         file = said.pop("file")
         version = services.create_dataset_version(actor=self.actor, source=file, filename=file.name, **said)
+        messages.success(self.request, f"{version} is kept: {version.rows:,} rows.")
+        return reverse("dataset", args=[version])
+
+
+class RegisterPage(UploadPage):
+    title = "Register a file"
+    form_class = RegisterForm
+    file_field = ""
+    button = "Read and check"
+
+    def save(self, form: Any) -> str:
+        version = services.register_dataset_version(actor=self.actor, **form.cleaned_data)
         messages.success(self.request, f"{version} is kept: {version.rows:,} rows.")
         return reverse("dataset", args=[version])

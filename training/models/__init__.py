@@ -1,10 +1,35 @@
-"""Data sets with their versions, runs and their reproductions."""
+"""Data sets with their versions and sources, runs and their reproductions."""
 
-from mlops_site.core.laws import append_only
+from mlops_site.core.laws import Law, append_only
 from training.models.dataset import Dataset, DatasetVersion
+from training.models.keeping import Erasure, VersionProfile
 from training.models.reproduction import Reproduction, Training
 from training.models.run import Run, RunLine
+from training.models.source import DataSource, Fetch
 
-LAWS = append_only("training_datasetversion")
+LAWS = [
+    *append_only("training_datasetversion"),
+    *append_only("training_versionprofile"),
+    Law(
+        "no_erasure_under_a_hold",
+        "training_erasure",
+        "INSERT",
+        "EXISTS (SELECT 1 FROM training_datasetversion v JOIN training_dataset d ON d.id = v.dataset_id "
+        "WHERE v.id = NEW.version_id AND d.hold <> '')",
+        "a data set under a legal hold keeps its bytes",
+    ),
+]
 
-__all__ = ["LAWS", "Dataset", "DatasetVersion", "Reproduction", "Run", "RunLine", "Training"]
+__all__ = [
+    "LAWS",
+    "DataSource",
+    "Dataset",
+    "DatasetVersion",
+    "Erasure",
+    "Fetch",
+    "Reproduction",
+    "Run",
+    "RunLine",
+    "Training",
+    "VersionProfile",
+]

@@ -18,6 +18,9 @@ class Dataset(models.Model):
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="+")
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
+    owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", null=True, blank=True)  # who answers
+    retention_days = models.PositiveIntegerField(null=True, blank=True)  # then a version's bytes go; None: never
+    hold = models.CharField(max_length=200, blank=True)  # why no bytes of it may go, whatever else is said
 
     class Meta:
         ordering = ["name"]
@@ -34,6 +37,7 @@ class DatasetVersion(models.Model):
     """The same bytes declared the same way are the same version."""
 
     STORED_UNDER: ClassVar = ("digest",)  # see core.holdings
+    STORED_WHILE: ClassVar = {"digest": {"erasure": None}}
 
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="versions")
     version = models.PositiveIntegerField()  # 1, 2, ... named hie@2

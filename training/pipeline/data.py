@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlops_site.core import store
 from mlops_site.core.errors import Invalid
 from mlops_site.stats.columns import Kind, encode, infer_kinds
 from mlops_site.stats.scored import TaskType
 from training.ml import evaluate, quality, splits
 from training.models import Training
 from training.pipeline.steps import say
+from training.selectors.keeping import data_of
 from training.services.schema import added_rows, columns_of
 
 
@@ -54,11 +54,11 @@ class Rows:
 def rows_of(run: Training) -> Rows:
     """Read, encode and split. The same run gives the same rows on every attempt and machine.
 
-    Raises ArtifactDamaged when the stored bytes are not those of the digest, Invalid when the data cannot be
-    split as asked.
+    Raises ArtifactDamaged when the stored bytes are not those of the digest, Conflict when they were deleted, Invalid
+    when the data cannot be split as asked.
     """
     spec, declared = run.spec, run.dataset
-    whole_table = pd.read_parquet(io.BytesIO(store.read(declared.digest)))
+    whole_table = pd.read_parquet(io.BytesIO(data_of(declared)))
     weights = _weights(run, whole_table)
     table, warnings = _usable(run, whole_table)
     features = table[spec["features"]]

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 from django.conf import settings
 from django.db.models import Max
 
-from mlops_site.core import events, store
-from mlops_site.core.errors import FieldError, Invalid, NotFound, StewardError, TooLarge
+from mlops_site.core import events, places, store
+from mlops_site.core.errors import Conflict, FieldError, Invalid, NotFound, StewardError, TooLarge
 from mlops_site.core.models import Team
 from mlops_site.core.permissions import Action, Actor, person, require, team_for
 from training import signals
-from training.models import Dataset, DatasetVersion
+from training.models import Dataset, DatasetVersion, VersionProfile
 from training.models.dataset import DATASET_NAME
-from training.services.schema import schema_of
+from training.selectors.keeping import gone
+from training.services.schema import profile_of, schema_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +56,8 @@ class Prepared(NamedTuple):
     rows: int
     schema: dict[str, Any]
     quality: dict[str, Any]
+    counts: bytes
+    personal: list[dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,18 @@ def create_dataset_version(
     return ready if isinstance(ready, DatasetVersion) else keep_dataset(ready, actor=actor, lineage=lineage)
 
 
+def register_dataset_version(*, actor: Actor, name: str, location: str, **declared: Any) -> DatasetVersion:
+    """The same from where the operator lets the team read: a path, or s3://bucket/key. The bytes are copied, so what
+    becomes of the file later changes nothing. Raises what `create_dataset_version` does, and Invalid for a place that
+    is not the team's, Unavailable for a file that is still being written or a store that does not answer."""
+    owner = _owner(actor, name, declared.get("team")).name
+    opened = places.object_opened if location.startswith("s3://") else places.opened
+    with opened(location, owner, max_bytes=settings.MAX_UPLOAD_BYTES) as file:
+        came = {"source": "registered", "location": location}
+        given = {"filename": location.rpartition("/")[2], "lineage": came, **declared}
+        return create_dataset_version(actor=actor, name=name, source=file, **given)
+
+
 def prepare_dataset(
     *, actor: Actor, name: str, source: BinaryIO, filename: str, declared: Declaration, team: str | None = None
 ) -> Prepared | DatasetVersion:
@@ -104,8 +119,9 @@ def prepare_dataset(
     from training.ml import tables
 
     stored = store.put(tables.to_parquet(table.frame), max_bytes=8 * settings.MAX_UPLOAD_BYTES)
-    rows = len(table.frame)
-    return Prepared(name, owner, declared, source_digest, stored.digest, rows, table.schema, table.quality)
+    looks = profile_of(table.frame, salt=name)
+    what = (table.schema, table.quality, *looks)
+    return Prepared(name, owner, declared, source_digest, stored.digest, len(table.frame), *what)
 
 
 def keep_dataset(ready: Prepared, *, actor: Actor, lineage: dict[str, Any] | None = None) -> DatasetVersion:
@@ -126,6 +142,7 @@ def keep_dataset(ready: Prepared, *, actor: Actor, lineage: dict[str, Any] | Non
             created_by=person(actor),
             **{**asdict(ready.declared), "pii": list(ready.declared.pii)},
         )
+        VersionProfile.objects.create(version=version, counts=ready.counts, personal=ready.personal)
         data = {"version": version.version, "digest": ready.digest, "rows": version.rows, "lineage": version.lineage}
         events.record("dataset.version_created", actor=actor, subject=dataset.subject, team=ready.owner.name, data=data)
         signals.dataset_version_created.send(sender=DatasetVersion, version=version)
@@ -172,8 +189,13 @@ def _locked(name: str, owner: Team, actor: Actor) -> Dataset:
 
 
 def _existing(name: str, source_digest: str) -> DatasetVersion | None:
-    rows = DatasetVersion.objects.select_related("dataset__team")
-    return rows.filter(dataset__name=name, source_digest=source_digest).first()
+    """The version of these bytes. Conflict where they were deleted for good reason: they do not come back unasked."""
+    rows = DatasetVersion.objects.select_related("dataset__team", "erasure__by")
+    found = rows.filter(dataset__name=name, source_digest=source_digest).first()
+    if found is not None and (why := gone(found)):
+        message = f"these bytes are {found}, and {why}; keep them under another name, or leave them out"
+        raise Conflict(message, code="data_gone", errors=[FieldError("file", "data_gone", message)])
+    return found
 
 
 def _digest(source: BinaryIO, filename: str, declared: Declaration) -> str:

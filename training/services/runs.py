@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from mlops_site.core import events, jobs
-from mlops_site.core.errors import FieldError, Invalid, NotFound
+from mlops_site.core.errors import Conflict, FieldError, Invalid, NotFound
 from mlops_site.core.permissions import Action, Actor, person, require, visible
 from registry.models import RegisteredModel
 from registry.services.guards import check_live
 from training import signals
 from training.models import DatasetVersion, Run
 from training.selectors import dataset_named
+from training.selectors.keeping import gone
 from training.services import origin
 from training.services.config import RunConfig
 from training.services.spec import completed
@@ -37,6 +38,7 @@ def request_run(
         require(actor, Action.RUN_REQUEST, model.team, subject=model.subject)
         check_live(model)
         version = dataset_named(actor, dataset, team=model.team)
+        _check_kept(version)
         spec = completed(config, model=model, version=version)
         run = Run.objects.create(
             model=model,
@@ -53,6 +55,13 @@ def request_run(
         events.record("run.requested", actor=actor, subject=run.subject, team=model.team.name, data=_said(run))
         signals.run_requested.send(sender=Run, run=run)
     return run
+
+
+def _check_kept(version: DatasetVersion) -> None:
+    """Conflict `data_gone` where there is nothing to train on any more."""
+    if why := gone(version):
+        message = f"{version} cannot be trained on: {why}"
+        raise Conflict(message, code="data_gone", errors=[FieldError("dataset", "data_gone", message)])
 
 
 def cancel_run(run: Run, *, actor: Actor) -> Run:

@@ -35,6 +35,17 @@ def _labels(values: pd.Series[Any], *, whole: bool) -> list[list[Any]] | None:
     return [[int(label) if whole else label, int(count)] for label, count in pairs.items()]
 
 
+def profile_of(frame: pd.DataFrame, *, salt: str) -> tuple[bytes, list[dict[str, str]]]:
+    """How the columns are distributed, as `VersionProfile.counts` keeps it, and which look like personal data:
+    [{"column", "kind", "why"}, ...]."""
+    from mlops_site.stats.columns import infer_kinds
+    from mlops_site.stats.profile import profile, reference_bins
+    from training.ml import personal
+
+    bins = reference_bins(frame, infer_kinds(frame), salt=salt)
+    return profile(frame, bins).to_bytes(), [found._asdict() for found in personal.suggested(frame)]
+
+
 def columns_of(version: DatasetVersion) -> dict[str, dict[str, Any]]:
     """The columns of a data set's schema, by name."""
     return {column["name"]: column for column in version.schema["columns"]}

@@ -21,10 +21,10 @@ register = template.Library()
 TONES = {
     word: tone
     for tone, words_of in {
-        "ok": "production succeeded approved approve approve_with_conditions ok resolved delivered",
+        "ok": "production succeeded approved approve approve_with_conditions ok resolved delivered done",
         "info": "staging running pending medium acknowledged",
-        "warn": "changes_requested request_changes high expired remark open",
-        "bad": "failed rejected reject error",
+        "warn": "changes_requested request_changes high expired remark open held waiting",
+        "bad": "failed rejected reject error blocked",
     }.items()
     for word in words_of.split()
 }

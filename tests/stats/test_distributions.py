@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops_site.stats import distributions
 from mlops_site.stats.columns import Kind
+from mlops_site.stats.distributions import CELLS, LEVELS, distribution
 from mlops_site.stats.profile import Profile, profile, reference_bins
-from monitoring.stats import distributions
-from monitoring.stats.distributions import CELLS, LEVELS, distribution
 
 RANDOM = np.random.default_rng(5)
 

@@ -14,7 +14,7 @@ from mlops_site.core.errors import FieldError, Malformed, NotFound
 from mlops_site.core.models import Team
 from mlops_site.core.permissions import Actor, visible
 from registry.models import Version
-from training.models import DatasetVersion, Reproduction, Run
+from training.models import Dataset, DatasetVersion, Reproduction, Run
 from training.models.dataset import DATASET_NAME
 
 LOG_LINES = 200
@@ -152,7 +152,7 @@ def _by(row: dict[str, Any]) -> str:
 
 def dataset_versions(actor: Actor) -> QuerySet[DatasetVersion]:
     """The versions of data sets that the actor may see, by name, newest first."""
-    rows = DatasetVersion.objects.select_related("dataset__team", "created_by")
+    rows = DatasetVersion.objects.select_related("dataset__team", "created_by", "erasure__by")
     return visible(actor, rows, team="dataset__team").order_by("dataset__name", "-version")
 
 
@@ -171,6 +171,16 @@ def dataset_named(actor: Actor, reference: object, *, team: Team | None = None) 
     if found is None:
         raise _refused(
             NotFound, "unknown_dataset", f"there is no data set {match[0]}; upload it first (POST /datasets)"
+        )
+    return found
+
+
+def dataset_of(actor: Actor, name: str) -> Dataset:
+    """The data set with its owner; NotFound if there is none or it is another team's."""
+    found = visible(actor, Dataset.objects.select_related("team", "owner").filter(name=name)).first()
+    if found is None:
+        raise _refused(
+            NotFound, "unknown_dataset", f"there is no data set {name[:80]}; upload it first (POST /datasets)"
         )
     return found
 
