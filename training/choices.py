@@ -20,3 +20,11 @@ class CrossValidation(models.TextChoices):
     STRATIFIED = "stratified", "stratified"
     GROUP = "group", "by group"
     TIME = "time", "by time"
+
+
+class Stage(models.TextChoices):
+    """Where a quality gate stands."""
+
+    INGEST = "ingest", "ingest"
+    TRAINING = "training", "before training"
+    REGISTRATION = "registration", "before registration"
