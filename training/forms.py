@@ -122,3 +122,30 @@ class RunForm(forms.Form):
             if pair := {name: said.pop(name) for name in names if name in said}:
                 said[field] = pair
         return said
+
+
+class InferForm(forms.Form):
+    version = forms.TypedChoiceField(coerce=int, label="Version that is trusted")
+    comment = forms.CharField(max_length=500, required=False, label="Why")
+
+    def __init__(self, *args: Any, versions: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        offer(self, "version", [(str(number), str(number)) for number in versions])
+
+
+class ExpectationsForm(forms.Form):
+    document = StrictJSONField(
+        widget=forms.Textarea(attrs={"rows": 28, "spellcheck": "false", "class": "code"}), label="Expectations (JSON)"
+    )
+    comment = forms.CharField(max_length=500, label="What changed and why")
+
+
+class WaiverForm(forms.Form):
+    check = forms.CharField(max_length=40, help_text="Its name in the report, such as schema_range.")
+    column = forms.CharField(max_length=128, required=False, help_text="Empty where the check is of the whole table.")
+    reason = forms.CharField(max_length=500, widget=forms.Textarea(attrs={"rows": 3}))
+    until = forms.DateField(widget=forms.DateInput(attrs={"type": "date"}), help_text="The last day, UTC.")
+
+
+class RevokeForm(forms.Form):
+    reason = forms.CharField(max_length=500, widget=forms.Textarea(attrs={"rows": 3}))

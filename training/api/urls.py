@@ -2,12 +2,18 @@
 
 from django.urls import path
 
-from training.api import views
+from training.api import quality, views
 
 app_name = "training"
 urlpatterns = [
     path("datasets", views.Datasets.as_view(), name="datasets"),
     path("datasets/<str:name>/<int:version>", views.DatasetDetail.as_view(), name="dataset"),
+    path("datasets/<str:name>/<int:version>/gates", quality.Gates.as_view(), name="gates"),
+    path("datasets/<str:name>/expectations", quality.ExpectationsOf.as_view(), name="expectations"),
+    path("datasets/<str:name>/expectations/infer", quality.Inferred.as_view(), name="expectations_infer"),
+    path("datasets/<str:name>/waivers", quality.Waivers.as_view(), name="waivers"),
+    path("waivers/<int:pk>/revoke", quality.Revoke.as_view(), name="waiver_revoke"),
+    path("training/gates/<uuid:job_id>", quality.GatesOfRun.as_view(), name="run_gates"),
     path("training/start", views.Start.as_view(), name="start"),
     path("training/status/<uuid:job_id>", views.Status.as_view(), name="status"),
     path("training/cancel/<uuid:job_id>", views.Cancel.as_view(), name="cancel"),

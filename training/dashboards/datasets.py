@@ -14,6 +14,7 @@ from mlops_site.core.permissions import Action, Actor
 from training import selectors, services
 from training.forms import DatasetForm
 from training.models import DatasetVersion
+from training.selectors import quality as gates
 
 
 class DatasetsPage(Page):
@@ -32,7 +33,7 @@ class DatasetPage(Page):
 
     def facts(self) -> dict[str, Any]:
         reference = self.kwargs["reference"]
-        version = _version(self.actor, reference)
+        version = version_at(self.actor, reference)
         return {
             "title": str(version),
             "version": version,
@@ -40,10 +41,11 @@ class DatasetPage(Page):
             "others": selectors.dataset_versions(self.actor).filter(dataset=version.dataset).exclude(pk=version.pk),
             "runs": selectors.runs(self.actor).filter(dataset=version)[:10],
             "may_start": self.actor.may(Action.RUN_REQUEST, version.dataset.team_id),
+            "verdict": gates.verdict_of(version),
         }
 
 
-def _version(actor: Actor, reference: str) -> DatasetVersion:
+def version_at(actor: Actor, reference: str) -> DatasetVersion:
     try:
         return selectors.dataset_named(actor, reference)
     except Malformed as error:  # an address is not a body: it names nothing
@@ -77,5 +79,8 @@ class UploadPage(FormPage):
         said = form.cleaned_data
         file = said.pop("file")
         version = services.create_dataset_version(actor=self.actor, source=file, filename=file.name, **said)
-        messages.success(self.request, f"{version} is kept: {version.rows:,} rows.")
+        if version.quality["passed"]:
+            messages.success(self.request, f"{version} is kept: {version.rows:,} rows.")
+        else:
+            messages.warning(self.request, f"{version} is kept but blocked: its quality gate did not pass.")
         return reverse("dataset", args=[version])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple
+from urllib.parse import urlencode
 
 Severity = Literal["block", "warn"]
 Stage = Literal["ingest", "training", "registration"]
@@ -76,9 +77,23 @@ class Check:
     def blocks(self) -> bool:
         return not self.passed and self.severity == "block" and self.waiver is None
 
+    @property
+    def is_waivable(self) -> bool:
+        return self.name not in NEVER_WAIVED
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        return "" if self.passed else ADVICE.get(self.name, "")
+
+    @property
+    def query(self) -> str:
+        """Which check and column it is, in an address."""
+        return urlencode({"check": self.name, **({"column": self.column} if self.column else {})})
+
     def to_json(self) -> dict[str, Any]:
         said = {**asdict(self), "where": list(self.where), "samples": list(self.samples)}
-        return {**said, "advice": "" if self.passed else ADVICE.get(self.name, "")}
+        return {**said, "advice": self.advice}
 
 
 class Waived(NamedTuple):

@@ -31,6 +31,16 @@ class Verdict(NamedTuple):
     def passed(self) -> bool:
         return self.report.passed
 
+    @property
+    def failing(self) -> list[Check]:
+        """What blocks first, then what is waived, then remarks."""
+        failed = [check for check in self.report.checks if not check.passed]
+        return sorted(failed, key=lambda check: (not check.blocks, check.waiver is None))
+
+    @property
+    def fine(self) -> list[Check]:
+        return [check for check in self.report.checks if check.passed]
+
     def to_json(self) -> dict[str, Any]:
         """As the API answers it: each check with its stage."""
         said = self.report.to_json()

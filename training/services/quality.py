@@ -149,7 +149,7 @@ def frame_of(version: DatasetVersion) -> pd.DataFrame:
     try:
         return pd.read_parquet(io.BytesIO(store.read(version.digest)))
     except NotFound as error:
-        message = f"the data of {version} ({version.digest[:12]}) is deleted; upload the same bytes again"
+        message = f"the data of {version} ({version.digest}) is deleted; upload the same bytes again"
         raise Conflict.on("dataset", message, code="data_gone") from error
 
 
