@@ -109,8 +109,8 @@ def _of_interval(kind: str, row: StageInterval, what: str) -> Happening:
 
 
 def _waivers(scope: QuerySet[RegisteredModel], span: Span) -> Iterator[Happening]:
-    """What passed although it lacked what is asked of everyone: into production without people or although the gate said
-    no, or into the registry under a waiver."""
+    """What passed without what is asked of everyone: into production without people or although the gate said no, or
+    into the registry under a waiver."""
     into = StageInterval.objects.filter(span.within("started_at"), model__in=scope, stage=Stage.PRODUCTION)
     for row in _light(into.filter(cause=Cause.POLICY), "by"):
         yield _of_interval(WAIVER, row, "by standing policy, without the approval of people")

@@ -109,7 +109,7 @@ class InferPage(_OfDataset):
 
     def form_options(self) -> dict[str, Any]:
         rows = selectors.dataset_versions(self.actor).filter(dataset=self.dataset)
-        return {"versions": [row.version for row in rows.only("version", "dataset")[:200]]}
+        return {"versions": list(rows.values_list("version", flat=True)[:200])}
 
     def facts(self) -> dict[str, Any]:
         answer = "Columns, types, ranges and levels of a version that passed its gate. They can be edited afterwards."
