@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -133,9 +134,17 @@ class InferForm(forms.Form):
         offer(self, "version", [(str(number), str(number)) for number in versions])
 
 
+class DocumentField(StrictJSONField):
+    """JSON laid out for editing."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return json.dumps(value, indent=2, ensure_ascii=False) if isinstance(value, dict) else value
+
+
 class ExpectationsForm(forms.Form):
-    document = StrictJSONField(
-        widget=forms.Textarea(attrs={"rows": 28, "spellcheck": "false", "class": "code"}), label="Expectations (JSON)"
+    document = DocumentField(
+        widget=forms.Textarea(attrs={"rows": 28, "spellcheck": "false", "style": "font-family: monospace"}),
+        label="Expectations (JSON)",
     )
     comment = forms.CharField(max_length=500, label="What changed and why")
 

@@ -25,9 +25,11 @@ def addresses(site: Scene, name: str) -> dict[str, str]:
     """Every page that the person may open, by a name for its picture."""
     found = {**pages(site), **{each.replace(":", "_"): reverse(each) for each in LISTS}}
     found["running"] = reverse("run", args=[site.working.pk])
-    for left_out in {"ben": ("move", "request", "handover", "progress"), "ada": ("rollback", "protection", "progress")}[
-        name
-    ]:
+    barred = {
+        "ben": ("move", "request", "handover", "progress", "check", "infer", "expect"),
+        "ada": ("rollback", "protection", "progress", "waive"),
+    }
+    for left_out in barred[name]:
         found.pop(left_out)
     if name == "ada":
         found |= {

@@ -98,7 +98,7 @@ def test_expectations_are_inferred_edited_and_checked_again_on_pages(
     client.post(reverse("expectations_infer", args=["hie"]), {"version": 1})
     assert "inferred from" in said(client, "expectations", "hie")
     edit = reverse("expectations_edit", args=["hie"])
-    document = json.loads(client.get(edit).context["form"].initial["document"])
+    document = json.loads(client.get(edit).context["form"]["document"].value())
     document["columns"]["age"]["range"] = {"min": 30, "max": 90, "severity": "block"}
     wrong = {**document, "rows": {"min": 5}}
     refused = client.post(edit, {"document": json.dumps(wrong), "comment": "x"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,6 +46,8 @@ class CheckPage(FormPage):
 
     def facts(self) -> dict[str, Any]:
         version = version_at(self.actor, self.kwargs["reference"])
+        if not self.actor.may(Action.DATASET_CHECK, version.dataset.team_id):
+            raise Forbidden("only who works with its data checks a version again")
         back = reverse("dataset_gates", args=[version])
         return {
             "crumbs": [("Data sets", reverse("datasets")), (str(version), back)],
@@ -133,7 +134,7 @@ class EditPage(_OfDataset):
     def form_options(self) -> dict[str, Any]:
         newest = gates.expectations(self.dataset).first()
         document = {"columns": {}} if newest is None else newest.document
-        return {"initial": {"document": json.dumps(document, indent=2)}}
+        return {"initial": {"document": document}}
 
     def facts(self) -> dict[str, Any]:
         answer = "Each rule has its severity: block keeps a version from being trained on, warn is a remark."

@@ -32,13 +32,16 @@ from training.ml.patterns import matches
 KINDS = ("number", "integer", "category")
 
 
-def inferred(schema: dict[str, Any], *, duplicate_share: float | None = None) -> dict[str, Any]:
+def inferred(
+    schema: dict[str, Any], *, duplicate_share: float | None = None, private: Collection[str] = ()
+) -> dict[str, Any]:
     """The expectations that a table of this schema (of `infer_schema`) meets. What a later table cannot do without
-    blocks: a column that is gone or of another type; what may rightly change, warns."""
+    blocks: a column that is gone or of another type; what may rightly change, warns. Of `private` columns no value is
+    taken into the document."""
     found: dict[str, Any] = {
         "rows": {"min": max(1, schema["rows"] // 2), "max": None, "severity": "warn"},
         "extra_columns": {"severity": "warn"},
-        "columns": {entry["name"]: _column(entry) for entry in schema["columns"]},
+        "columns": {entry["name"]: _column(entry, entry["name"] in private) for entry in schema["columns"]},
     }
     if duplicate_share is not None:
         share = round(max(0.01, 2 * duplicate_share), 4)
@@ -50,10 +53,12 @@ def inferred(schema: dict[str, Any], *, duplicate_share: float | None = None) ->
     return found
 
 
-def _column(entry: dict[str, Any]) -> dict[str, Any]:
+def _column(entry: dict[str, Any], is_private: bool) -> dict[str, Any]:
     rules: dict[str, Any] = {"kind": {"is": entry["kind"], "severity": "block"}}
     share = entry["null_share"]
     rules["nulls"] = {"max_share": 0.0 if share == 0 else round(min(1.0, share + 0.05), 4), "severity": "warn"}
+    if is_private:
+        return rules
     if entry["min"] is not None:
         rules["range"] = {"min": entry["min"], "max": entry["max"], "severity": "warn"}
     if entry["levels"] is not None:

@@ -64,7 +64,8 @@ def dataset_of(actor: Actor, name: str) -> Dataset:
 
 def expectations(dataset: Dataset) -> QuerySet[Expectations]:
     """Every version of what is expected of a data set, newest first: the first one holds."""
-    return Expectations.objects.filter(dataset=dataset).select_related("created_by", "inferred_from__dataset")
+    rows = Expectations.objects.filter(dataset=dataset)
+    return rows.select_related("dataset", "created_by", "inferred_from__dataset")
 
 
 def waivers(dataset: Dataset) -> QuerySet[Waiver]:

@@ -71,7 +71,8 @@ def infer_expectations(version: DatasetVersion, *, actor: Actor, comment: str = 
         raise Conflict.on("version", message, code="not_trusted")
     repeated = next((check for check in verdict.report.checks if check.name == "duplicate_rows"), None)
     share = None if repeated is None else repeated.observed
-    document = expectations.inferred(version.schema, duplicate_share=0.0 if share is None else float(share))
+    known = 0.0 if share is None else float(share)
+    document = expectations.inferred(version.schema, duplicate_share=known, private=version.pii)
     said = comment or f"Inferred from {version}."
     return set_expectations(version.dataset, actor=actor, document=document, comment=said, inferred_from=version)
 

@@ -48,6 +48,7 @@ def test_from_expectations_to_a_waived_run(
     assert made.status_code == 201, made.content
     assert (made.json()["version"], made.json()["inferred_from"]) == (1, "hie@1")
     document = made.json()["document"]
+    assert document["columns"]["plan"]["levels"]["severity"] == "warn"
     document["columns"]["plan"]["levels"]["severity"] = "block"
     edited = post(engineers, f"{URL}/expectations", {"document": document, "comment": "Plans are known."})
     assert (edited.status_code, edited.json()["version"]) == (201, 2)

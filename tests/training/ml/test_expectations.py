@@ -135,6 +135,8 @@ def test_what_is_inferred_is_a_document_that_its_table_meets() -> None:
     assert failed(frame, document=document) == {}
     assert document["entity"] == {"column": "claim", "severity": "block"}
     assert document["prediction_time"] == "late"
+    hidden = expectations.inferred(schema, private={"site", "age"})["columns"]
+    assert (hidden["site"].keys(), hidden["age"].keys()) == ({"kind", "nulls"}, {"kind", "nulls"})
     assert document["columns"]["site"]["levels"]["allowed"] == ["a", "b"]
 
 
