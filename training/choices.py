@@ -33,3 +33,11 @@ class Takes(models.TextChoices):
 
     NEWEST = "newest", "the newest file"
     ALL = "all", "all files, one after the other"
+
+
+class Stage(models.TextChoices):
+    """Where a quality gate stands."""
+
+    INGEST = "ingest", "ingest"
+    TRAINING = "training", "before training"
+    REGISTRATION = "registration", "before registration"

@@ -4,6 +4,15 @@ from django.urls import path
 
 from training.dashboards.datasets import DatasetPage, DatasetsPage, RegisterPage, UploadPage
 from training.dashboards.keeping import DifferencePage, ErasePage, KeepingPage
+from training.dashboards.quality import (
+    CheckPage,
+    EditPage,
+    ExpectationsPage,
+    GatesPage,
+    InferPage,
+    RevokePage,
+    WaivePage,
+)
 from training.dashboards.reproductions import ReproducePage, ReproductionCancelPage, ReproductionsPart
 from training.dashboards.runs import CancelPage, DiffFile, ProgressPart, RunPage, RunsPage, StartPage
 from training.dashboards.sources import FetchPage, SourceEditPage, SourceNewPage, SourcePage, SourcesPage
@@ -30,4 +39,11 @@ urlpatterns = [
     path("sources/<str:name>/edit", SourceEditPage.as_view(), name="source_edit"),
     path("sources/<str:name>/fetch", FetchPage.as_view(), name="source_fetch"),
     path("datasets/<str:reference>", DatasetPage.as_view(), name="dataset"),
+    path("datasets/<str:reference>/gates", GatesPage.as_view(), name="dataset_gates"),
+    path("datasets/<str:reference>/check", CheckPage.as_view(), name="dataset_check"),
+    path("expectations/<str:name>", ExpectationsPage.as_view(), name="expectations"),
+    path("expectations/<str:name>/infer", InferPage.as_view(), name="expectations_infer"),
+    path("expectations/<str:name>/edit", EditPage.as_view(), name="expectations_edit"),
+    path("expectations/<str:name>/waive", WaivePage.as_view(), name="waiver_new"),
+    path("waivers/<int:pk>/revoke", RevokePage.as_view(), name="waiver_revoke"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -85,3 +86,18 @@ class TooManyRequests(StewardError):
 
 class Unavailable(StewardError):
     status, title, default_code = 503, "Unavailable", "unavailable"
+
+
+class StorageFull(StewardError):
+    """No room on a disk; what was being written is not kept."""
+
+    status, title, default_code = 507, "Storage full", "storage_full"
+
+    @classmethod
+    def of(cls, error: BaseException) -> StorageFull | None:
+        """The refusal that an operating system's error means, if it means this one: no space left, a quota used up, a
+        file beyond the size that the process may write."""
+        if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return None
+        reason = (error.strerror or "no space left").lower()
+        return cls(f"the disk is full ({reason}); nothing was kept. Make room on it and try again")

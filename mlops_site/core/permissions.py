@@ -37,6 +37,9 @@ class Action(StrEnum):
     DATASET_KEEP = "dataset.keep"  # owner and retention; delete the bytes of a version
     DATASET_HOLD = "dataset.hold"  # let nothing of a data set be deleted, and let go of it
     SOURCE_SET = "source.set"  # where data comes from by itself
+    DATASET_CHECK = "dataset.check"  # put a version through its quality gate again
+    EXPECTATIONS_SET = "expectations.set"  # what the quality gates ask of a data set
+    GATE_WAIVE = "gate.waive"  # let a failed check of data pass for a while: nobody who trains may
     RUN_REQUEST = "run.request"
     INPUT_VIEW = "input.view"  # what a claim's prediction was made of
     PREDICT = "predict"
@@ -57,6 +60,7 @@ _SCIENCE = _READ | {
     A.INPUT_VIEW,
     A.VERSION_REGISTER,
     A.DATASET_CREATE,
+    A.DATASET_CHECK,
     A.RUN_REQUEST,
     A.PROMOTION_REQUEST,
     A.REPORT_ATTACH,
@@ -81,17 +85,18 @@ ROLE_ACTIONS: dict[str, frozenset[Action]] = {
         A.RETRAIN_SET,
         A.DATASET_KEEP,
         A.SOURCE_SET,
+        A.EXPECTATIONS_SET,
         A.EXPERIMENT_LIVE,
         A.INCIDENT_CLOSE,
         A.EVIDENCE_EXPORT,
     },
     Role.VALIDATOR: _READ
     | {A.PROMOTION_REVIEW, A.REPORT_ATTACH, A.MONITORING_RUN, A.INCIDENT_CLOSE, A.ANNOTATE, A.EVIDENCE_EXPORT}
-    | {A.INPUT_VIEW},
+    | {A.INPUT_VIEW, A.DATASET_CHECK, A.EXPECTATIONS_SET, A.GATE_WAIVE},
     Role.APPROVER: _READ
     | {A.PROMOTION_REVIEW, A.PROMOTION_DECIDE, A.ROLLBACK, A.INCIDENT_CLOSE, A.POLICY_SET, A.ALERT_HANDLE}
     | {A.ANNOTATE, A.ALIAS_SET, A.VERSION_DEPRECATE, A.MODEL_ARCHIVE, A.EVIDENCE_EXPORT, A.REPORT_ATTACH, A.INPUT_VIEW}
-    | {A.DATASET_HOLD},
+    | {A.DATASET_HOLD, A.GATE_WAIVE},
     Role.AUDITOR: _READ | {A.AUDIT_VIEW, A.EVIDENCE_EXPORT, A.INPUT_VIEW},
     Role.ADMIN: _READ | {A.PEOPLE_MANAGE, A.MODEL_TRANSFER},
     Role.SERVICE: _SERVING | {A.SCHEMA_VIEW},

@@ -20,7 +20,7 @@ from typing import IO, ClassVar, NamedTuple, Protocol, runtime_checkable
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
-from mlops_site.core.errors import FieldError, Invalid, NotFound, StewardError, TooLarge
+from mlops_site.core.errors import FieldError, Invalid, NotFound, StewardError, StorageFull, TooLarge
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK_BYTES = 1 << 20
@@ -54,9 +54,18 @@ def put(content: IO[bytes] | bytes, *, max_bytes: int) -> Stored:
     """Store the bytes, of a file from its start, and return their digest. Storing the same bytes again changes
     nothing but their age.
 
-    The file appears under its digest only when it is complete. More than `max_bytes` -> TooLarge, and nothing
-    is kept.
+    The file appears under its digest only when it is complete. More than `max_bytes` -> TooLarge, no room on the disk
+    -> StorageFull, and nothing is kept.
     """
+    try:
+        return _put(content, max_bytes=max_bytes)
+    except OSError as error:
+        if (full := StorageFull.of(error)) is None:
+            raise
+        raise full from error
+
+
+def _put(content: IO[bytes] | bytes, *, max_bytes: int) -> Stored:
     stream = io.BytesIO(content) if isinstance(content, bytes) else content
     stream.seek(0)
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as spool:

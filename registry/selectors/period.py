@@ -109,17 +109,32 @@ def _of_interval(kind: str, row: StageInterval, what: str) -> Happening:
 
 
 def _waivers(scope: QuerySet[RegisteredModel], span: Span) -> Iterator[Happening]:
-    """What went into production past what is asked of everyone: without people, or although the gate said no."""
+    """What passed without what is asked of everyone: into production without people or although the gate said no, or
+    into the registry under a waiver."""
     into = StageInterval.objects.filter(span.within("started_at"), model__in=scope, stage=Stage.PRODUCTION)
     for row in _light(into.filter(cause=Cause.POLICY), "by"):
         yield _of_interval(WAIVER, row, "by standing policy, without the approval of people")
     for row in _light(into.filter(cause=Cause.APPROVED, request__evidence__gate__passed=False), "by"):
         yield _of_interval(WAIVER, row, "approved although the gate did not pass")
+    yield from _of_data(scope, span)
     policies = DeployPolicy.objects.filter(span.within("created_at"), model__in=scope, reach=AutoDeploy.PRODUCTION)
     for policy in policies.select_related("model__team", "set_by"):
         said = "a standing policy lets candidates into production without people"
         by = policy.set_by.username
         yield _happening(WAIVER, policy.created_at, policy.model, by=by, what=said, reason=policy.reason)
+
+
+def _of_data(scope: QuerySet[RegisteredModel], span: Span) -> Iterator[Happening]:
+    """Versions that were registered although a quality gate of their data or of themselves said no: one line a waiver,
+    as its run left it in the version's facts."""
+    made = Version.objects.filter(span.within("created_at"), model__in=scope, facts__has_key="waived")
+    for version in made.select_related("model__team").only(
+        "major", "minor", "patch", "created_at", "facts", "model__name", "model__team__name", "model__risk_tier"
+    ):
+        for waived in version.facts["waived"]:
+            said = {"by": waived["by"], "reason": waived["reason"]}
+            what = f"registered although {waived['check']} failed, waived until {waived['until']}: {waived['message']}"
+            yield _happening(WAIVER, version.created_at, version.model, version=version.number, what=what, **said)
 
 
 def _incidents(scope: QuerySet[RegisteredModel], span: Span) -> Iterator[Happening]:

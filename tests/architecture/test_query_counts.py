@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from functools import partial
 from io import BytesIO
 from typing import Any
@@ -28,6 +29,7 @@ from tests.monitoring.parts import finding, raised
 from tests.people import bearer, person
 from tests.registry.parts import candidate
 from tests.training import runs, sources
+from training import services as training
 
 pytestmark = pytest.mark.django_db
 TIMES = 2  # versions, and requests for them, that the scene begins with
@@ -51,11 +53,18 @@ class Site:
         self.fetch = self.scene.others["source"].fetches.get()
         self.second = runs.dataset_version(self.scene.scientist, rows=320)  # of the scene's data set
         self.reproduction = runs.reproduced_run(self.scene.scientist, self.scene.run)
+        training.infer_expectations(self.scene.dataset, actor=self.scene.author)
+        self._waive("schema_range")
         self.machine = Client(headers=bearer(person("claims-app", "service", team=factories.TEAM)))
         self.engineer = self._api(self.scene.author.user)
         self.auditor = self._api(self.scene.auditor.user)
         people = (self.scene.author, self.scene.auditor, self.scene.approver)
         self.browser, self.auditors_browser, self.approvers_browser = map(self._browser, people)
+
+    def _waive(self, check: str) -> None:
+        until = timezone.now().date() + timedelta(days=9)
+        data, by = self.scene.dataset.dataset, self.scene.approver
+        training.waive_check(data, actor=by, check=check, reason="It is being mended.", until=until)
 
     def _api(self, user: Any) -> Client:
         return Client(headers=bearer(user))
@@ -103,6 +112,9 @@ class Site:
             "approvals/<int:pk>": f"approvals/{scene.request.pk}",
             "datasets": "datasets",
             "datasets/<str:name>/<int:version>": f"datasets/{scene.dataset.dataset.name}/{scene.dataset.version}",
+            "datasets/<str:name>/<int:version>/gates": f"datasets/{scene.dataset.dataset.name}/1/gates",
+            "datasets/<str:name>/expectations": f"datasets/{scene.dataset.dataset.name}/expectations",
+            "datasets/<str:name>/waivers": f"datasets/{scene.dataset.dataset.name}/waivers",
             **self.training(),
             **self.data(),
             "models/<model:name>/retrain-policy": f"{model}/retrain-policy",
@@ -143,6 +155,7 @@ class Site:
         run = self.scene.run.pk
         return {
             "training/status/<uuid:job_id>": f"training/status/{run}",
+            "training/gates/<uuid:job_id>": f"training/gates/{run}",
             "training/reproduce/<uuid:job_id>": f"training/reproduce/{run}",
             "training/reproductions/<uuid:job_id>": f"training/reproductions/{self.reproduction.pk}",
             "training/runs": "training/runs",
@@ -175,6 +188,8 @@ class Site:
             "dataset diff": f"/datasets/{self.second}/diff",
             "sources": "/sources",
             "source": "/sources/warehouse",
+            "data set gates": f"/datasets/{scene.dataset}/gates",
+            "expectations": f"/expectations/{scene.dataset.dataset.name}",
             "alerts": "/alerts",
             "monitoring": f"{model}/monitoring",
             "timeline": f"{model}/timeline",
@@ -252,6 +267,13 @@ class Site:
             self.grow_experiments(n)
             sources.look(sources.source(scene.author, dataset, name=f"another_{n}"), dataset, scene.run)
             sources.look(self.fetch.source, scene.dataset, scene.run)
+        for check in ("schema_kind", "schema_missing", "schema_nulls", "schema_levels", "target_copy"):
+            self._waive(check)
+        document: dict[str, Any] = {"columns": {}}
+        for n in range(9):
+            document["rows"] = {"min": n + 1, "severity": "warn"}
+            training.set_expectations(scene.dataset.dataset, actor=scene.author, document=document, comment="another")
+            training.check_dataset(scene.dataset, actor=scene.author)
         raised(scene.served, *(finding("quality", f"feature {n}") for n in range(9)))
         factories.predictions(scene.staged, 270)
         told = {"channel": "x", "subject": scene.alert.subject, "team": scene.model.team, "event": "x", "body": {}}

@@ -25,8 +25,22 @@ def addresses(site: Scene, name: str) -> dict[str, str]:
     """Every page that the person may open, by a name for its picture."""
     found = {**pages(site), **{each.replace(":", "_"): reverse(each) for each in LISTS}}
     found["running"] = reverse("run", args=[site.working.pk])
-    not_bens = {"move", "request", "handover", "erase", "source_edit", "source_fetch"}
-    for left_out in {"ben": not_bens, "ada": {"rollback", "protection"}}[name] | {"progress"}:
+    barred = {
+        "ben": (
+            "move",
+            "request",
+            "handover",
+            "progress",
+            "check",
+            "infer",
+            "expect",
+            "erase",
+            "source_edit",
+            "source_fetch",
+        ),
+        "ada": ("rollback", "protection", "progress", "waive"),
+    }
+    for left_out in barred[name]:
         found.pop(left_out)
     if name == "ada":
         data = ("dataset_new", "dataset_register", "source_new")

@@ -40,6 +40,12 @@ def pages(site: Scene) -> dict[str, str]:
         "source": reverse("source", args=[site.others["source"]]),
         "source_edit": reverse("source_edit", args=[site.others["source"]]),
         "source_fetch": reverse("source_fetch", args=[site.others["source"]]),
+        "gates": reverse("dataset_gates", args=[site.dataset]),
+        "check": reverse("dataset_check", args=[site.dataset]),
+        "expectations": reverse("expectations", args=[site.dataset.dataset.name]),
+        "infer": reverse("expectations_infer", args=[site.dataset.dataset.name]),
+        "expect": reverse("expectations_edit", args=[site.dataset.dataset.name]),
+        "waive": reverse("waiver_new", args=[site.dataset.dataset.name]),
         "approval": reverse("admin:registry_promotionrequest_change", args=[site.request.pk]),
         "monitoring": reverse("monitoring", args=[name]),
         "timeline": reverse("timeline", args=[name]),
@@ -89,6 +95,10 @@ LISTS = [
 
 # each form and who of the scene may send it
 FORMS = {
+    "check": {"author", "scientist"},
+    "infer": {"author"},
+    "expect": {"author"},
+    "waive": {"approver"},
     "rollback": {"approver"},
     "policy": {"approver", "author"},
     "edit": {"approver", "author"},

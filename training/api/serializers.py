@@ -75,6 +75,9 @@ class TrainingStart(StrictSerializer):
     cv = TextField(max_length=20, required=False, help_text=", ".join(CrossValidation.values))
     metric = TextField(max_length=40, required=False)
     slices = serializers.ListField(child=TextField(max_length=MAX_NAME), required=False, max_length=20)
+    available_at = serializers.DictField(
+        child=TextField(max_length=MAX_NAME), required=False, help_text="by feature: the column of when it was known"
+    )
     calibration = TextField(max_length=20, required=False, help_text=", ".join(Calibration.values))
     cost_matrix = serializers.DictField(
         child=FiniteField(), required=False, help_text="cost of a row by outcome: false_negative, false_positive, ..."

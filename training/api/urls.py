@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from training.api import keeping, sources, views
+from training.api import keeping, quality, sources, views
 
 app_name = "training"
 urlpatterns = [
@@ -20,6 +20,12 @@ urlpatterns = [
     path("sources/<str:name>/fetches", sources.Fetches.as_view(), name="fetches"),
     path("fetches/<uuid:job_id>", sources.FetchDetail.as_view(), name="fetch"),
     path("fetches/<uuid:job_id>/cancel", sources.FetchCancel.as_view(), name="fetch_cancel"),
+    path("datasets/<str:name>/<int:version>/gates", quality.Gates.as_view(), name="gates"),
+    path("datasets/<str:name>/expectations", quality.ExpectationsOf.as_view(), name="expectations"),
+    path("datasets/<str:name>/expectations/infer", quality.Inferred.as_view(), name="expectations_infer"),
+    path("datasets/<str:name>/waivers", quality.Waivers.as_view(), name="waivers"),
+    path("waivers/<int:pk>/revoke", quality.Revoke.as_view(), name="waiver_revoke"),
+    path("training/gates/<uuid:job_id>", quality.GatesOfRun.as_view(), name="run_gates"),
     path("training/start", views.Start.as_view(), name="start"),
     path("training/status/<uuid:job_id>", views.Status.as_view(), name="status"),
     path("training/cancel/<uuid:job_id>", views.Cancel.as_view(), name="cancel"),

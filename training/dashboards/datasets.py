@@ -17,6 +17,7 @@ from training.forms import DatasetForm, RegisterForm
 from training.ml.overview import ColumnLook
 from training.models import DatasetVersion
 from training.selectors import keeping, lineage
+from training.selectors import quality as gates
 
 
 class DatasetsPage(Page):
@@ -49,6 +50,7 @@ class DatasetPage(Page):
             "may_start": self.actor.may(Action.RUN_REQUEST, team),
             "may_keep": self.actor.may(Action.DATASET_KEEP, team) or self.actor.may(Action.DATASET_HOLD, team),
             "may_erase": self.actor.may(Action.DATASET_KEEP, team),
+            "verdict": gates.verdict_of(version),
         }
 
 
@@ -92,7 +94,10 @@ class UploadPage(FormPage):
         said = form.cleaned_data
         file = said.pop("file")
         version = services.create_dataset_version(actor=self.actor, source=file, filename=file.name, **said)
-        messages.success(self.request, f"{version} is kept: {version.rows:,} rows.")
+        if version.quality["passed"]:
+            messages.success(self.request, f"{version} is kept: {version.rows:,} rows.")
+        else:
+            messages.warning(self.request, f"{version} is kept but blocked: its quality gate did not pass.")
         return reverse("dataset", args=[version])
 
 

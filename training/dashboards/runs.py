@@ -21,6 +21,7 @@ from training.dashboards import study
 from training.dashboards.reproductions import reproduced
 from training.forms import RunForm
 from training.models import Run
+from training.selectors import quality as gates
 
 PAGE_SIZE = 50
 
@@ -59,6 +60,7 @@ class RunPage(Page):
             else "",
             "may_reproduce": run.state == JobState.SUCCEEDED and self.actor.may(Action.RUN_REQUEST, run.model.team_id),
             **reproduced(self.actor, run),
+            "gates": gates.verdicts_of(run),
             "may_cancel": not run.has_ended and self.actor.may(Action.RUN_REQUEST, run.model.team_id),
             "figures": True,
         }

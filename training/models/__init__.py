@@ -1,8 +1,9 @@
-"""Data sets with their versions and sources, runs and their reproductions."""
+"""Data sets with their versions, sources and expectations, runs and their reproductions, and what the gates found."""
 
 from mlops_site.core.laws import Law, append_only
 from training.models.dataset import Dataset, DatasetVersion
 from training.models.keeping import Erasure, VersionProfile
+from training.models.quality import QUALITY_LAWS, Expectations, GateReport, Waiver
 from training.models.reproduction import Reproduction, Training
 from training.models.run import Run, RunLine
 from training.models.source import DataSource, Fetch
@@ -10,6 +11,7 @@ from training.models.source import DataSource, Fetch
 LAWS = [
     *append_only("training_datasetversion"),
     *append_only("training_versionprofile"),
+    *QUALITY_LAWS,
     Law(
         "no_erasure_under_a_hold",
         "training_erasure",
@@ -26,10 +28,13 @@ __all__ = [
     "Dataset",
     "DatasetVersion",
     "Erasure",
+    "Expectations",
     "Fetch",
+    "GateReport",
     "Reproduction",
     "Run",
     "RunLine",
     "Training",
     "VersionProfile",
+    "Waiver",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mlops_site.core import jobs
 from training.models import Run
-from training.pipeline import registration, selection
+from training.pipeline import registration, selection, soundness
 from training.pipeline.evidence import files_of, metrics_of
 from training.pipeline.steps import pass_to, say
 from training.pipeline.tracking import Record, Tracking
@@ -28,6 +28,7 @@ def execute(run: Run) -> None:
     files = files_of(winner, rows, run)
     if files.reason:
         say(run, f"served by scikit-learn: {files.reason}")
+    soundness.before_registration(run, winner, rows, files)
     pass_to(run, "record in MLflow", progress=0.95)
     board = [selection.entry(run, best) for best in ranked]
     recorded, problem = tracking.log(run, Record(board, metrics_of(winner.report), files.skops))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +12,11 @@ from numpy.typing import NDArray
 from mlops_site.core.errors import Invalid
 from mlops_site.stats.columns import Kind, encode, infer_kinds
 from mlops_site.stats.scored import TaskType
-from training.ml import evaluate, quality, splits
+from training.ml import evaluate, splits
 from training.models import Training
+from training.pipeline import quality
 from training.pipeline.steps import say
-from training.selectors.keeping import data_of
+from training.services.quality import frame_of
 from training.services.schema import added_rows, columns_of
 
 
@@ -48,19 +48,19 @@ class Rows:
     holdout_table: pd.DataFrame
     folds: list[splits.Fold]
     period: tuple[str, str] | None  # first and last time of all rows, where they have one
-    warnings: list[str]  # of the data's quality
 
 
 def rows_of(run: Training) -> Rows:
     """Read, encode and split. The same run gives the same rows on every attempt and machine.
 
-    Raises ArtifactDamaged when the stored bytes are not those of the digest, Conflict when they were deleted, Invalid
-    when the data cannot be split as asked.
+    Raises ArtifactDamaged when the stored bytes are not those of the digest, Conflict `data_gone` when there are none,
+    Invalid when the data cannot be split as asked or its quality gate holds it back.
     """
     spec, declared = run.spec, run.dataset
-    whole_table = pd.read_parquet(io.BytesIO(data_of(declared)))
+    whole_table = frame_of(declared)
     weights = _weights(run, whole_table)
-    table, warnings = _usable(run, whole_table)
+    report = quality.of_table(run, whole_table)
+    table, places = _usable(run, whole_table)
     features = table[spec["features"]]
     kinds = infer_kinds(features)
     try:
@@ -81,30 +81,19 @@ def rows_of(run: Training) -> Rows:
         )
     except ValueError as error:
         raise Invalid(f"{declared} cannot be used as asked: {error}", code="unusable_data") from error
+    quality.before_training(run, report, table, rows=places, held=held, folds=folds)
     parts = (_classes(whole, spec), training, holdout, table[held], folds)
-    return Rows(kinds, spec["task_type"], *parts, splits.period(times), warnings)
+    return Rows(kinds, spec["task_type"], *parts, splits.period(times))
 
 
-def _usable(run: Training, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The rows with a target, once the table has passed the gate for this run's target and task; and its warnings."""
+def _usable(run: Training, table: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.intp]]:
+    """The rows (n) with a target, and their places (n,) in the data set."""
     spec, declared = run.spec, run.dataset
     target = spec["target"]
-    report = quality.check(
-        table,
-        target=target,
-        task_type=spec["task_type"],
-        time_column=declared.time_column or None,
-        group_column=declared.group_column or None,
-    )
-    if report.blocks:
-        raise Invalid("; ".join(check.message for check in report.blocks), code=report.blocks[0].name)
-    warnings = [check.message for check in report.warnings]
-    for message in warnings:
-        say(run, message)
     known: pd.DataFrame = table[table[target].notna()].reset_index(drop=True)
     if spec["task_type"] == "classification" and columns_of(declared)[target]["integer"]:
         known = known.astype({target: np.int64})  # a gap among whole numbers made them floats, but classes are 0 and 1
-    return known, warnings
+    return known, np.flatnonzero(table[target].notna())
 
 
 def _taken(whole: Part, mask: NDArray[np.bool_]) -> Part:

@@ -12,7 +12,7 @@ import pandas as pd
 from mlops_site.stats.profile import profile, reference_bins
 from mlops_site.stats.scored import ScoredRows
 from registry.artifacts import formats, graphs, scorer, signature
-from registry.artifacts.engines import open_scorer
+from registry.artifacts.engines import Scorer, open_scorer
 from registry.artifacts.summary import told
 from registry.services import Candidate
 from training.ml import evaluate, fairness, slices
@@ -21,6 +21,8 @@ from training.ml.estimators import device
 from training.models import Run
 from training.pipeline.data import Part, Rows
 from training.pipeline.selection import rule_of
+from training.selectors.quality import told as told_of_gates
+from training.selectors.quality import verdicts_of
 
 GOLDEN_ROWS = 20
 PROVING_ROWS = 500  # on which the ONNX form must be exact
@@ -39,12 +41,13 @@ class Winner(NamedTuple):
 
 
 class Files(NamedTuple):
-    """The artifact (skops), its ONNX form or the reason why there is none, and what it expects."""
+    """The artifact (skops), its ONNX form or the reason why there is none, what it expects, and its golden rows."""
 
     skops: bytes
     onnx: bytes | None
     reason: str
     signature: signature.Signature
+    golden: list[dict[str, Any]]
 
 
 def files_of(winner: Winner, rows: Rows, run: Run) -> Files:
@@ -63,7 +66,8 @@ def files_of(winner: Winner, rows: Rows, run: Run) -> Files:
     graph, reason = converted.graph, converted.reason
     if graph and not graphs.exact(graph, winner.pipeline, rows.holdout.frame.head(PROVING_ROWS)):
         graph, reason = None, "its ONNX form does not answer the same"
-    return Files(formats.dump_skops(winner.pipeline), graph, reason, described)
+    artifact = formats.dump_skops(winner.pipeline)
+    return Files(artifact, graph, reason, described, _golden(winner, rows, open_scorer(artifact, "skops", described)))
 
 
 def candidate_of(run: Run, winner: Winner, rows: Rows, files: Files, mlflow: dict[str, str]) -> Candidate:
@@ -78,7 +82,7 @@ def candidate_of(run: Run, winner: Winner, rows: Rows, files: Files, mlflow: dic
         params={"model_type": winner.model_type, **winner.params},
         config=run.spec,
         data_digest=run.dataset.digest,
-        golden=_golden(winner, rows, files),
+        golden=files.golden,
         reference=_reference(run, rows),
         **told(files.skops, "skops", files.signature, rows.training.frame)._asdict(),
         importance=winner.report.importance,
@@ -110,6 +114,7 @@ def facts_of(run: Run, winner: Winner, rows: Rows) -> dict[str, Any]:
     spec, declared = run.spec, run.dataset
     column = declared.time_column
     period = None if rows.period is None else {"column": column, "from": rows.period[0], "to": rows.period[1]}
+    gated = told_of_gates(verdicts_of(run))
     names = ("model_types", "metric", "n_trials", "hyperparameter_optimization", "cv", "cv_folds")
     said = evaluate.predicted(winner.pipeline, rows.holdout.frame, rows.classes)
     judged = evaluate.judged(said, rows.holdout.truth, rows.classes, threshold=winner.threshold)
@@ -122,8 +127,9 @@ def facts_of(run: Run, winner: Winner, rows: Rows) -> dict[str, Any]:
             "features": len(spec["features"]),
             "target": spec["target"],
             "period": period,
-            "quality": rows.warnings,
+            "quality": gated["quality"],
         },
+        **({"waived": gated["waived"]} if gated["waived"] else {}),
         "search": {name: spec[name] for name in names} | _device(winner),
         "slices": slices.by_slice(
             spec["metric"], judged, few_valued(rows.holdout.frame), groups=rows.holdout.groups, seed=run.seed
@@ -176,13 +182,13 @@ def holdout_of(winner: Winner, rows: Rows) -> bytes:
     return sink.getvalue()
 
 
-def _golden(winner: Winner, rows: Rows, files: Files) -> list[dict[str, Any]]:
+def _golden(winner: Winner, rows: Rows, answering: Scorer) -> list[dict[str, Any]]:
     """Real rows from the lowest to the highest answer, and what the artifact answers to them."""
     said = evaluate.predicted(winner.pipeline, rows.training.frame, rows.classes)
     order = np.argsort(said if said.ndim == 1 else said.max(axis=1), kind="stable")
     picked = np.unique(np.linspace(0, len(order) - 1, GOLDEN_ROWS).round().astype(int))
     asked = [_features(row) for row in rows.training.frame.iloc[order[picked]].to_dict("records")]
-    return scorer.golden(open_scorer(files.skops, "skops", files.signature), asked)
+    return scorer.golden(answering, asked)
 
 
 def _features(row: dict[Any, Any]) -> dict[str, Any]:

@@ -1,8 +1,15 @@
-"""Writes of training: data set versions and their sources, runs and their reproductions."""
+"""Writes of training: data set versions, their sources and quality gates, runs and their reproductions."""
 
 from training.services.config import RunConfig
 from training.services.datasets import create_dataset_version, register_dataset_version
 from training.services.keeping import erase_dataset_version, erase_expired, set_keeping
+from training.services.quality import (
+    check_dataset,
+    infer_expectations,
+    revoke_waiver,
+    set_expectations,
+    waive_check,
+)
 from training.services.reproductions import cancel_reproduction, request_reproduction
 from training.services.runs import cancel_run, request_run
 from training.services.sources import cancel_fetch, create_source, fetch_on_schedule, request_fetch, set_source
@@ -12,15 +19,20 @@ __all__ = [
     "cancel_fetch",
     "cancel_reproduction",
     "cancel_run",
+    "check_dataset",
     "create_dataset_version",
     "create_source",
     "erase_dataset_version",
     "erase_expired",
     "fetch_on_schedule",
+    "infer_expectations",
     "register_dataset_version",
     "request_fetch",
     "request_reproduction",
     "request_run",
+    "revoke_waiver",
+    "set_expectations",
     "set_keeping",
     "set_source",
+    "waive_check",
 ]

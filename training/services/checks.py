@@ -12,6 +12,7 @@ from training.models import DatasetVersion
 from training.services.config import RunConfig
 from training.services.constraints import able, held, monotone_problems
 from training.services.decisions import decision_problems
+from training.services.leaks import split_problems, time_problems
 from training.services.schema import added_rows, columns_of, default_features, label_meant, labels_of
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def problems(config: RunConfig, model: RegisteredModel, version: DatasetVersion)
         yield from monotone_problems(config, model, version)
         yield from decision_problems(config, model, version)
         yield from _slices(config, version)
+        yield from split_problems(config, version)
+        yield from time_problems(config, version)
     else:
         yield _wrong("target", f"must be the name of a column but got {config.target!r:.80}")
     yield from _search(config, str(model.task_type))
@@ -199,6 +202,9 @@ def _space_problem(name: object, overrides: object, listed: list[str], task_type
         return f"search_space must be about {', '.join(map(str, listed))} but got {name!r:.80}"
     if not isinstance(overrides, Mapping):
         return f"search_space.{name} must be an object but got {overrides!r:.80}"
+    if not overrides:
+        known = ", ".join(estimators.search_space(str(name), cast("TaskType", task_type)))
+        return f"search_space.{name} must name at least one of {known} but names none"
     try:
         estimators.search_space(str(name), cast("TaskType", task_type), overrides=overrides)
     except ValueError as error:

@@ -21,6 +21,8 @@ class RunConfig:
     `new_rows_weight` is how much a row that a retraining added to the data set counts in every fit, where one that was
     there before counts 1; folds and holdout are judged with every row alike.
     `slices` are columns of the data set, features or not, by whose groups the holdout is told apart.
+    `available_at` names, for features, the column with the time at which their value was known: a row where that is
+    after the data set's time column blocks the run.
     `margin` is how much worse than the champion, in units of the metric, still counts as no worse: the gate wants the
     whole interval above minus the margin, so a small holdout needs a wider one. With `need` "superior" it wants the
     whole interval above 0 instead: a candidate that is only as good stays in development.
@@ -46,5 +48,6 @@ class RunConfig:
     capacity: dict[str, float] | None = None
     calibration: str | None = None
     slices: list[str] | None = None
+    available_at: dict[str, str] | None = None
     new_rows_weight: float = 1.0
     seed: int = 0

@@ -17,7 +17,7 @@ from mlops_site.core.errors import Conflict, FieldError, Invalid, NotFound, Stew
 from mlops_site.core.models import Team
 from mlops_site.core.permissions import Action, Actor, person, require, team_for
 from training import signals
-from training.models import Dataset, DatasetVersion, VersionProfile
+from training.models import Dataset, DatasetVersion, Expectations, VersionProfile
 from training.models.dataset import DATASET_NAME
 from training.selectors.keeping import gone
 from training.services.schema import profile_of, schema_of
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 _CHUNK_BYTES = 1 << 20
+_EXTRA = {"extra_columns": {"severity": "warn"}}
 _TOO_LARGE = {"too_large", "too_many_rows", "too_many_columns", "too_many_cells"}
 _FIELDS = {
     **dict.fromkeys(("target_column", "target_missing", "target_kind", "constant_target", "classes"), "target"),
@@ -38,7 +39,7 @@ _FIELDS = {
 
 
 class Judged(NamedTuple):
-    """A file that passed the gate."""
+    """A file that can be kept; its quality says whether it may be trained on."""
 
     frame: pd.DataFrame
     schema: dict[str, Any]
@@ -85,9 +86,9 @@ def create_dataset_version(
 ) -> DatasetVersion:
     """The next version of the named data set, or the existing one of the same bytes and declaration.
 
-    `source` is a binary csv or parquet file at its start; `filename` only tells which. Nothing is written unless
-    the file passes the gate. Raises Invalid (every column at fault), TooLarge, Forbidden, NotFound for a name
-    that another team has.
+    `source` is a binary csv or parquet file at its start; `filename` only tells which. Nothing is written of a file
+    that is no table or has no target to learn from; one that is not as expected is kept, and blocked. Raises Invalid
+    (every column at fault), TooLarge, Forbidden, NotFound for a name that another team has.
     """
     declared = Declaration(target, time_column, group_column, tuple(sorted(set(pii))))
     ready = prepare_dataset(actor=actor, name=name, source=source, filename=filename, declared=declared, team=team)
@@ -144,6 +145,7 @@ def keep_dataset(ready: Prepared, *, actor: Actor, lineage: dict[str, Any] | Non
         )
         VersionProfile.objects.create(version=version, counts=ready.counts, personal=ready.personal)
         data = {"version": version.version, "digest": ready.digest, "rows": version.rows, "lineage": version.lineage}
+        data |= {"passed": version.quality["passed"]}
         events.record("dataset.version_created", actor=actor, subject=dataset.subject, team=ready.owner.name, data=data)
         signals.dataset_version_created.send(sender=DatasetVersion, version=version)
     return version
@@ -219,28 +221,43 @@ def too_large(limit: int) -> TooLarge:
 def _judged(source: BinaryIO, filename: str, name: str, declared: Declaration) -> Judged:
     """Read the file and put it through the gate; Invalid with every reason against it."""
     from training.ml import quality, tables
+    from training.ml.findings import NEVER_WAIVED
 
     try:
         frame = tables.read_table(source, filename=filename, max_bytes=settings.MAX_UPLOAD_BYTES)
     except tables.TableError as error:
         raise _refused(error) from error
     time_column, group_column = declared.time_column or None, declared.group_column or None
-    before = _schema_before(name, declared)
+    number, expected = _expected(name, declared)
     report = quality.check(
-        frame, target=declared.target, time_column=time_column, group_column=group_column, schema=before
+        frame,
+        target=declared.target,
+        time_column=time_column,
+        group_column=group_column,
+        expected=expected,
+        private=declared.pii,
     )
     unknown = [column for column in declared.pii if column not in frame.columns]
     errors = [FieldError("pii", "unknown_column", f"pii names {column!r}, which is no column") for column in unknown]
-    errors += [FieldError(_field(check.name), check.name, check.message) for check in report.blocks]
+    refused = [check for check in report.blocks if check.name in NEVER_WAIVED]
+    errors += [FieldError(_field(check.name), check.name, check.message) for check in refused]
     if errors:
         raise Invalid(errors[0].message, code=errors[0].code, errors=errors)
-    return Judged(frame, schema_of(frame, declared.target, time_column, group_column), report.to_json())
+    schema = schema_of(frame, declared.target, time_column, group_column)
+    return Judged(frame, schema, {**report.to_json(), "expectations": number})
 
 
-def _schema_before(name: str, declared: Declaration) -> dict[str, Any] | None:
-    """What the newest version of the same target looks like, from which the next one should not depart."""
-    rows = DatasetVersion.objects.filter(dataset__name=name, target=declared.target)
-    return rows.order_by("-version").values_list("schema", flat=True).first()
+def _expected(name: str, declared: Declaration) -> tuple[int | None, dict[str, Any] | None]:
+    """What is expected of the data set; where nobody has said so, that it looks like the newest version of the same
+    target that passed its own gate."""
+    from training.ml import expectations
+
+    newest = Expectations.objects.filter(dataset__name=name).first()
+    if newest is not None:
+        return newest.version, newest.document
+    rows = DatasetVersion.objects.filter(dataset__name=name, target=declared.target, quality__passed=True)
+    schema = rows.order_by("-version").values_list("schema", flat=True).first()
+    return None, None if schema is None else {"columns": expectations.inferred(schema)["columns"], **_EXTRA}
 
 
 def _field(check: str) -> str:

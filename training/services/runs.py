@@ -15,6 +15,7 @@ from training.selectors import dataset_named
 from training.selectors.keeping import gone
 from training.services import origin
 from training.services.config import RunConfig
+from training.services.quality import check_passed
 from training.services.spec import completed
 
 
@@ -30,7 +31,8 @@ def request_run(
 
     `dataset` is "name" (its newest version) or "name@version" of the model's team; `asked` are the fields of
     RunConfig; `trigger` are plain identifiers of what asked for it, kept with the run and its version. Raises NotFound
-    for a model or data set that the actor cannot see, Invalid naming every field at fault, Forbidden.
+    for a model or data set that the actor cannot see, Conflict `data_blocked` for one that its quality gate holds back,
+    Invalid naming every field at fault, Forbidden.
     """
     config = RunConfig(**asked)
     with events.atomic():
@@ -39,6 +41,7 @@ def request_run(
         check_live(model)
         version = dataset_named(actor, dataset, team=model.team)
         _check_kept(version)
+        check_passed(version, actor=actor)
         spec = completed(config, model=model, version=version)
         run = Run.objects.create(
             model=model,

@@ -20,6 +20,7 @@ from mlops_site.core.errors import (
     Malformed,
     NotFound,
     StewardError,
+    StorageFull,
     TooLarge,
     TooManyRequests,
     Unauthenticated,
@@ -69,6 +70,8 @@ def translate(exc: Exception, *, data: Any = None) -> StewardError | None:
     """DRF's and Django's own exceptions as ours; `data` is what was sent, for the actual values."""
     if isinstance(exc, StewardError):
         return exc
+    if (full := StorageFull.of(exc)) is not None:
+        return full
     if isinstance(exc, exceptions.ValidationError):
         errors = list(_fields(exc.detail, "", data))
         said = f"{errors[0].field}: {errors[0].message}" if errors and errors[0].field else str(errors[0].message)

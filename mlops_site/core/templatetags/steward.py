@@ -245,14 +245,6 @@ def gate_summary(gate: Any) -> SafeString:
 
 
 @register.simple_tag
-def quality_summary(quality: Any) -> SafeString:
-    """How many checks of a data set's quality passed, as a badge."""
-    passed = sum(check["passed"] for check in quality["checks"])
-    remarks = sum(not check["passed"] for check in quality["checks"])
-    return tag(f"{passed} passed, {remarks} remark{'' if remarks == 1 else 's'}", "warn" if remarks else "ok")
-
-
-@register.simple_tag
 def moment(at: Any) -> SafeString:
     """A time, exact to the minute (UTC), with how long ago as its title."""
     if not isinstance(at, datetime):

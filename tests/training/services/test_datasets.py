@@ -119,11 +119,13 @@ def test_a_frame_is_refused_for_the_same_reason_as_a_file(upload: Upload) -> Non
     assert from_frame == reason(lambda: upload(single))
 
 
-def test_the_next_version_must_have_the_columns_of_the_last(upload: Upload) -> None:
+def test_a_version_without_a_column_of_the_last_is_kept_and_blocked(upload: Upload) -> None:
     upload()
-    with pytest.raises(Invalid, match="'age' must be in the table"):
-        upload(claims().drop(columns="age"))
-    assert upload(claims(seed=1)).version == 2
+    blocked = upload(claims().drop(columns="age"))
+    assert (blocked.version, blocked.quality["passed"], blocked.quality["expectations"]) == (2, False, None)
+    (failed,) = [check for check in blocked.quality["checks"] if not check["passed"] and check["severity"] == "block"]
+    assert (failed["name"], failed["column"]) == ("schema_missing", "age")
+    assert upload(claims(seed=1)).quality["passed"]  # it is held against the last that passed
 
 
 @pytest.mark.django_db(transaction=True)

@@ -10,7 +10,7 @@ from django.utils.module_loading import import_string
 
 from mlops_site.core import child, jobs
 from mlops_site.core.choices import JobState
-from mlops_site.core.errors import StewardError, Unavailable
+from mlops_site.core.errors import StewardError, StorageFull, Unavailable
 
 log = logging.getLogger(__name__)
 MAX_WAIT_SECS = 60
@@ -45,4 +45,6 @@ class Command(BaseCommand):
             jobs.finish(job, JobState.FAILED, error=error.detail)
         except Exception as error:
             log.exception("%s failed", job)
-            jobs.finish(job, JobState.FAILED, error=f"{type(error).__name__}: {error}"[:2000])
+            full = StorageFull.of(error)
+            reason = full.detail if full else f"{type(error).__name__}: {error}"
+            jobs.finish(job, JobState.FAILED, error=reason[:2000])
