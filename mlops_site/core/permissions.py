@@ -34,6 +34,8 @@ class Action(StrEnum):
     EVIDENCE_EXPORT = "evidence.export"  # a version's files, approvals and audit records, as one file
     INCIDENT_CLOSE = "incident.close"
     DATASET_CREATE = "dataset.create"
+    FEATURE_DEFINE = "feature.define"
+    FEATURE_LOAD = "feature.load"  # values into a feature set
     RUN_REQUEST = "run.request"
     INPUT_VIEW = "input.view"  # what a claim's prediction was made of
     PREDICT = "predict"
@@ -54,6 +56,8 @@ _SCIENCE = _READ | {
     A.INPUT_VIEW,
     A.VERSION_REGISTER,
     A.DATASET_CREATE,
+    A.FEATURE_DEFINE,
+    A.FEATURE_LOAD,
     A.RUN_REQUEST,
     A.PROMOTION_REQUEST,
     A.REPORT_ATTACH,
@@ -88,7 +92,7 @@ ROLE_ACTIONS: dict[str, frozenset[Action]] = {
     | {A.ANNOTATE, A.ALIAS_SET, A.VERSION_DEPRECATE, A.MODEL_ARCHIVE, A.EVIDENCE_EXPORT, A.REPORT_ATTACH, A.INPUT_VIEW},
     Role.AUDITOR: _READ | {A.AUDIT_VIEW, A.EVIDENCE_EXPORT, A.INPUT_VIEW},
     Role.ADMIN: _READ | {A.PEOPLE_MANAGE, A.MODEL_TRANSFER},
-    Role.SERVICE: _SERVING | {A.SCHEMA_VIEW},
+    Role.SERVICE: _SERVING | {A.SCHEMA_VIEW, A.FEATURE_LOAD},
 }
 
 M = TypeVar("M", bound=models.Model)
