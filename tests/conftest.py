@@ -24,6 +24,7 @@ from tests.processes import Process, start_process
 from tests.selection import uses_database
 from tests.servers import ObjectStore, s3
 from training.ml import boosters
+from training.selectors.features import plan_of
 
 if TYPE_CHECKING:
     from tests.factories import Scene
@@ -133,8 +134,10 @@ def shared_scene(db: None, kept: Kept) -> Scene:
 
 @pytest.fixture(autouse=True)
 def forgotten_epochs() -> None:
-    """What a process keeps of epochs for good goes with the database that had them: the next one uses their keys."""
+    """What a process keeps of epochs and versions for good goes with the database that had them: the next one uses
+    their keys."""
     routing.cache_clear()
+    plan_of.cache_clear()
     arms.forget()
 
 

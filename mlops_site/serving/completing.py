@@ -3,7 +3,7 @@ for nothing here but a comparison."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from mlops_site.core.errors import FieldError, Invalid
@@ -36,9 +36,21 @@ def complete(rows: Sequence[Prediction], version_id: int, names: Sequence[str]) 
 def restore(row: Prediction) -> None:
     """The row as it was sent, for another version to be asked."""
     if Prediction.completion.is_cached(row):
-        taken = row.completion.features
-        row.features = {name: value for name, value in row.features.items() if name not in taken}
+        row.features = sent(row)
         Prediction.completion.related.delete_cached_value(row)
+
+
+def recall(rows: Collection[Prediction]) -> None:
+    """Read back what was completed for predictions of units that are kept already."""
+    read = {row.pk: row for row in rows if plan_of(row.version_id)}
+    for found in Completion.objects.filter(prediction__in=read) if read else ():
+        read[found.pk].completion = found
+
+
+def sent(row: Prediction) -> dict[str, Any]:
+    """The features as the caller sent them: what was read for the caller may be personal, and is not told."""
+    taken = row.completion.features if Prediction.completion.is_cached(row) else {}
+    return {name: value for name, value in row.features.items() if name not in taken}
 
 
 def why_missing(error: Invalid, version_id: int, by_place: dict[str, Prediction]) -> Invalid:
