@@ -26,6 +26,7 @@ def sidebar(request: HttpRequest) -> list[Group]:
                 _link(request, "Models", "models", "deployed_code"),
                 _link(request, "Training runs", "runs", "model_training"),
                 _link(request, "Data sets", "datasets", "table"),
+                _link(request, "Feature sets", "feature_sets", "view_column"),
             ],
         ),
         _group("Production", _production(request, actor)),

@@ -26,9 +26,9 @@ class Draft(NamedTuple):
 
 
 def log_answers(drafts: Sequence[Draft]) -> list[Prediction]:
-    """Keep answers of one model, with their explanations and completions where they have one, all or none, and return what
-    is kept of each: a request id that somebody else used at the same moment gets the answer that was committed first.
-    They are written in one order, so that two requests with the same ids do not wait for each other.
+    """Keep answers of one model, with what they have of explanations and completions, all or none, and return what is
+    kept of each: a request id that somebody else used at the same moment gets the answer that was committed first. They
+    are written in one order, so that two requests with the same ids do not wait for each other.
 
     Raises Conflict `request_id_conflict` where that answer was to another question.
     """

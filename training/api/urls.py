@@ -2,12 +2,17 @@
 
 from django.urls import path
 
-from training.api import views
+from training.api import features, views
 
 app_name = "training"
 urlpatterns = [
     path("datasets", views.Datasets.as_view(), name="datasets"),
     path("datasets/<str:name>/<int:version>", views.DatasetDetail.as_view(), name="dataset"),
+    path("feature-sets", features.FeatureSets.as_view(), name="feature-sets"),
+    path("feature-sets/<str:reference>", features.FeatureSetDetail.as_view(), name="feature-set"),
+    path("feature-sets/<str:reference>/values", features.FeatureValues.as_view(), name="feature-values"),
+    path("feature-sets/<str:reference>/load", features.FeatureTable.as_view(), name="feature-table"),
+    path("training-sets", features.TrainingSets.as_view(), name="training-sets"),
     path("training/start", views.Start.as_view(), name="start"),
     path("training/status/<uuid:job_id>", views.Status.as_view(), name="status"),
     path("training/cancel/<uuid:job_id>", views.Cancel.as_view(), name="cancel"),

@@ -14,7 +14,6 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from mlops_site.core.errors import FieldError, Malformed, NotFound
-from mlops_site.core.models import Team
 from mlops_site.core.permissions import Action, Actor, require, visible
 from training.models import DatasetVersion, FeatureLoad, FeatureRow, FeatureSetVersion, FeatureUse
 from training.models.features import REFERENCE
@@ -29,6 +28,7 @@ class Planned(NamedTuple):
     reference: str  # name@version
     freshness: timedelta | None
     columns: tuple[str, ...]
+    personal: frozenset[str]
 
 
 class State(NamedTuple):
@@ -52,10 +52,10 @@ class Known(NamedTuple):
     values: dict[str, Any]
 
 
-def feature_sets(actor: Actor) -> QuerySet[FeatureSetVersion]:
-    """The versions of feature sets that the actor may see, by name, newest first."""
+def feature_sets(actor: Actor, *, action: Action = Action.VIEW) -> QuerySet[FeatureSetVersion]:
+    """The versions of feature sets that the actor may see (or do `action` to), by name, newest first."""
     rows = FeatureSetVersion.objects.select_related("feature_set__team", "owner", "created_by")
-    return visible(actor, rows, team="feature_set__team").order_by("feature_set__name", "-version")
+    return visible(actor, rows, team="feature_set__team", action=action).order_by("feature_set__name", "-version")
 
 
 def newest_feature_sets(actor: Actor) -> QuerySet[FeatureSetVersion]:
@@ -64,8 +64,9 @@ def newest_feature_sets(actor: Actor) -> QuerySet[FeatureSetVersion]:
     return feature_sets(actor).filter(~Exists(newer))
 
 
-def feature_set_named(actor: Actor, reference: object, *, team: Team | None = None) -> FeatureSetVersion:
-    """The version that "name" (the newest) or "name@version" means, of one team or of all of the actor's.
+def feature_set_named(actor: Actor, reference: object, *, action: Action = Action.VIEW) -> FeatureSetVersion:
+    """The version that "name" (the newest) or "name@version" means. With `action`, who may do that need not see it:
+    a machine that loads values.
 
     Raises Malformed for anything else, NotFound for what is absent or another team's.
     """
@@ -73,9 +74,8 @@ def feature_set_named(actor: Actor, reference: object, *, team: Team | None = No
     if match is None:
         message = f"a feature set must be name or name@version but got {reference!r:.80}"
         raise Malformed(message, code="malformed", errors=[FieldError("feature_sets", "malformed", message)])
-    rows = feature_sets(actor).filter(feature_set__name=match[1])
-    if team is not None:
-        rows = rows.filter(feature_set__team=team)
+    seen = feature_sets(actor) | feature_sets(actor, action=action)
+    rows = seen.filter(feature_set__name=match[1])
     found = rows.filter(version=match[2]).first() if match[2] else rows.first()
     if found is None:
         message = f"there is no feature set {match[0]}; define it first (POST /feature-sets)"
@@ -112,6 +112,11 @@ def uses_of(found: FeatureSetVersion, actor: Actor) -> tuple[list[Any], list[Dat
     mine = actor.teams(Action.VIEW)
     of_models = [use.version for use in rows if use.version and use.version.model.team_id in mine]
     return of_models, [use.dataset for use in rows if use.dataset and use.dataset.dataset.team_id in mine]
+
+
+def loads_of(found: FeatureSetVersion) -> QuerySet[FeatureLoad]:
+    """What came in, newest first."""
+    return found.loads.select_related("dataset__dataset", "created_by").order_by("-received_at", "-pk")
 
 
 def latest_rows(sets: Sequence[int], units: Sequence[str], as_of: datetime) -> dict[Key, FeatureRow]:
@@ -165,6 +170,11 @@ def plan_of(version_id: int) -> tuple[Planned, ...]:
     """What a version reads when it serves, kept by each process: it was said when it was registered, for good."""
     uses = FeatureUse.objects.filter(version=version_id).select_related("feature_set__feature_set")
     return tuple(
-        Planned(each.pk, str(each), each.freshness, tuple(each.kinds))
+        Planned(each.pk, str(each), each.freshness, tuple(each.kinds), each.personal)
         for each in (use.feature_set for use in uses.order_by("feature_set__feature_set__name"))
     )
+
+
+def personal_features(version_id: int) -> frozenset[str]:
+    """The features with personal data among those that a version's feature sets have."""
+    return frozenset(name for each in plan_of(version_id) for name in each.personal)

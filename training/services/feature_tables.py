@@ -1,4 +1,4 @@
-"""Feature sets and tables: values loaded from a data set, and the values of many units as a frame."""
+"""Feature sets and tables: values loaded from a data set,."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlops_site.core import events, store
 from mlops_site.core.errors import FieldError, Invalid, TooLarge
 from mlops_site.core.permissions import Action, Actor, require
 from mlops_site.core.rows import Refused, Rejection
-from training.models import DatasetVersion, FeatureRow, FeatureSetVersion
+from training.models import DatasetVersion, FeatureSetVersion
 from training.services.datasets import refused
 from training.services.feature_values import Said, judged, keep
 
@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_ROWS = 200_000  # of a data set that is loaded, or of labels, in one request
-MAX_VALUES = 2_000_000  # that are read to join them
 CHUNK = 2_000
 SHOWN = 100  # rejections that are told
-UNITS = 5_000  # whose values are read by one statement
 
 
 class Loaded(NamedTuple):
@@ -112,7 +110,7 @@ def _read(source: DatasetVersion | File) -> tuple[pd.DataFrame, str, str]:
     except tables.TableError as error:
         raise refused(error) from error
     source.content.seek(0)
-    return frame, "the file", hashlib.file_digest(source.content, "sha256").hexdigest()
+    return frame, "the file", hashlib.sha256(source.content.read()).hexdigest()
 
 
 def _faults(
@@ -194,36 +192,6 @@ def time_of(value: Any, zone: str) -> Any:
     if found.tzinfo is None:
         found = found.replace(tzinfo=ZoneInfo(zone))
     return found.isoformat()
-
-
-def values_frame(
-    found: FeatureSetVersion, units: Sequence[str], *, until: datetime, received_until: datetime | None = None
-) -> pd.DataFrame:
-    """The values of units with events up to `until`: entity, event_at, ingested_at, received_at and the columns. Raises
-    TooLarge beyond 2,000,000."""
-    import pandas as pd
-
-    from training.ml.point_in_time import INSTANT
-
-    read: list[tuple[Any, ...]] = []
-    for start in range(0, len(units), UNITS):
-        rows = FeatureRow.objects.filter(
-            feature_set=found, entity__in=units[start : start + UNITS], event_at__lte=until
-        )
-        if received_until is not None:
-            rows = rows.filter(load__received_at__lte=received_until)
-        fields = ("entity", "event_at", "ingested_at", "load__received_at", "values")
-        read += rows.values_list(*fields)[: MAX_VALUES + 1 - len(read)]
-        if len(read) > MAX_VALUES:
-            message = f"at most {MAX_VALUES:,} values of {found} can be joined at a time; use fewer labels"
-            raise TooLarge.on("labels", message, code="too_many_rows")
-    frame = pd.DataFrame(
-        [row[:4] for row in read], columns=["entity", "event_at", "ingested_at", "received_at"]
-    ).astype({"entity": "object", "event_at": INSTANT, "ingested_at": INSTANT, "received_at": INSTANT})
-    for name, kind in found.kinds.items():
-        dtype = "float64" if kind == "number" else "object"
-        frame[f"values.{name}"] = pd.Series([row[4][name] for row in read], dtype=dtype)
-    return frame
 
 
 def moment_of(value: Any, zone: str) -> datetime | None:
