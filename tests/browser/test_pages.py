@@ -25,13 +25,24 @@ def addresses(site: Scene, name: str) -> dict[str, str]:
     """Every page that the person may open, by a name for its picture."""
     found = {**pages(site), **{each.replace(":", "_"): reverse(each) for each in LISTS}}
     found["running"] = reverse("run", args=[site.working.pk])
-    for left_out in {"ben": ("move", "request", "handover", "progress"), "ada": ("rollback", "protection", "progress")}[
-        name
-    ]:
+    hidden = {
+        "ben": ("feature_load", "move", "request", "handover", "progress"),
+        "ada": ("rollback", "protection", "progress"),
+    }
+    for left_out in hidden[name]:
         found.pop(left_out)
     if name == "ada":
         found |= {
-            each: reverse(each) for each in ("run_new", "batch_new", "dataset_new", "model_new", "admin:core_token_add")
+            each: reverse(each)
+            for each in (
+                "run_new",
+                "batch_new",
+                "dataset_new",
+                "feature_set_new",
+                "training_set_new",
+                "model_new",
+                "admin:core_token_add",
+            )
         }
     return found
 

@@ -34,6 +34,9 @@ def pages(site: Scene) -> dict[str, str]:
         "progress": reverse("run_progress", args=[site.working.pk]),
         "cancel": reverse("run_cancel", args=[site.working.pk]),
         "dataset": reverse("dataset", args=[site.dataset]),
+        "feature_set": reverse("feature_set", args=[site.others["feature_set"]]),
+        "feature_load": reverse("feature_load", args=[site.others["feature_set"]]),
+        "skew": reverse("skew", args=[name]),
         "approval": reverse("admin:registry_promotionrequest_change", args=[site.request.pk]),
         "monitoring": reverse("monitoring", args=[name]),
         "timeline": reverse("timeline", args=[name]),
@@ -65,6 +68,7 @@ LISTS = [
     "versions",
     "runs",
     "datasets",
+    "feature_sets",
     "alerts",
     "reports",
     "inventory",
@@ -85,6 +89,7 @@ FORMS = {
     "rollback": {"approver"},
     "policy": {"approver", "author"},
     "edit": {"approver", "author"},
+    "feature_load": {"author", "scientist"},
     "move": {"author"},
     "request": {"author", "scientist"},
     "tag": {"author", "scientist", "approver"},
@@ -104,6 +109,8 @@ def test_nobody_sees_anything_before_logging_in(site: Scene, client: Client) -> 
         *map(reverse, LISTS),
         reverse("run_new"),
         reverse("dataset_new"),
+        reverse("feature_set_new"),
+        reverse("training_set_new"),
         reverse("model_new"),
     ]:
         for answer in (client.get(path), client.post(path)):
@@ -143,7 +150,13 @@ def test_forms_are_for_those_who_may_send_them(site: Scene, as_: LogIn, page: st
 
 @pytest.mark.parametrize(
     ("name", "allowed"),
-    [("run_new", {"author", "scientist"}), ("dataset_new", {"author", "scientist"}), ("model_new", {"author"})],
+    [
+        ("run_new", {"author", "scientist"}),
+        ("dataset_new", {"author", "scientist"}),
+        ("feature_set_new", {"author", "scientist"}),
+        ("training_set_new", {"author", "scientist"}),
+        ("model_new", {"author"}),
+    ],
 )
 def test_new_things_are_made_by_those_who_may(site: Scene, as_: LogIn, name: str, allowed: set[str]) -> None:
     for role in ("author", "scientist", "approver", "auditor", "admin"):
