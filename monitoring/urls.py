@@ -7,6 +7,7 @@ from monitoring.dashboards.alerts import AlertPage, AlertsPage
 from monitoring.dashboards.model import MonitoringPage
 from monitoring.dashboards.policy import RetrainDecisionsPage, RetrainPolicyPage, TeamRetrainPolicyPage
 from monitoring.dashboards.reports import ReportPage, ReportsPage
+from monitoring.dashboards.skew import SkewPage
 
 urlpatterns = [
     path("alerts", AlertsPage.as_view(), name="alerts"),
@@ -21,5 +22,6 @@ urlpatterns = [
     path("retraining", RetrainDecisionsPage.as_view(), name="retrain_decisions"),
     path("retraining/teams/<str:team>", TeamRetrainPolicyPage.as_view(), name="team_retrain_policy"),
     path("models/<str:model>/retraining", RetrainPolicyPage.as_view(), name="retrain_policy"),
+    path("models/<str:model>/skew", SkewPage.as_view(), name="skew"),
     path("models/<str:model>/monitoring", MonitoringPage.as_view(), name="monitoring"),
 ]

@@ -26,6 +26,7 @@ from tests.processes import Process, start_process
 from tests.selection import uses_database
 from tests.servers import ObjectStore, s3
 from training.ml import boosters
+from training.selectors.features import plan_of
 
 if TYPE_CHECKING:
     from tests.factories import Scene
@@ -149,6 +150,7 @@ def forgotten() -> None:
     """What a process keeps of epochs for good goes with the database that had them: the next one uses their keys.
     What it keeps of versions goes too, or it would be full, and emptied, in the middle of some test that counts."""
     routing.cache_clear()
+    plan_of.cache_clear()
     arms.forget()
     forget_bases()
 

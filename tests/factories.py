@@ -24,8 +24,9 @@ from tests.monitoring.parts import finding, raised
 from tests.people import actor
 from tests.registry.parts import candidate, explained, holdout
 from tests.training import sources
+from tests.training.features import feature_set, known
 from tests.training.runs import GATE, dataset_version, succeeded_run, working_run
-from training.models import DatasetVersion, Run
+from training.models import DatasetVersion, FeatureSetVersion, Run
 
 REPORT = b"# Validation\n\nChecked on the claims of last year, by site and by age.\n"
 PASSWORD = "a password of the tests"
@@ -111,10 +112,17 @@ def scene(*, trials: bool = False) -> Scene:
         alert=alert,
         incident=incident,
         transfer=transfer,
-        others={"report": report, "source": source},
+        others={"report": report, "source": source, "feature_set": history(people["scientist"])},
         batch=scored(first, author, "age,visits\n41,2\n66,nine\n"),
         prediction=Prediction.objects.filter(model=model).earliest("predicted_at"),
     )
+
+
+def history(scientist: Actor) -> FeatureSetVersion:
+    """A feature set with values of one unit, p1."""
+    made = feature_set(scientist, description="What a person's claims were before.", source="the claims warehouse")
+    known(made, scientist, "p1", {"visits": 3, "plan": "family"})
+    return made
 
 
 def remarks(version: Version, people: dict[str, Any]) -> Transfer:

@@ -7,6 +7,7 @@ from typing import Any
 from registry.models import Version
 from training.models import Run
 from training.selectors.quality import Verdict, verdicts_of
+from training.services.feature_uses import keep_version_uses
 
 
 def add_gate(version: Version, **_: Any) -> dict[str, Any]:
@@ -25,3 +26,8 @@ def _short(verdict: Verdict) -> dict[str, Any]:
     names = ("name", "column", "severity", "message", "waiver")
     failed = [{name: check[name] for name in names} for check in said["checks"] if not check["passed"]]
     return {name: said[name] for name in ("stage", "expectations", "passed")} | {"failed": failed}
+
+
+def keep_feature_sets(version: Version, **_: Any) -> None:
+    """The feature sets that it says it reads: with one that it cannot read it is not registered."""
+    keep_version_uses(version)

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from training.dashboards.datasets import DatasetPage, DatasetsPage, RegisterPage, UploadPage
+from training.dashboards.features import DefinePage, FeatureSetPage, FeatureSetsPage, LoadPage, TrainingSetPage
 from training.dashboards.keeping import DifferencePage, ErasePage, KeepingPage
 from training.dashboards.quality import (
     CheckPage,
@@ -38,6 +39,11 @@ urlpatterns = [
     path("sources/<str:name>", SourcePage.as_view(), name="source"),
     path("sources/<str:name>/edit", SourceEditPage.as_view(), name="source_edit"),
     path("sources/<str:name>/fetch", FetchPage.as_view(), name="source_fetch"),
+    path("features", FeatureSetsPage.as_view(), name="feature_sets"),
+    path("new/feature-set", DefinePage.as_view(), name="feature_set_new"),
+    path("new/training-set", TrainingSetPage.as_view(), name="training_set_new"),
+    path("features/<str:reference>", FeatureSetPage.as_view(), name="feature_set"),
+    path("features/<str:reference>/load", LoadPage.as_view(), name="feature_load"),
     path("datasets/<str:reference>", DatasetPage.as_view(), name="dataset"),
     path("datasets/<str:reference>/gates", GatesPage.as_view(), name="dataset_gates"),
     path("datasets/<str:reference>/check", CheckPage.as_view(), name="dataset_check"),

@@ -76,8 +76,10 @@ def _deprecation(deprecated: dict[str, Any] | None) -> dict[str, str]:
 
 
 def _said(answer: Answer) -> dict[str, Any]:
-    """An answer; its reasons only where they were asked for."""
+    """An answer; its reasons only where they were asked for, what was completed only where something was."""
     said = answer._asdict()
+    if said["completed"] is None:
+        del said["completed"]
     reasons, explanation = said.pop("reasons"), said.pop("explanation")
     if reasons is not None:
         said |= {"reasons": [reason._asdict() for reason in reasons], "explanation": explanation}
@@ -119,12 +121,14 @@ def _rows(rows: Any) -> list[Question]:
 
 
 def _question(row: dict[str, Any], place: str) -> Question:
-    if "features" not in row:
-        raise Invalid.on(f"{place}features", f"{place}features must be given: an object", code="required")
-    features = row["features"]
+    unit_id = _id(row, "unit_id", place)
+    if "features" not in row and not unit_id:
+        message = f"{place}features must be given: an object; or unit_id, to read them from feature sets"
+        raise Invalid.on(f"{place}features", message, code="required")
+    features = row.get("features", {})
     if not isinstance(features, dict):
         raise _wrong(f"{place}features", "an object", features)
-    return Question(features, _id(row, "request_id", place), _id(row, "unit_id", place))
+    return Question(features, _id(row, "request_id", place), unit_id)
 
 
 def _id(row: dict[str, Any], name: str, place: str) -> str:

@@ -53,7 +53,10 @@ class AuditFilter(StrictSerializer):
 
 
 class PredictRow(StrictSerializer):
-    features = serializers.DictField(help_text="as GET /models/{name}/schema says")
+    features = serializers.DictField(
+        required=False,
+        help_text="as GET /models/{name}/schema says; of a unit_id, the version's feature sets give what is left out",
+    )
     request_id = TextField(
         max_length=128, required=False, allow_null=True, help_text="repeated, it gets the first answer"
     )
@@ -152,6 +155,14 @@ class ExplanationOrder(StrictSerializer):
     prediction_ids = serializers.ListField(child=TextField(max_length=64), min_length=1, max_length=1_000)
 
 
+class CompletedAnswer(serializers.Serializer[Any]):
+    """Where a feature that was left out came from."""
+
+    feature_set = serializers.CharField(help_text="name@version")
+    event_at = serializers.DateTimeField()
+    ingested_at = serializers.DateTimeField()
+
+
 class PredictionAnswer(serializers.Serializer[Any]):
     prediction_id = serializers.UUIDField(allow_null=True, help_text="null of a dry run")
     request_id = serializers.CharField()
@@ -167,6 +178,9 @@ class PredictionAnswer(serializers.Serializer[Any]):
     duplicate = serializers.BooleanField(help_text="the first answer to this request id, given again")
     reasons = ReasonAnswer(many=True, required=False, help_text="only where they were asked for")
     explanation = ExplainedAnswer(required=False, help_text="only with reasons")
+    completed = serializers.DictField(
+        child=CompletedAnswer(), required=False, help_text="by feature, only where something was read"
+    )
 
 
 class DeprecatedAnswer(serializers.Serializer[Any]):

@@ -40,6 +40,8 @@ class Action(StrEnum):
     DATASET_CHECK = "dataset.check"  # put a version through its quality gate again
     EXPECTATIONS_SET = "expectations.set"  # what the quality gates ask of a data set
     GATE_WAIVE = "gate.waive"  # let a failed check of data pass for a while: nobody who trains may
+    FEATURE_DEFINE = "feature.define"
+    FEATURE_LOAD = "feature.load"  # values into a feature set
     RUN_REQUEST = "run.request"
     INPUT_VIEW = "input.view"  # what a claim's prediction was made of
     PREDICT = "predict"
@@ -61,6 +63,8 @@ _SCIENCE = _READ | {
     A.VERSION_REGISTER,
     A.DATASET_CREATE,
     A.DATASET_CHECK,
+    A.FEATURE_DEFINE,
+    A.FEATURE_LOAD,
     A.RUN_REQUEST,
     A.PROMOTION_REQUEST,
     A.REPORT_ATTACH,
@@ -99,7 +103,7 @@ ROLE_ACTIONS: dict[str, frozenset[Action]] = {
     | {A.DATASET_HOLD, A.GATE_WAIVE},
     Role.AUDITOR: _READ | {A.AUDIT_VIEW, A.EVIDENCE_EXPORT, A.INPUT_VIEW},
     Role.ADMIN: _READ | {A.PEOPLE_MANAGE, A.MODEL_TRANSFER},
-    Role.SERVICE: _SERVING | {A.SCHEMA_VIEW},
+    Role.SERVICE: _SERVING | {A.SCHEMA_VIEW, A.FEATURE_LOAD},
 }
 
 M = TypeVar("M", bound=models.Model)

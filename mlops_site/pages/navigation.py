@@ -27,6 +27,7 @@ def sidebar(request: HttpRequest) -> list[Group]:
                 _link(request, "Training runs", "runs", "model_training"),
                 _link(request, "Data sets", "datasets", "table"),
                 _link(request, "Sources", "sources", "input"),
+                _link(request, "Feature sets", "feature_sets", "view_column"),
             ],
         ),
         _group("Production", _production(request, actor)),

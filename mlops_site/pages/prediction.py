@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -32,6 +33,7 @@ class Asked(NamedTuple):
     name: str
     value: Any
     masked: bool
+    read: dict[str, Any] | None = None  # from which feature set, of which time, where the caller did not send it
 
 
 class FindPage(Page):
@@ -65,7 +67,9 @@ class PredictionPage(Page):
 
 def seen(actor: Actor) -> QuerySet[Prediction]:
     """The predictions of the actor's teams, with model and version."""
-    rows = visible(actor, Prediction.objects.all(), team="model__team").select_related("model__team", "version__model")
+    rows = visible(actor, Prediction.objects.all(), team="model__team").select_related(
+        "model__team", "version__model", "completion"
+    )
     return rows.defer("version__golden", "version__reference", "version__explanation")
 
 
@@ -82,13 +86,18 @@ def found(actor: Actor, query: str) -> QuerySet[Prediction]:
 def _inputs(row: Prediction) -> list[Asked]:
     """In the version's order, then what was logged beyond it."""
     masked = personal_columns(row.version)
+    read = row.completion.features if hasattr(row, "completion") else {}
     names = [column["name"] for column in row.version.signature["inputs"]]
     extra = [name for name in row.features if name not in names]
     return [
-        Asked(name, None if name in masked else row.features.get(name), name in masked)
+        Asked(name, None if name in masked else row.features.get(name), name in masked, _read(read.get(name)))
         for name in [*names, *extra]
         if name in row.features
     ]
+
+
+def _read(said: dict[str, str] | None) -> dict[str, Any] | None:
+    return said and {"feature_set": said["feature_set"], "event_at": datetime.fromisoformat(said["event_at"])}
 
 
 def _why(row: Prediction, actor: Actor) -> dict[str, Any]:

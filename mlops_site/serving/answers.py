@@ -50,6 +50,7 @@ class Answer(NamedTuple):
     duplicate: bool
     reasons: list[Reason] | None = None
     explanation: dict[str, Any] | None = None
+    completed: dict[str, Any] | None = None  # of features read: name -> {"feature_set", "event_at", "ingested_at"}
 
 
 class Deprecation(NamedTuple):
@@ -103,12 +104,18 @@ def answers_of(
                 decision=row.decision,
                 threshold=row.threshold,
                 duplicate=not is_first,
+                completed=_completed(row),
             )
         )
     number = _common((answer.version for answer in answers), chosen.version.number)
     arm = _common((answer.arm for answer in answers), MIXED)
     deprecated = Deprecation(_moment(chosen.deprecated_at), chosen.deprecation or "") if chosen.deprecated_at else None
     return Answers(model_name, number, arm, answers, deprecated)
+
+
+def _completed(row: Prediction) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = row.completion.features if Prediction.completion.is_cached(row) else None
+    return found
 
 
 def _number(row: Prediction, chosen: Chosen, route: Routing | None) -> str:

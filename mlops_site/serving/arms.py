@@ -10,6 +10,7 @@ from abtesting.choices import Design
 from abtesting.selectors.routing import Routing, routing
 from abtesting.stats.assignment import assign
 from mlops_site.serving.choosing import Chosen
+from mlops_site.serving.completing import complete, restore
 from mlops_site.serving.reasons import explain
 from mlops_site.serving.scoring import fill, score
 from monitoring.models import Prediction
@@ -86,6 +87,7 @@ def _by_b(rows: Sequence[Prediction], chosen: Chosen, route: Routing, share: flo
     for row, said in zip(asked, _said_by_b(asked, route.b), strict=True):
         if isinstance(said, Exception):
             row.error_code, fault = ARM_FAILED, fault or said
+            restore(row)
         else:
             row.version_id = route.b.version_id
             fill(row, said)
@@ -97,6 +99,7 @@ def _by_b(rows: Sequence[Prediction], chosen: Chosen, route: Routing, share: flo
             fault = error
             for row in answered:
                 row.error_code, row.version_id = ARM_FAILED, chosen.version.version_id
+                restore(row)
     return fault
 
 
@@ -108,6 +111,7 @@ def _said_by_b(rows: Sequence[Prediction], b: Served) -> Sequence[Said | Excepti
         return [error] * len(rows)
     try:
         with b.scorer() as scorer:
+            complete(rows, b.version_id, scorer.signature.names)
             said = b.try_each(scorer, [row.features for row in rows])
     except Exception as found:
         _unloadable[b.version_id] = time.monotonic() + RETRY_SECS, found.with_traceback(None)

@@ -13,6 +13,7 @@ from mlops_site.core.permissions import Actor
 from mlops_site.serving.answers import Answers, Question, answers_of, check_ids
 from mlops_site.serving.arms import answer, deal
 from mlops_site.serving.choosing import Chosen, choose
+from mlops_site.serving.completing import recall
 from mlops_site.serving.reasons import check_reasons, with_reasons
 from mlops_site.serving.scoring import draft_of
 from monitoring.services import answers_kept, log_answers
@@ -35,6 +36,7 @@ def predict(
     one transaction. A repeated request id gets its first answer; a dry run is neither logged nor compared. `chosen`
     is the production version, where `arrival` has just read it. With `reasons`, each answer has so many. Under a
     running experiment each row goes to the arm of its unit, see `arms`; who names a version takes no part in it.
+    Features that a row of a unit lacks are read from the feature sets of its version, see `completing`.
 
     Raises NotFound, Forbidden, Conflict `no_production_version`, `not_served` or `request_id_conflict`, and Invalid
     with every feature at fault.
@@ -47,6 +49,7 @@ def predict(
     drafts = [draft_of(chosen, q, i, is_batch, asked, now or timezone.now()) for i, q in enumerate(questions)]
     can_repeat = not dry_run and any(question.request_id for question in questions)
     kept = answers_kept(drafts) if can_repeat else {}
+    recall(kept.values())
     fresh = [i for i, draft in enumerate(drafts) if draft.row.request_id not in kept]
     new = [drafts[i] for i in fresh]
     route = deal([draft.row for draft in new], chosen) if new else None

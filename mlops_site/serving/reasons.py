@@ -8,6 +8,7 @@ from typing import Any
 
 from mlops_site.core.errors import Conflict, Invalid
 from mlops_site.serving.answers import Answers, Reason
+from mlops_site.serving.completing import sent
 from monitoring.models import Prediction
 from monitoring.selectors.explanations import explained, told
 from monitoring.services import Draft
@@ -41,13 +42,14 @@ def explain(rows: Sequence[Prediction], version_id: int, share: float) -> None:
 
 
 def with_reasons(answers: Answers, drafts: Sequence[Draft], kept: Mapping[str, Prediction], count: int) -> Answers:
-    """The answers with the `count` largest contributions of each; a repeated request was asked for as many before."""
+    """The answers with the `count` largest contributions of each; a repeated request was asked for as many before.
+    What was read from feature sets has no value here."""
     rows = [kept.get(draft.row.request_id, draft.row) for draft in drafts]
     contents = told([row.pk for row in rows if not Prediction.explanation.is_cached(row)])
     contents |= {row.pk: row.explanation.content for row in rows if Prediction.explanation.is_cached(row)}
     return answers._replace(
         predictions=[
-            answer._replace(**_reasons(row.pk, draft.row.features, contents[row.pk], count))
+            answer._replace(**_reasons(row.pk, sent(draft.row), contents[row.pk], count))
             for answer, draft, row in zip(answers.predictions, drafts, rows, strict=True)
         ]
     )

@@ -12,6 +12,7 @@ from mlops_site.core import events
 from mlops_site.core.errors import FieldError, Invalid
 from mlops_site.serving.answers import ARM, Question
 from mlops_site.serving.choosing import Chosen
+from mlops_site.serving.completing import complete, why_missing
 from monitoring.models import Prediction
 from monitoring.services import Draft
 from registry.selectors.served import Said, Served
@@ -34,10 +35,13 @@ def draft_of(chosen: Chosen, question: Question, index: int, is_batch: bool, ask
 def score(drafts: Sequence[Draft], version: Served, positions: Sequence[int], *, is_batch: bool) -> None:
     """Fill in what the version answers. Invalid names each field by its position in the whole request."""
     with version.scorer() as scorer:
+        rows = [draft.row for draft in drafts]
+        complete(rows, version.version_id, scorer.signature.names)
         try:
-            columns = scorer.check_rows([draft.row.features for draft in drafts], single=not is_batch)
+            columns = scorer.check_rows([row.features for row in rows], single=not is_batch)
         except Invalid as error:
-            raise _placed(error, positions) from None
+            error = why_missing(_placed(error, positions), version.version_id, {d.place: d.row for d in drafts})
+            raise error from None
         said = version.say(scorer, columns)
     for draft, each in zip(drafts, said, strict=True):
         fill(draft.row, each)

@@ -8,9 +8,8 @@ from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from mlops_site.core.api.serializers import StrictSerializer, TextField
+from mlops_site.core.api.serializers import RejectionAnswer, StrictSerializer, TextField
 from mlops_site.core.choices import JobState
-from monitoring.api.serializers import RejectionAnswer
 from monitoring.models import BatchRun
 from monitoring.selectors import rejections_shown
 from registry.api.serializers import PageFilter

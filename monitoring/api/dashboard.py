@@ -20,17 +20,20 @@ from monitoring.selectors.periods import period
 from registry import selectors as registry
 
 
-class DashboardFilter(StrictSerializer):
+class WindowFilter(StrictSerializer):
     """The query: a preset, or from and to."""
 
     window = TextField(max_length=10, required=False, default="", help_text="24h (the default), 7d or 30d")
     version = TextField(max_length=40, required=False, default="", help_text="left out, the one in production")
-    metric = TextField(max_length=40, required=False, default="", help_text="the one of the series")
     to = MomentField(required=False, default=None)
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """With `from`, which Python does not let a class name."""
         return {**super().get_fields(), "from": MomentField(required=False, default=None)}
+
+
+class DashboardFilter(WindowFilter):
+    metric = TextField(max_length=40, required=False, default="", help_text="the one of the series")
 
 
 class WindowAnswer(serializers.Serializer[Any]):

@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-from typing import IO, Any
+from typing import Any
 
-from django.conf import settings
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
-from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from mlops_site.core.api.parsers import StrictJSONParser, load_json
+from mlops_site.core.api.parsers import LinesParser, StrictJSONParser
+from mlops_site.core.api.serializers import IngestedAnswer
 from mlops_site.core.api.views import ApiView
-from mlops_site.core.errors import Malformed, TooLarge
 from monitoring import services
 from monitoring.api import serializers
 from monitoring.tasks import ring_fold
-
-
-class LinesParser(BaseParser):
-    """A JSON text a line; a line that is none stands as its error, and the others are read."""
-
-    media_type = "application/x-ndjson"
-
-    def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> Any:
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        data = stream.read(limit + 1)
-        if len(data) > limit:
-            raise TooLarge(f"the body must be at most {limit} bytes but got more")
-        return [_line(line) for line in data.splitlines() if line.strip()]
-
-
-def _line(line: bytes) -> Any:
-    try:
-        return load_json(line)
-    except Malformed as error:
-        return error
 
 
 class PredictionLog(ApiView):
@@ -55,11 +33,11 @@ class BatchView(ApiView):
 
     def answer(self, found: services.Ingested) -> Response:
         ring_fold()
-        return Response(serializers.IngestedAnswer(found).data)
+        return Response(IngestedAnswer(found).data)
 
 
 class PredictionLogs(BatchView):
-    @extend_schema(request=serializers.LoggedPrediction(many=True), responses=serializers.IngestedAnswer)
+    @extend_schema(request=serializers.LoggedPrediction(many=True), responses=IngestedAnswer)
     def post(self, request: Request) -> Response:
         """Log up to 10,000 predictions, as a JSON array or as NDJSON; each row is judged by itself."""
         rows: Any = request.data
@@ -67,7 +45,7 @@ class PredictionLogs(BatchView):
 
 
 class GroundTruth(BatchView):
-    @extend_schema(request=serializers.GroundTruthRow(many=True), responses=serializers.IngestedAnswer)
+    @extend_schema(request=serializers.GroundTruthRow(many=True), responses=IngestedAnswer)
     def post(self, request: Request) -> Response:
         """Say what turned out to be true of up to 10,000 predictions: late, first, again, or corrected."""
         rows: Any = request.data

@@ -91,18 +91,3 @@ class GroundTruthRow(StrictSerializer):
     def get_fields(self) -> dict[str, Any]:
         # As an attribute it would hide the field's own `label`.
         return {**super().get_fields(), "label": serializers.JSONField(help_text="a class or a number")}
-
-
-class RejectionAnswer(serializers.Serializer[Any]):
-    index = serializers.IntegerField()
-    code = serializers.CharField()
-    field = serializers.CharField()
-    message = serializers.CharField()
-
-
-class IngestedAnswer(serializers.Serializer[Any]):
-    """The three add up to the rows that were sent."""
-
-    accepted = serializers.IntegerField()
-    duplicate = serializers.IntegerField()
-    rejected = RejectionAnswer(many=True)

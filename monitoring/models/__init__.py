@@ -2,6 +2,7 @@
 
 from monitoring.models.alert import Alert
 from monitoring.models.batch import BatchChunk, BatchRun
+from monitoring.models.completion import Completion
 from monitoring.models.explanation import Explanation, ExplanationRun
 from monitoring.models.laws import LAWS
 from monitoring.models.policy import RetrainDecision, RetrainPolicy, RetrainRules, TeamRetrainPolicy
@@ -15,6 +16,7 @@ __all__ = [
     "BatchChunk",
     "BatchRun",
     "Bucket",
+    "Completion",
     "Explanation",
     "ExplanationRun",
     "FoldItem",

@@ -12,9 +12,9 @@ from django.utils import timezone
 from numpy.typing import NDArray
 
 from mlops_site.core.errors import Invalid
+from mlops_site.core.rows import MAX_ID
 from monitoring.choices import PredictionStatus, Source
 from monitoring.models import BatchRun
-from monitoring.services.rows import MAX_ID
 from registry.artifacts.engines import Scorer, Scores
 from registry.artifacts.frames import Fault, Judged, judged
 from registry.artifacts.rows import Columns

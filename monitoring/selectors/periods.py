@@ -8,10 +8,10 @@ from typing import NamedTuple
 from django.utils import timezone
 
 from mlops_site.core.errors import Invalid
+from mlops_site.core.rows import NEWEST, OLDEST
 from monitoring.selectors.spans import whole
 
 LONGEST = timedelta(days=400)
-OLDEST, NEWEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 STEPS = tuple(timedelta(minutes=minutes) for minutes in (5, 60, 360, 1440, 7 * 1440))
 MOST_STEPS = 60
 

@@ -1,5 +1,6 @@
 """Writes of monitoring: answers, labels, folding, reports, alerts, retraining."""
 
+from mlops_site.core.rows import Ingested
 from monitoring.services.alerts import (
     acknowledge_alert,
     raise_alerts,
@@ -21,7 +22,6 @@ from monitoring.services.policies import drop_retrain_policy, set_retrain_policy
 from monitoring.services.rehearsal import dry_run_policy
 from monitoring.services.reports import keep_report, request_report
 from monitoring.services.retraining import trigger_retraining
-from monitoring.services.rows import Ingested
 from monitoring.services.schedules import set_schedule
 from monitoring.services.settling import settle
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from operator import attrgetter
 from typing import NamedTuple
 
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Model
 
 from mlops_site.core.errors import Conflict
 from mlops_site.core.prepared import insert
@@ -25,9 +26,9 @@ class Draft(NamedTuple):
 
 
 def log_answers(drafts: Sequence[Draft]) -> list[Prediction]:
-    """Keep answers of one model, with their explanations where they have one, all or none, and return what is kept of
-    each: a request id that somebody else used at the same moment gets the answer that was committed first. They are
-    written in one order, so that two requests with the same ids do not wait for each other.
+    """Keep answers of one model, with what they have of explanations and completions, all or none, and return what is
+    kept of each: a request id that somebody else used at the same moment gets the answer that was committed first. They
+    are written in one order, so that two requests with the same ids do not wait for each other.
 
     Raises Conflict `request_id_conflict` where that answer was to another question.
     """
@@ -36,17 +37,23 @@ def log_answers(drafts: Sequence[Draft]) -> list[Prediction]:
         fresh = [draft.row for draft in drafts if draft.row.request_id not in answered]
         if not fresh:
             return [answered[draft.row.request_id] for draft in drafts]
-        told = [row.explanation for row in fresh if Prediction.explanation.is_cached(row)]
+        told = [list(each) for each in _beside(fresh)]
         try:
-            with transaction.atomic() if told or connection.in_atomic_block else nullcontext():
+            with transaction.atomic() if any(told) or connection.in_atomic_block else nullcontext():
                 insert(sorted(fresh, key=attrgetter("request_id")))  # one statement: it is its own transaction
-                if told:
-                    insert(told)
+                for rows in filter(None, told):
+                    insert(rows)
         except IntegrityError:
             answered = answers_kept(drafts)
         else:
             return [answered.get(draft.row.request_id, draft.row) for draft in drafts]
     raise Conflict("the same request ids are being answered at this moment; send the request again")
+
+
+def _beside(rows: Sequence[Prediction]) -> Iterator[Iterator[Model]]:
+    """What goes with the predictions, of those that have it."""
+    yield (row.explanation for row in rows if Prediction.explanation.is_cached(row))
+    yield (row.completion for row in rows if Prediction.completion.is_cached(row))
 
 
 def answers_kept(drafts: Sequence[Draft]) -> dict[str, Prediction]:

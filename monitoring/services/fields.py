@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from mlops_site.core.rows import MAX_ID, MAX_TEXT, Refused, check_scalar, is_finite, number, shown, text
 from monitoring.choices import PredictionStatus
-from monitoring.services.rows import MAX_ID, MAX_TEXT, Refused, check_scalar, is_finite, number, shown, text
 from monitoring.stats.tally import Shape
 
 MAX_FEATURES = 1_000

@@ -13,23 +13,23 @@ from django.db import transaction
 from django.utils import timezone
 
 from mlops_site.core.permissions import Action, Actor
-from monitoring.choices import Source
-from monitoring.models import Prediction
-from monitoring.selectors.bases import bases
-from monitoring.services.fields import FIELDS, answer, features, slices
-from monitoring.services.inserts import insert_columns
-from monitoring.services.rows import (
+from mlops_site.core.rows import (
     Ingested,
     Refused,
     attempt,
     check_count,
     check_object,
-    models_of,
     moment,
     number,
     text,
     texts_of,
 )
+from monitoring.choices import Source
+from monitoring.models import Prediction
+from monitoring.selectors.bases import bases
+from monitoring.services.fields import FIELDS, answer, features, slices
+from monitoring.services.inserts import insert_columns
+from monitoring.services.named import models_of
 from monitoring.stats.shape import LONGEST_MS
 from monitoring.stats.tally import Shape
 from registry.models import Version

@@ -16,23 +16,23 @@ from mlops_site.core.cuts import stamp
 from mlops_site.core.errors import Conflict
 from mlops_site.core.models import User
 from mlops_site.core.permissions import Action, Actor, person
-from monitoring.models import Label, Prediction
-from monitoring.selectors.bases import bases
-from monitoring.selectors.policies import labels_of
-from monitoring.services.fields import fitting
-from monitoring.services.rows import (
+from mlops_site.core.rows import (
     Ingested,
     Refused,
     attempt,
     check_count,
     check_object,
     check_scalar,
-    models_of,
     moment,
     shown,
     text,
     texts_of,
 )
+from monitoring.models import Label, Prediction
+from monitoring.selectors.bases import bases
+from monitoring.selectors.policies import labels_of
+from monitoring.services.fields import fitting
+from monitoring.services.named import models_of
 from monitoring.stats.tally import Shape
 from registry.models import RegisteredModel
 

@@ -134,6 +134,12 @@ class Metadata(StrictSerializer):
         child=serializers.DictField(), required=False, min_length=1, max_length=MAX_REFERENCE_ROWS
     )
     threshold = FiniteField(required=False)
+    feature_sets = serializers.ListField(
+        child=TextField(max_length=80),
+        required=False,
+        max_length=20,
+        help_text="read for features that a caller leaves out",
+    )
 
 
 class VersionUpload(StrictSerializer):

@@ -26,12 +26,14 @@ def upload_version(
     reference: Sequence[Mapping[str, Any]] = (),
     threshold: float = 0.5,
     number: str | None = None,
+    feature_sets: Sequence[str] = (),
 ) -> Version:
     """The version of a .skops or .onnx file. Without a signature one is derived from the file, which no process of the
     site itself loads before it is asked for an answer.
 
     `reference` are feature rows of the training data: their profile is kept, the first are golden
-    rows, and explanations compare with up to 100 of them.
+    rows, and explanations compare with up to 100 of them. `feature_sets` (claim_history@2) are read for features
+    that a caller leaves out.
     """
     with events.atomic():  # nobody else's file is worth a process
         require(actor, Action.VERSION_REGISTER, model.team, subject=model.subject)
@@ -48,6 +50,7 @@ def upload_version(
         params=params or {},
         tags=tags or {},
         threshold=threshold,
+        feature_sets=tuple(feature_sets),
         golden=found.golden,
         reference=found.reference,
         **(found.told._asdict() if found.told else {}),

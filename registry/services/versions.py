@@ -50,6 +50,7 @@ class Candidate:
     importance: Mapping[str, float] = field(default_factory=dict)
     threshold: float = 0.5
     lineage: Mapping[str, Any] = field(default_factory=dict)
+    feature_sets: tuple[str, ...] = ()  # claim_history@2: read for features that a caller leaves out
     facts: Mapping[str, Any] = field(default_factory=dict)  # of its training, for the card
     mlflow: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -131,10 +132,11 @@ def _fields(model: RegisteredModel, candidate: Candidate) -> dict[str, Any]:
         message = f"threshold must be between 0 and 1 but got {candidate.threshold}"
         raise Invalid.on("threshold", message, code="out_of_range")
     config = candidate.params if candidate.config is None else candidate.config
+    read = {"feature_sets": list(candidate.feature_sets)} if candidate.feature_sets else {}
     return {
         "signature": signature.to_json(),
         "signature_digest": signature.interface_digest,
-        "config_digest": events.digest_of(plain_json("config", config)),
+        "config_digest": events.digest_of(plain_json("config", {**config, **read})),
         "metrics": _said("metrics", normal_metrics(candidate.metrics)),
         "params": _said("params", candidate.params),
         "threshold": float(candidate.threshold),
@@ -143,7 +145,7 @@ def _fields(model: RegisteredModel, candidate: Candidate) -> dict[str, Any]:
         "reference": candidate.reference,
         "importance": plain_json("importance", candidate.importance),
         "explanation": plain_json("explanation", candidate.explanation),
-        "lineage": plain_json("lineage", candidate.lineage),
+        "lineage": plain_json("lineage", {**candidate.lineage, **read}),
         "facts": _said("facts", candidate.facts),
         "mlflow": plain_json("mlflow", candidate.mlflow),
         "tags": _tags(candidate.tags),

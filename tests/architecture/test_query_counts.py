@@ -29,7 +29,9 @@ from tests.monitoring.parts import finding, raised
 from tests.people import bearer, person
 from tests.registry.parts import candidate
 from tests.training import runs, sources
+from tests.training.features import feature_set, known
 from training import services as training
+from training.models import FeatureUse
 
 pytestmark = pytest.mark.django_db
 TIMES = 2  # versions, and requests for them, that the scene begins with
@@ -52,6 +54,8 @@ class Site:
         )
         self.fetch = self.scene.others["source"].fetches.get()
         self.second = runs.dataset_version(self.scene.scientist, rows=320)  # of the scene's data set
+        self.history = self.scene.others["feature_set"]
+        FeatureUse.objects.create(version=self.scene.served, feature_set=self.history)
         self.reproduction = runs.reproduced_run(self.scene.scientist, self.scene.run)
         training.infer_expectations(self.scene.dataset, actor=self.scene.author)
         self._waive("schema_range")
@@ -117,6 +121,7 @@ class Site:
             "datasets/<str:name>/waivers": f"datasets/{scene.dataset.dataset.name}/waivers",
             **self.training(),
             **self.data(),
+            **self.features(),
             "models/<model:name>/retrain-policy": f"{model}/retrain-policy",
             "jobs/<uuid:job_id>": f"jobs/{scene.run.pk}",
             "monitoring/alerts": "monitoring/alerts",
@@ -151,6 +156,21 @@ class Site:
             "ab-testing/results/<int:test>": f"ab-testing/results/{pk}",
         }
 
+    def features(self) -> dict[str, str]:
+        return {
+            "feature-sets": "feature-sets",
+            "feature-sets/<str:reference>": f"feature-sets/{self.history}",
+            "feature-sets/<str:reference>/values": f"feature-sets/{self.history}/values?unit_id=p1,p2",
+            "monitoring/skew/<model:model>": f"monitoring/skew/{self.scene.model.name}",
+        }
+
+    def feature_pages(self) -> dict[str, str]:
+        return {
+            "feature sets": "/features",
+            "feature set": f"/features/{self.history}?unit=p1",
+            "skew": f"/models/{self.scene.model.name}/skew",
+        }
+
     def training(self) -> dict[str, str]:
         run = self.scene.run.pk
         return {
@@ -169,6 +189,7 @@ class Site:
         asked = Prediction.objects.filter(version=scene.served, epoch=None).order_by("-predicted_at")[:1]
         return {
             "home": "/",
+            **self.feature_pages(),
             "models": "/models",
             "model": model,
             "version": f"{model}/{scene.served.number}",
@@ -230,11 +251,14 @@ class Site:
         one = f"/api/v1/models/{self.scene.model.name}/{self.scene.served.number}"
         nine = f"{one}/explanations?prediction_ids={ids}"
         ask = partial(self.machine.post, predict, content_type="application/json")
+        short = [{"features": {"age": 50 + n}, "unit_id": "p1"} for n in range(9)]
         return {
             "GET /audit": partial(self.auditor.get, "/api/v1/audit"),
             "page admin audit": partial(self.auditors_browser.get, "/admin/core/auditrecord/"),
             "POST /models/<model:name>/predict": partial(ask, data=rows[0]),
             "POST /models/<model:name>/predict of 9 rows": partial(ask, data={"rows": rows}),
+            "POST /models/<model:name>/predict that reads a feature set": partial(ask, data=short[0]),
+            "POST /models/<model:name>/predict of 9 rows that read it": partial(ask, data={"rows": short}),
             "page queue of an approver": partial(self.approvers_browser.get, "/approvals"),
             "page approval of an approver": partial(self.approvers_browser.get, self.approval()),
             "POST /models/<model:name>/predict with reasons": partial(ask, data={**rows[0], "reasons": 2}),
@@ -258,6 +282,7 @@ class Site:
             registry.set_alias(scene.model, actor=scene.author, alias=f"alias-{n}", version=version)
             registry.open_incident(version, kind="rolled_back", what="Another.", actor=scene.approver)
         for n in range(9):
+            self.grow_features(n)
             runs.reproduced_run(scene.scientist, scene.run)
             registry.create_model(actor=scene.author, name=f"another_{n}", task_type="regression")
             dataset = runs.dataset_version(scene.scientist, name=f"another_{n}", rows=60)
@@ -278,6 +303,16 @@ class Site:
         factories.predictions(scene.staged, 270)
         told = {"channel": "x", "subject": scene.alert.subject, "team": scene.model.team, "event": "x", "body": {}}
         Delivery.objects.bulk_create(Delivery(**told) for _ in range(9))
+
+    def grow_features(self, n: int) -> None:
+        known(self.history, self.scene.scientist, "p1", {"visits": n, "plan": None}, days_ago=0.5 - n / 100)
+        known(
+            feature_set(self.scene.scientist, name=f"another_{n}"),
+            self.scene.scientist,
+            "p1",
+            {"visits": n, "plan": ""},
+        )
+        feature_set(self.scene.scientist, freshness_secs=100 + n)
 
     def grow_experiments(self, n: int) -> None:
         """Another split of the one that runs, and one that has ended."""

@@ -40,6 +40,8 @@ TABLE = {
     "dataset.check":    (" ", "x", "x", "x", " ", " ", " ", " "),
     "expectations.set": (" ", " ", "x", "x", " ", " ", " ", " "),
     "gate.waive":       (" ", " ", " ", "x", "x", " ", " ", " "),
+    "feature.define":   (" ", "x", "x", " ", " ", " ", " ", " "),
+    "feature.load":     (" ", "x", "x", " ", " ", " ", " ", "x"),
     "run.request":      (" ", "x", "x", " ", " ", " ", " ", " "),
     "input.view":       (" ", "x", "x", "x", "x", "x", " ", " "),
     "predict":          (" ", " ", "x", " ", " ", " ", " ", "x"),

@@ -46,6 +46,9 @@ def pages(site: Scene) -> dict[str, str]:
         "infer": reverse("expectations_infer", args=[site.dataset.dataset.name]),
         "expect": reverse("expectations_edit", args=[site.dataset.dataset.name]),
         "waive": reverse("waiver_new", args=[site.dataset.dataset.name]),
+        "feature_set": reverse("feature_set", args=[site.others["feature_set"]]),
+        "feature_load": reverse("feature_load", args=[site.others["feature_set"]]),
+        "skew": reverse("skew", args=[name]),
         "approval": reverse("admin:registry_promotionrequest_change", args=[site.request.pk]),
         "monitoring": reverse("monitoring", args=[name]),
         "timeline": reverse("timeline", args=[name]),
@@ -78,6 +81,7 @@ LISTS = [
     "runs",
     "datasets",
     "sources",
+    "feature_sets",
     "alerts",
     "reports",
     "inventory",
@@ -102,6 +106,7 @@ FORMS = {
     "rollback": {"approver"},
     "policy": {"approver", "author"},
     "edit": {"approver", "author"},
+    "feature_load": {"author", "scientist"},
     "move": {"author"},
     "request": {"author", "scientist"},
     "tag": {"author", "scientist", "approver"},
@@ -127,6 +132,8 @@ def test_nobody_sees_anything_before_logging_in(site: Scene, client: Client) -> 
         reverse("dataset_new"),
         reverse("dataset_register"),
         reverse("source_new"),
+        reverse("feature_set_new"),
+        reverse("training_set_new"),
         reverse("model_new"),
     ]:
         for answer in (client.get(path), client.post(path)):
@@ -169,9 +176,11 @@ def test_forms_are_for_those_who_may_send_them(site: Scene, as_: LogIn, page: st
     [
         ("run_new", {"author", "scientist"}),
         ("dataset_new", {"author", "scientist"}),
-        ("model_new", {"author"}),
         ("dataset_register", {"author", "scientist"}),
         ("source_new", {"author"}),
+        ("feature_set_new", {"author", "scientist"}),
+        ("training_set_new", {"author", "scientist"}),
+        ("model_new", {"author"}),
     ],
 )
 def test_new_things_are_made_by_those_who_may(site: Scene, as_: LogIn, name: str, allowed: set[str]) -> None:

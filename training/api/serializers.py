@@ -93,6 +93,12 @@ class TrainingStart(StrictSerializer):
     auto_deploy_threshold = FiniteField(required=False, allow_null=True)
     margin = FiniteField(required=False)
     new_rows_weight = FiniteField(required=False, help_text="of a row that a retraining added, where an old one is 1")
+    feature_sets = serializers.ListField(
+        child=TextField(max_length=80),
+        required=False,
+        max_length=20,
+        help_text="read for features that a caller leaves out",
+    )
     need = TextField(max_length=20, required=False, help_text=f"of the gate: {', '.join(Need.values)}")
     seed = serializers.IntegerField(required=False)
     trigger_reason = TextField(max_length=200, required=False)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from training.api import keeping, quality, sources, views
+from training.api import features, keeping, quality, sources, views
 
 app_name = "training"
 urlpatterns = [
@@ -26,6 +26,11 @@ urlpatterns = [
     path("datasets/<str:name>/waivers", quality.Waivers.as_view(), name="waivers"),
     path("waivers/<int:pk>/revoke", quality.Revoke.as_view(), name="waiver_revoke"),
     path("training/gates/<uuid:job_id>", quality.GatesOfRun.as_view(), name="run_gates"),
+    path("feature-sets", features.FeatureSets.as_view(), name="feature-sets"),
+    path("feature-sets/<str:reference>", features.FeatureSetDetail.as_view(), name="feature-set"),
+    path("feature-sets/<str:reference>/values", features.FeatureValues.as_view(), name="feature-values"),
+    path("feature-sets/<str:reference>/load", features.FeatureTable.as_view(), name="feature-table"),
+    path("training-sets", features.TrainingSets.as_view(), name="training-sets"),
     path("training/start", views.Start.as_view(), name="start"),
     path("training/status/<uuid:job_id>", views.Status.as_view(), name="status"),
     path("training/cancel/<uuid:job_id>", views.Cancel.as_view(), name="cancel"),

@@ -1,7 +1,16 @@
-"""Data sets with their versions, sources and expectations, runs and their reproductions, and what the gates found."""
+"""Data sets with their versions, sources and expectations, feature sets with their values, runs and their
+reproductions, and what the gates found."""
 
 from mlops_site.core.laws import Law, append_only
 from training.models.dataset import Dataset, DatasetVersion
+from training.models.features import (
+    FEATURE_LAWS,
+    FeatureLoad,
+    FeatureRow,
+    FeatureSet,
+    FeatureSetVersion,
+    FeatureUse,
+)
 from training.models.keeping import Erasure, VersionProfile
 from training.models.quality import QUALITY_LAWS, Expectations, GateReport, Waiver
 from training.models.reproduction import Reproduction, Training
@@ -12,6 +21,7 @@ LAWS = [
     *append_only("training_datasetversion"),
     *append_only("training_versionprofile"),
     *QUALITY_LAWS,
+    *FEATURE_LAWS,
     Law(
         "no_erasure_under_a_hold",
         "training_erasure",
@@ -29,6 +39,11 @@ __all__ = [
     "DatasetVersion",
     "Erasure",
     "Expectations",
+    "FeatureLoad",
+    "FeatureRow",
+    "FeatureSet",
+    "FeatureSetVersion",
+    "FeatureUse",
     "Fetch",
     "GateReport",
     "Reproduction",

@@ -96,6 +96,7 @@ def candidate_of(run: Run, winner: Winner, rows: Rows, files: Files, mlflow: dic
             "trigger_reason": run.trigger_reason,
             **({"trigger": run.trigger} if run.trigger else {}),
         },
+        feature_sets=tuple(run.spec.get("feature_sets", ())),
         facts=facts_of(run, winner, rows),
         mlflow=mlflow,
     )

@@ -16,6 +16,7 @@ from mlops_site.core.permissions import Actor, visible
 from registry.models import Version
 from training.models import Dataset, DatasetVersion, Reproduction, Run
 from training.models.dataset import DATASET_NAME
+from training.selectors.features import personal_features
 
 LOG_LINES = 200
 _REFERENCE = re.compile(rf"({DATASET_NAME})(?:@([1-9][0-9]{{0,8}}))?")
@@ -186,12 +187,14 @@ def dataset_of(actor: Actor, name: str) -> Dataset:
 
 
 def personal_columns(version: Version) -> frozenset[str]:
-    """The columns with personal data, as the data set that a version was trained on declares them."""
+    """The columns with personal data, as the data set that a version was trained on and the feature sets that it reads
+    declare them."""
+    read = personal_features(version.pk)
     found = _REFERENCE.fullmatch(str(version.lineage.get("dataset", "")))
     if found is None or not found[2]:
-        return frozenset()
+        return read
     rows = DatasetVersion.objects.filter(dataset__name=found[1], version=found[2], dataset__team=version.model.team_id)
-    return frozenset(name for declared in rows.values_list("pii", flat=True) for name in declared)
+    return read.union(*rows.values_list("pii", flat=True))
 
 
 def _refused(kind: type[Malformed] | type[NotFound], code: str, message: str) -> Malformed | NotFound:

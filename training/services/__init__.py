@@ -1,7 +1,10 @@
-"""Writes of training: data set versions, their sources and quality gates, runs and their reproductions."""
+"""Writes of training: data set versions, their sources and gates, feature sets, runs and their reproductions."""
 
 from training.services.config import RunConfig
 from training.services.datasets import create_dataset_version, register_dataset_version
+from training.services.feature_tables import load_feature_table
+from training.services.feature_values import load_feature_values
+from training.services.features import define_feature_set
 from training.services.keeping import erase_dataset_version, erase_expired, set_keeping
 from training.services.quality import (
     check_dataset,
@@ -13,19 +16,24 @@ from training.services.quality import (
 from training.services.reproductions import cancel_reproduction, request_reproduction
 from training.services.runs import cancel_run, request_run
 from training.services.sources import cancel_fetch, create_source, fetch_on_schedule, request_fetch, set_source
+from training.services.training_sets import build_training_set
 
 __all__ = [
     "RunConfig",
+    "build_training_set",
     "cancel_fetch",
     "cancel_reproduction",
     "cancel_run",
     "check_dataset",
     "create_dataset_version",
     "create_source",
+    "define_feature_set",
     "erase_dataset_version",
     "erase_expired",
     "fetch_on_schedule",
     "infer_expectations",
+    "load_feature_table",
+    "load_feature_values",
     "register_dataset_version",
     "request_fetch",
     "request_reproduction",

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from mlops_site.core.errors import FieldError
+from mlops_site.core.errors import FieldError, Invalid
 from registry.models import RegisteredModel
 from training.choices import CrossValidation, Need
 from training.models import DatasetVersion
 from training.services.config import RunConfig
 from training.services.constraints import able, held, monotone_problems
 from training.services.decisions import decision_problems
+from training.services.feature_uses import check_fit, sets_named
 from training.services.leaks import split_problems, time_problems
 from training.services.schema import added_rows, columns_of, default_features, label_meant, labels_of
 
@@ -51,6 +52,7 @@ def problems(config: RunConfig, model: RegisteredModel, version: DatasetVersion)
         yield from _slices(config, version)
         yield from split_problems(config, version)
         yield from time_problems(config, version)
+        yield from _feature_sets(config, model, version)
     else:
         yield _wrong("target", f"must be the name of a column but got {config.target!r:.80}")
     yield from _search(config, str(model.task_type))
@@ -161,6 +163,18 @@ def _features(config: RunConfig, version: DatasetVersion) -> Iterator[FieldError
             yield _wrong("features", f"must be columns of {version} but got {name!r:.80}", "unknown_column")
         elif name in barred:
             yield _wrong("features", f"must not hold {barred[name]} but got {name!r:.80}", "not_a_feature")
+
+
+def _feature_sets(config: RunConfig, model: RegisteredModel, version: DatasetVersion) -> Iterator[FieldError]:
+    if config.feature_sets is None:
+        return
+    columns = columns_of(version)
+    features = config.features or default_features(version, str(config.target or version.target))
+    try:
+        found = sets_named(config.feature_sets, model.team)
+        check_fit(found, {name: columns[name]["kind"] for name in features if name in columns})
+    except Invalid as error:
+        yield from error.errors
 
 
 def _slices(config: RunConfig, version: DatasetVersion) -> Iterator[FieldError]:

@@ -26,6 +26,8 @@ class RunConfig:
     `margin` is how much worse than the champion, in units of the metric, still counts as no worse: the gate wants the
     whole interval above minus the margin, so a small holdout needs a wider one. With `need` "superior" it wants the
     whole interval above 0 instead: a candidate that is only as good stays in development.
+    `feature_sets` are those that the version will read for features a caller leaves out; left out, those that the data
+    set was made with.
     """
 
     model_name: str
@@ -50,4 +52,5 @@ class RunConfig:
     slices: list[str] | None = None
     available_at: dict[str, str] | None = None
     new_rows_weight: float = 1.0
+    feature_sets: list[str] | None = None
     seed: int = 0

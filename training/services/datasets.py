@@ -158,7 +158,7 @@ def parquet_of(frame: pd.DataFrame) -> BinaryIO:
     try:
         return io.BytesIO(tables.to_parquet(tables.from_frame(frame)))
     except tables.TableError as error:
-        raise _refused(error) from error
+        raise refused(error) from error
 
 
 def _owner(actor: Actor, name: str, team: str | None) -> Team:
@@ -226,7 +226,7 @@ def _judged(source: BinaryIO, filename: str, name: str, declared: Declaration) -
     try:
         frame = tables.read_table(source, filename=filename, max_bytes=settings.MAX_UPLOAD_BYTES)
     except tables.TableError as error:
-        raise _refused(error) from error
+        raise refused(error) from error
     time_column, group_column = declared.time_column or None, declared.group_column or None
     number, expected = _expected(name, declared)
     report = quality.check(
@@ -239,8 +239,8 @@ def _judged(source: BinaryIO, filename: str, name: str, declared: Declaration) -
     )
     unknown = [column for column in declared.pii if column not in frame.columns]
     errors = [FieldError("pii", "unknown_column", f"pii names {column!r}, which is no column") for column in unknown]
-    refused = [check for check in report.blocks if check.name in NEVER_WAIVED]
-    errors += [FieldError(_field(check.name), check.name, check.message) for check in refused]
+    fatal = [check for check in report.blocks if check.name in NEVER_WAIVED]
+    errors += [FieldError(_field(check.name), check.name, check.message) for check in fatal]
     if errors:
         raise Invalid(errors[0].message, code=errors[0].code, errors=errors)
     schema = schema_of(frame, declared.target, time_column, group_column)
@@ -265,7 +265,7 @@ def _field(check: str) -> str:
     return _FIELDS.get(check, "file")
 
 
-def _refused(error: TableError) -> StewardError:
+def refused(error: TableError) -> StewardError:
     """The refusal of a table: one kind for whatever is wrong with it, but for its size."""
     errors = [
         FieldError("file" if problem.field == "file" else f"file.{problem.field}", problem.code, problem.message)

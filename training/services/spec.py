@@ -11,6 +11,7 @@ from training.models import DatasetVersion
 from training.services.checks import problems, types_of
 from training.services.config import RunConfig
 from training.services.constraints import held
+from training.services.feature_uses import sets_of
 from training.services.schema import default_features, label_meant, labels_of
 
 DEFAULT_METRICS = {"binary": "roc_auc", "classification": "f1_score", "regression": "rmse"}
@@ -40,6 +41,7 @@ def completed(config: RunConfig, *, model: RegisteredModel, version: DatasetVers
         "auto_deploy_threshold": config.auto_deploy_threshold,
         "margin": float(config.margin),
         **_asked_for(config),
+        **_read(config, version, target),
     }
 
 
@@ -52,6 +54,13 @@ def _asked_for(config: RunConfig) -> dict[str, Any]:
     asked: dict[str, Any] = {"monotone": held(config), "need": need, "new_rows_weight": weight}
     asked |= {name: getattr(config, name) for name in names}
     return {name: value for name, value in asked.items() if value}
+
+
+def _read(config: RunConfig, version: DatasetVersion, target: str) -> dict[str, Any]:
+    """The feature sets that the version will read when it serves; nothing where there are none."""
+    features = config.features or default_features(version, target)
+    sets = sets_of(version, features) if config.feature_sets is None else list(config.feature_sets)
+    return {"feature_sets": sets} if sets else {}
 
 
 def _positive(config: RunConfig, labels: dict[Any, int] | None) -> Any:

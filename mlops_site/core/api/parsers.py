@@ -41,6 +41,26 @@ class StrictJSONParser(BaseParser):
         return load_json(data)
 
 
+class LinesParser(BaseParser):
+    """A JSON text a line; a line that is none stands as its error, and the others are read."""
+
+    media_type = "application/x-ndjson"
+
+    def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> Any:
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        data = stream.read(limit + 1)
+        if len(data) > limit:
+            raise TooLarge(f"the body must be at most {limit} bytes but got more")
+        return [_line(line) for line in data.splitlines() if line.strip()]
+
+
+def _line(line: bytes) -> Any:
+    try:
+        return load_json(line)
+    except Malformed as error:
+        return error
+
+
 def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 

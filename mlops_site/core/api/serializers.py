@@ -104,6 +104,21 @@ class JobAnswer(serializers.Serializer[Any]):
     status_url = serializers.CharField()
 
 
+class RejectionAnswer(serializers.Serializer[Any]):
+    index = serializers.IntegerField()
+    code = serializers.CharField()
+    field = serializers.CharField()
+    message = serializers.CharField()
+
+
+class IngestedAnswer(serializers.Serializer[Any]):
+    """The three add up to the rows that were sent."""
+
+    accepted = serializers.IntegerField()
+    duplicate = serializers.IntegerField()
+    rejected = RejectionAnswer(many=True)
+
+
 class QuickAnswer(serializers.Serializer[Any]):
     """Answers what DRF would, reading plain columns straight from the object: in a list of a hundred, what DRF asks
     of each field of each row takes as long as the database does."""

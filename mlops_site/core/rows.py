@@ -11,15 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
-from mlops_site.core import events
 from mlops_site.core.errors import Conflict, FieldError, Invalid, NotFound, StewardError, TooLarge
-from mlops_site.core.permissions import Action, Actor, require
-from monitoring.selectors.periods import OLDEST
-from registry.models import RegisteredModel
 
 MAX_ROWS = 10_000
 MAX_ID = 128
 MAX_TEXT = 1_000
+OLDEST, NEWEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(minutes=5)  # so far may the caller's clock be before ours
 
 _ERRORS: dict[str, type[StewardError]] = {
@@ -93,16 +90,6 @@ def attempt(check: Callable[..., T], row: object, *given: Any) -> T | Refused:
         return check(row, *given)
     except Refused as refused:
         return refused
-
-
-def models_of(names: set[str], actor: Actor, action: Action) -> dict[str, RegisteredModel]:
-    """Name -> model, of those in the actor's teams; Forbidden where the role or the token does not allow it."""
-    rows = RegisteredModel.objects.filter(name__in=names, team__in=actor.roles).select_related("team")
-    for model in rows:
-        if not actor.may(action, model.team_id):
-            with events.atomic():
-                require(actor, action, model.team, subject=model.subject)
-    return {model.name: model for model in rows}
 
 
 def texts_of(rows: Sequence[Any], field: str) -> set[str]:
