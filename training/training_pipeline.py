@@ -39,6 +39,7 @@ from training.models import DatasetVersion, Run  # noqa: E402
 from training.services import RunConfig, cancel_run, create_dataset_version, request_run  # noqa: E402
 from training.services.datasets import parquet_of  # noqa: E402
 from training.services.schema import guessed_task  # noqa: E402
+from training.tasks import tell_mlflow  # noqa: E402
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["TrainingConfig", "TrainingPipeline"]
 
 LOOK_SECS = 0.3
+MLFLOW_SECS = 60.0  # to tell MLflow of the run; what takes longer is told by whoever is next
 DEFAULT_TARGET = "target"
 
 
@@ -123,14 +125,17 @@ class TrainingPipeline:
         actor = face.actor()
         run = ask(actor)
         try:
-            self._follow(run, actor, stop)
+            is_ours = self._follow(run, actor, stop)
         except KeyboardInterrupt:
             _cancel(run, actor)
             raise
+        if is_ours:  # there may be no worker that tells MLflow
+            tell_mlflow(longest_secs=MLFLOW_SECS)
         return selectors.status(selectors.run_of(actor, run.pk))
 
-    def _follow(self, run: Run, actor: Actor, stop: threading.Event) -> None:
-        """Do the run here, or wait for the worker that was quicker; a killed attempt is tried again."""
+    def _follow(self, run: Run, actor: Actor, stop: threading.Event) -> bool:
+        """Do the run here, or wait for the worker that was quicker; a killed attempt is tried again. Whether it was
+        done here."""
         with _shown(run, self.show_progress) as show:
             watcher: threading.Thread | None = None
             while not run.has_ended or (watcher is not None and watcher.is_alive()):
@@ -141,6 +146,7 @@ class TrainingPipeline:
                     _cancel(run, actor)
                 run = Run.objects.select_related("model__team").get(pk=run.pk)
                 show(run)
+        return watcher is not None
 
 
 def _requested(data: pd.DataFrame | str, config: TrainingConfig, reason: str, actor: Actor) -> Run:

@@ -106,15 +106,6 @@ class VersionLine(QuickAnswer, serializers.ModelSerializer[Version]):
         return selectors.in_mlflow(version)
 
 
-class MirrorAnswer(serializers.Serializer[Any]):
-    """How far MLflow is behind with what happened in your teams."""
-
-    waiting = serializers.IntegerField(help_text="changes that it has not been told of")
-    oldest_at = serializers.DateTimeField(allow_null=True)
-    lag_secs = serializers.FloatField(source="secs", help_text="how long the oldest of them waits")
-    error = serializers.CharField(help_text="what the last try said")
-
-
 class VersionAnswer(VersionLine):
     """One version with everything but its bytes."""
 

@@ -182,7 +182,7 @@ def studied(run: Run, model_type: str, trials: int) -> None:
     }
     study = optuna.create_study(storage=study_storage(), study_name=f"{run.pk}:{model_type}", direction="maximize")
     for number in range(trials):
-        params = {"max_depth": 2 + 2 * number % 10, "max_features": 0.1 + 0.13 * number}
+        params = {"max_depth": 2 + 2 * number % 10, "max_features": 0.1 + 0.13 * (number % 7)}
         state = optuna.trial.TrialState.PRUNED if number == 2 else optuna.trial.TrialState.COMPLETE
         value = 0.70 + 0.02 * ((number * 7) % 5) / 5 + 0.003 * params["max_depth"]
         study.add_trial(optuna.trial.create_trial(state=state, value=value, params=params, distributions=distributions))

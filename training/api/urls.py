@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from training.api import views
+from training.api import records, views
 
 app_name = "training"
 urlpatterns = [
@@ -15,4 +15,5 @@ urlpatterns = [
     path("training/reproductions/<uuid:job_id>", views.ReproductionStatus.as_view(), name="reproduction"),
     path("training/reproductions/<uuid:job_id>/cancel", views.ReproductionCancel.as_view(), name="reproduction_cancel"),
     path("training/runs", views.Runs.as_view(), name="runs"),
+    path("mlflow", records.Mirror.as_view(), name="mlflow"),
 ]

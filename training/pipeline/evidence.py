@@ -66,7 +66,7 @@ def files_of(winner: Winner, rows: Rows, run: Run) -> Files:
     return Files(formats.dump_skops(winner.pipeline), graph, reason, described)
 
 
-def candidate_of(run: Run, winner: Winner, rows: Rows, files: Files, mlflow: dict[str, str]) -> Candidate:
+def candidate_of(run: Run, winner: Winner, rows: Rows, files: Files) -> Candidate:
     """Everything that the registry keeps of the run's version."""
     return Candidate(
         artifact_bytes=files.skops,
@@ -93,7 +93,6 @@ def candidate_of(run: Run, winner: Winner, rows: Rows, files: Files, mlflow: dic
             **({"trigger": run.trigger} if run.trigger else {}),
         },
         facts=facts_of(run, winner, rows),
-        mlflow=mlflow,
     )
 
 

@@ -14,6 +14,7 @@ from training.models import DatasetVersion, Run
 from training.selectors import dataset_named
 from training.services import origin
 from training.services.config import RunConfig
+from training.services.records import note_run
 from training.services.spec import completed
 
 
@@ -50,6 +51,7 @@ def request_run(
             trials_total=spec["n_trials"] * len(spec["model_types"]),
             step="waiting for a worker",
         )
+        note_run(run)
         events.record("run.requested", actor=actor, subject=run.subject, team=model.team.name, data=_said(run))
         signals.run_requested.send(sender=Run, run=run)
     return run

@@ -16,6 +16,7 @@ from mlops_site.core.permissions import Actor, visible
 from registry.models import Version
 from training.models import DatasetVersion, Reproduction, Run
 from training.models.dataset import DATASET_NAME
+from training.selectors.mirror import in_mlflow
 
 LOG_LINES = 200
 _REFERENCE = re.compile(rf"({DATASET_NAME})(?:@([1-9][0-9]{{0,8}}))?")
@@ -87,7 +88,7 @@ def status(run: Run) -> Status:
         created_at=run.created_at,
         started_at=run.started_at,
         finished_at=run.finished_at,
-        mlflow=run.mlflow,
+        mlflow=in_mlflow(run),
         log=log_of(run),
     )
 
