@@ -34,6 +34,15 @@ class DatasetForm(forms.Form):
         return [name.strip() for name in self.cleaned_data["pii"].split(",") if name.strip()]
 
 
+class NoteForm(forms.Form):
+    text = forms.CharField(
+        max_length=4000, required=False, widget=forms.Textarea(attrs={"rows": 5}), label="What should be remembered?"
+    )
+    figure = forms.FileField(
+        required=False, label="A figure", help_text="PNG, at most 2 MB and 4,000 pixels wide and high."
+    )
+
+
 MOST = 1e12
 PAIRS = {"cost_matrix": ("false_negative", "false_positive"), "capacity": ("at_most", "of_rows")}
 
@@ -114,6 +123,17 @@ class RunForm(forms.Form):
 
     def clean_slices(self) -> list[str]:
         return [name.strip() for name in self.cleaned_data["slices"].split(",") if name.strip()]
+
+    def takes(self, field: str) -> bool:
+        """Whether the service's field has a place here: a pair is typed into two."""
+        return field in self.fields or field.partition(".")[0] in PAIRS
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        """A refusal of a pair stands at its first field, and one of an entry of it at that entry's."""
+        whole, _, entry = (field or "").partition(".")
+        if whole in PAIRS:
+            field = entry if entry in self.fields else PAIRS[whole][0]
+        super().add_error(field, error)
 
     def asked(self) -> dict[str, Any]:
         """As the service takes it: what was left open is left out."""

@@ -1,11 +1,13 @@
 """The figures of a training run, from plain numbers. Colours are told apart by colour-blind people too."""
 
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
 BLUE, ORANGE, GREY = "#0072b2", "#e69f00", "#8794a5"
+SLICES_A_ROW = 3
 FEW = 12  # trials that each get a number on the axis
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star")
 
@@ -36,6 +38,31 @@ class Importance(NamedTuple):
     model_type: str
     shares: list[tuple[str, float]]
     note: str = ""  # why there are none
+
+
+class Parameter(NamedTuple):
+    """A parameter's value in each trial (numbers, texts, truth values or None), and whether it is searched by orders of
+    magnitude."""
+
+    name: str
+    values: list[Any]
+    is_log: bool
+
+
+class Tried(NamedTuple):
+    """The n complete trials of one model type: their metric, and the parameters that all of them have."""
+
+    model_type: str
+    metric: str
+    greater_is_better: bool
+    values: list[float]
+    parameters: list[Parameter]
+
+    @property
+    def rows(self) -> list[tuple[list[Any], float]]:
+        """The parameters' values and the metric of each trial."""
+        columns = [parameter.values for parameter in self.parameters]
+        return [(list(cells), value) for *cells, value in zip(*columns, self.values, strict=True)]
 
 
 def best_so_far(values: Sequence[float | None], *, greater_is_better: bool) -> list[float | None]:
@@ -86,6 +113,85 @@ def importance_figure(info: Importance) -> go.Figure:
     figure.update_layout(showlegend=False)
     figure.update_xaxes(range=[0, 1], tickformat=".0%")
     return figure
+
+
+def slice_figure(info: Tried) -> go.Figure:
+    """The metric against each parameter by itself; later trials are darker."""
+    from plotly.subplots import make_subplots
+
+    count = len(info.parameters)
+    columns = min(count, SLICES_A_ROW)
+    rows = -(-count // columns)
+    figure = make_subplots(rows=rows, cols=columns, shared_yaxes=True, vertical_spacing=0.28 / rows)
+    order = list(range(1, len(info.values) + 1))
+    for at, parameter in enumerate(info.parameters):
+        row, column = at // columns + 1, at % columns + 1
+        marker = {
+            "color": order,
+            "colorscale": "Blues",
+            "cmin": -len(order) // 2,
+            "line": {"color": GREY, "width": 0.5},
+        }
+        shown = parameter.values if is_numeric(parameter) else [_level(value) for value in parameter.values]
+        figure.add_scatter(
+            x=shown, y=info.values, mode="markers", marker={**marker, "size": 7}, text=order, row=row, col=column,
+            hovertemplate="trial %{text}<br>%{x}<br>%{y:.4f}<extra></extra>",
+        )  # fmt: skip
+        kind = "-" if is_numeric(parameter) else "category"
+        figure.update_xaxes(
+            title_text=parameter.name.replace("_", " "),
+            type="log" if parameter.is_log and is_numeric(parameter) else kind,
+            row=row,
+            col=column,
+        )
+    figure.update_yaxes(title_text=info.metric.replace("_", " "), col=1)
+    figure.update_layout(
+        template="none", height=80 + 190 * rows, margin={"l": 56, "r": 12, "t": 16, "b": 48}, showlegend=False
+    )
+    return figure
+
+
+def parallel_figure(info: Tried) -> go.Figure:
+    """A line for each trial through its parameters to its metric; the better, the more saturated."""
+    metric = {"label": info.metric.replace("_", " "), "values": info.values}
+    figure = go.Figure()
+    figure.add_parcoords(
+        dimensions=[metric, *map(_axis, info.parameters)],
+        line={
+            "color": info.values,
+            "colorscale": "Blues",
+            "reversescale": not info.greater_is_better,
+            "showscale": False,
+        },
+        labelangle=-18,
+        labelside="bottom",
+    )
+    figure.update_layout(template="none", height=340, margin={"l": 60, "r": 48, "t": 24, "b": 56})
+    return figure
+
+
+def is_numeric(parameter: Parameter) -> bool:
+    """Whether all its values are numbers."""
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in parameter.values)
+
+
+def _axis(parameter: Parameter) -> dict[str, Any]:
+    """An axis of parallel coordinates, by orders of magnitude or by levels where the parameter is."""
+    label = parameter.name.replace("_", " ")
+    if not is_numeric(parameter):
+        levels = sorted({_level(value) for value in parameter.values})
+        places = [levels.index(_level(value)) for value in parameter.values]
+        return {"label": label, "values": places, "tickvals": list(range(len(levels))), "ticktext": levels}
+    if not parameter.is_log:
+        return {"label": label, "values": parameter.values}
+    logs = [math.log10(value) for value in parameter.values]
+    low, high = math.floor(min(logs)), math.ceil(max(logs))
+    powers = list(range(low, high + 1))
+    return {"label": label, "values": logs, "tickvals": powers, "ticktext": [f"{10.0**power:g}" for power in powers]}
+
+
+def _level(value: Any) -> str:
+    return "none" if value is None else "yes" if value is True else "no" if value is False else str(value)
 
 
 def _figure(*, x: str, y: str, height: int = 300) -> go.Figure:

@@ -28,11 +28,12 @@ def mirror() -> None:
         tell_mlflow()
 
 
-def tell_mlflow(*, longest_secs: float = LONGEST_SECS) -> None:
+def tell_mlflow(*, longest_secs: float = LONGEST_SECS, quiet: bool = False) -> None:
     """In a process of its own, which gives back the memory that MLflow takes, and can be ended when MLflow does not
     answer."""
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "mirror_mlflow", "--watcher", str(os.getpid())]
     try:
-        subprocess.run(command, cwd=settings.BASE_DIR, timeout=longest_secs, check=False)
+        output = subprocess.DEVNULL if quiet else None
+        subprocess.run(command, cwd=settings.BASE_DIR, timeout=longest_secs, check=False, stdout=output, stderr=output)
     except subprocess.TimeoutExpired:
         log.warning("MLflow was not told everything in %s s; the next try goes on", longest_secs)

@@ -130,7 +130,7 @@ class TrainingPipeline:
             _cancel(run, actor)
             raise
         if is_ours:  # there may be no worker that tells MLflow
-            tell_mlflow(longest_secs=MLFLOW_SECS)
+            tell_mlflow(longest_secs=MLFLOW_SECS, quiet=True)
         return selectors.status(selectors.run_of(actor, run.pk))
 
     def _follow(self, run: Run, actor: Actor, stop: threading.Event) -> bool:

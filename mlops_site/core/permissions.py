@@ -34,6 +34,7 @@ class Action(StrEnum):
     EVIDENCE_EXPORT = "evidence.export"  # a version's files, approvals and audit records, as one file
     INCIDENT_CLOSE = "incident.close"
     DATASET_CREATE = "dataset.create"
+    DATASET_DOWNLOAD = "dataset.download"  # all of its rows
     RUN_REQUEST = "run.request"
     INPUT_VIEW = "input.view"  # what a claim's prediction was made of
     PREDICT = "predict"
@@ -54,6 +55,7 @@ _SCIENCE = _READ | {
     A.INPUT_VIEW,
     A.VERSION_REGISTER,
     A.DATASET_CREATE,
+    A.DATASET_DOWNLOAD,
     A.RUN_REQUEST,
     A.PROMOTION_REQUEST,
     A.REPORT_ATTACH,
@@ -82,7 +84,7 @@ ROLE_ACTIONS: dict[str, frozenset[Action]] = {
     },
     Role.VALIDATOR: _READ
     | {A.PROMOTION_REVIEW, A.REPORT_ATTACH, A.MONITORING_RUN, A.INCIDENT_CLOSE, A.ANNOTATE, A.EVIDENCE_EXPORT}
-    | {A.INPUT_VIEW},
+    | {A.INPUT_VIEW, A.DATASET_DOWNLOAD},
     Role.APPROVER: _READ
     | {A.PROMOTION_REVIEW, A.PROMOTION_DECIDE, A.ROLLBACK, A.INCIDENT_CLOSE, A.POLICY_SET, A.ALERT_HANDLE}
     | {A.ANNOTATE, A.ALIAS_SET, A.VERSION_DEPRECATE, A.MODEL_ARCHIVE, A.EVIDENCE_EXPORT, A.REPORT_ATTACH, A.INPUT_VIEW},

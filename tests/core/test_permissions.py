@@ -34,6 +34,7 @@ TABLE = {
     "incident.close":   (" ", " ", "x", "x", "x", " ", " ", " "),
     "evidence.export":  (" ", " ", "x", "x", "x", "x", " ", " "),
     "dataset.create":   (" ", "x", "x", " ", " ", " ", " ", " "),
+    "dataset.download": (" ", "x", "x", "x", " ", " ", " ", " "),
     "run.request":      (" ", "x", "x", " ", " ", " ", " ", " "),
     "input.view":       (" ", "x", "x", "x", "x", "x", " ", " "),
     "predict":          (" ", " ", "x", " ", " ", " ", " ", "x"),

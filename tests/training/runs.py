@@ -15,9 +15,9 @@ from mlops_site.core.choices import JobState
 from mlops_site.core.permissions import Actor
 from registry.models import RegisteredModel
 from training import services as training
-from training.dashboards.study import study_storage
 from training.ml import repeats
 from training.models import DatasetVersion, Reproduction, Run, RunLine
+from training.selectors.study import study_storage
 
 GATE: dict[str, Any] = {
     "passed": True,

@@ -38,3 +38,36 @@ def test_figures_use_colours_that_colour_blind_people_tell_apart() -> None:
     text = plots.history_figure(plots.History("mae", False, [point(1, 0.7, 0.7)])).to_json()
     assert "#0072b2" in text
     assert "#e69f00" in text
+
+
+TRIED = plots.Tried(
+    "random_forest",
+    "roc_auc",
+    True,
+    [0.7, 0.8, 0.75],
+    [
+        plots.Parameter("learning_rate", [0.001, 0.1, 0.01], True),
+        plots.Parameter("max_depth", [3, None, 5], False),
+        plots.Parameter("max_features", [0.1, 0.5, 0.9], False),
+        plots.Parameter("bootstrap", [True, False, True], False),
+    ],
+)
+
+
+def test_each_parameter_has_a_part_of_the_slice_figure() -> None:
+    figure = plots.slice_figure(TRIED)
+    assert [list(trace.y) for trace in figure.data] == [[0.7, 0.8, 0.75]] * 4
+    assert list(figure.data[1].x) == ["3", "none", "5"]
+    assert list(figure.data[3].x) == ["yes", "no", "yes"]
+    assert (figure.layout.xaxis.type, figure.layout.xaxis2.type) == ("log", "category")
+
+
+def test_parallel_coordinates_have_an_axis_for_each_parameter_and_the_metric() -> None:
+    (trace,) = plots.parallel_figure(TRIED).data
+    assert [axis.label for axis in trace.dimensions] == [
+        "roc auc", "learning rate", "max depth", "max features", "bootstrap"
+    ]  # fmt: skip
+    assert list(trace.dimensions[1].values) == [-3.0, -1.0, -2.0]
+    assert list(trace.dimensions[1].ticktext) == ["0.001", "0.01", "0.1"]
+    assert [trace.dimensions[2].ticktext[place] for place in trace.dimensions[2]["values"]] == ["3", "none", "5"]
+    assert TRIED.rows[1] == ([0.1, None, 0.5, False], 0.8)

@@ -131,6 +131,9 @@ class StatusAnswer(serializers.Serializer[Any]):
     dataset = serializers.CharField()
     state = serializers.ChoiceField(JobState.choices)
     progress = serializers.FloatField(help_text="0 to 1")
+    seconds_left = serializers.FloatField(
+        allow_null=True, help_text="for the trials that are left, at the pace so far; null while that is not known"
+    )
     step = serializers.CharField()
     trials = TrialsAnswer()
     leaderboard = EntryAnswer(many=True)

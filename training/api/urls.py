@@ -15,5 +15,9 @@ urlpatterns = [
     path("training/reproductions/<uuid:job_id>", views.ReproductionStatus.as_view(), name="reproduction"),
     path("training/reproductions/<uuid:job_id>/cancel", views.ReproductionCancel.as_view(), name="reproduction_cancel"),
     path("training/runs", views.Runs.as_view(), name="runs"),
+    path("datasets/<str:name>/<int:version>/download", records.DatasetFile.as_view(), name="dataset-download"),
+    path("training/runs/<uuid:job_id>/notes", records.Notes.as_view(), name="notes"),
+    path("training/figures/<int:pk>", records.Figure.as_view(), name="figure"),
+    path("training/compare", records.Compare.as_view(), name="compare"),
     path("mlflow", records.Mirror.as_view(), name="mlflow"),
 ]

@@ -32,7 +32,7 @@ class DatasetPage(Page):
 
     def facts(self) -> dict[str, Any]:
         reference = self.kwargs["reference"]
-        version = _version(self.actor, reference)
+        version = version_at(self.actor, reference)
         return {
             "title": str(version),
             "version": version,
@@ -40,10 +40,12 @@ class DatasetPage(Page):
             "others": selectors.dataset_versions(self.actor).filter(dataset=version.dataset).exclude(pk=version.pk),
             "runs": selectors.runs(self.actor).filter(dataset=version)[:10],
             "may_start": self.actor.may(Action.RUN_REQUEST, version.dataset.team_id),
+            "may_download": self.actor.may(Action.DATASET_DOWNLOAD, version.dataset.team_id),
         }
 
 
-def _version(actor: Actor, reference: str) -> DatasetVersion:
+def version_at(actor: Actor, reference: str) -> DatasetVersion:
+    """The version that an address names; NotFound for anything else."""
     try:
         return selectors.dataset_named(actor, reference)
     except Malformed as error:  # an address is not a body: it names nothing

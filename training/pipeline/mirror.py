@@ -215,12 +215,12 @@ def _metrics(run: Run) -> list[Any]:
     found = []
     for name, metric in (run.version.metrics if run.version else {}).items():
         low, high = metric["ci95"] or (None, None)
-        found += [_metric(name, metric["value"], 0), _metric(f"{name}_ci95_low", low, 0)]
-        found += [_metric(f"{name}_ci95_high", high, 0)]
+        parts = {name: metric["value"], f"{name}_ci95_low": low, f"{name}_ci95_high": high}
+        found += [_metric(part, value, 0) for part, value in parts.items() if value is not None]
     if run.leaderboard:
         best = run.leaderboard[0]
         found += [_metric(f"cv_{best['metric']}_{part}", best[part], 0) for part in ("mean", "se")]
-    return [metric for metric in found if metric.value is not None]
+    return found
 
 
 def _by_fold(metric: str, mean: float | None, se: float | None, folds: list[float]) -> list[Any]:
@@ -229,7 +229,7 @@ def _by_fold(metric: str, mean: float | None, se: float | None, folds: list[floa
     return [*by_fold, *(_metric(name, value, 0) for name, value in parts.items() if value is not None)]
 
 
-def _metric(name: str, value: float | None, step: int) -> Any:
+def _metric(name: str, value: float, step: int) -> Any:
     from mlflow.entities import Metric
 
     return Metric(name, value, 0, step)

@@ -6,6 +6,7 @@ import io
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,7 @@ def _of_searches(studies: Mapping[str, optuna.Study]) -> Iterator[tuple[str, Dra
             ("slice", visual.plot_slice),
             ("parallel_coordinate", visual.plot_parallel_coordinate),
         ):
-            yield f"{model_type}_{name}", lambda draw=function, study=study: draw(study)
+            yield f"{model_type}_{name}", partial(function, study)
 
 
 def _of_holdout(version: Version | None) -> Iterator[tuple[str, Draw]]:

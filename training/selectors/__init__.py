@@ -17,6 +17,7 @@ from registry.models import Version
 from training.models import DatasetVersion, Reproduction, Run
 from training.models.dataset import DATASET_NAME
 from training.selectors.mirror import in_mlflow
+from training.selectors.study import seconds_left
 
 LOG_LINES = 200
 _REFERENCE = re.compile(rf"({DATASET_NAME})(?:@([1-9][0-9]{{0,8}}))?")
@@ -52,6 +53,7 @@ class Status:
     dataset: str
     state: str
     progress: float
+    seconds_left: float | None
     step: str
     trials: Trials
     leaderboard: list[Entry]
@@ -76,6 +78,7 @@ def status(run: Run) -> Status:
         dataset=str(run.dataset),
         state=run.state,
         progress=run.progress,
+        seconds_left=seconds_left(run),
         step=run.step,
         trials=Trials(run.trials_done, run.trials_total, run.best),
         leaderboard=[Entry(**entry) for entry in run.leaderboard],
