@@ -61,6 +61,14 @@ class RunForm(forms.Form):
         choices=[("", "as the data set declares"), *CrossValidation.choices], required=False, label="Folds are made"
     )
     cv_folds = forms.IntegerField(min_value=2, max_value=20, initial=5, label="Folds")
+    nested_folds = forms.IntegerField(
+        min_value=2,
+        max_value=10,
+        required=False,
+        label="Outer folds",
+        help_text="How good is the search as a whole, on rows that its choice never saw? It is done again inside each: "
+        "5 of them take six times as long. Empty: not asked.",
+    )
     calibration = forms.ChoiceField(
         choices=[("", "no"), *Calibration.choices],
         required=False,

@@ -69,6 +69,11 @@ class TrainingStart(StrictSerializer):
     cv_folds = serializers.IntegerField(required=False)
     cv = TextField(max_length=20, required=False, help_text=", ".join(CrossValidation.values))
     metric = TextField(max_length=40, required=False)
+    nested_folds = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        help_text="2 to 10 outer folds: how good the search as a whole is, at the price of that many searches more",
+    )
     slices = serializers.ListField(child=TextField(max_length=MAX_NAME), required=False, max_length=20)
     calibration = TextField(max_length=20, required=False, help_text=", ".join(Calibration.values))
     cost_matrix = serializers.DictField(
@@ -137,6 +142,10 @@ class StatusAnswer(serializers.Serializer[Any]):
     step = serializers.CharField()
     trials = TrialsAnswer()
     leaderboard = EntryAnswer(many=True)
+    nested = serializers.DictField(
+        allow_null=True,
+        help_text="of the search as a whole: mean, se, ci95 over the outer folds, promised by its own folds, optimism",
+    )
     version = serializers.CharField(allow_null=True)
     gate = serializers.DictField(allow_null=True)
     error = serializers.CharField()

@@ -131,6 +131,7 @@ def facts_of(run: Run, winner: Winner, rows: Rows) -> dict[str, Any]:
         **_decision(run, winner, said, rows),
         **({"groups": _groups(run, judged, rows)} if run.spec.get("slices") else {}),
         **({"calibrated": winner.calibrated} if winner.calibrated else {}),
+        **({"nested": run.nested} if run.nested else {}),
         **(
             {"actual_to_expected": evaluate.actual_to_expected(said, rows.holdout.truth)}
             if rows.classes is None

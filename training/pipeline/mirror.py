@@ -220,6 +220,8 @@ def _metrics(run: Run) -> list[Any]:
     if run.leaderboard:
         best = run.leaderboard[0]
         found += [_metric(f"cv_{best['metric']}_{part}", best[part], 0) for part in ("mean", "se")]
+    if run.nested:
+        found += [_metric(f"nested_{run.nested['metric']}_{part}", run.nested[part], 0) for part in ("mean", "se")]
     return found
 
 

@@ -57,6 +57,7 @@ class Status:
     step: str
     trials: Trials
     leaderboard: list[Entry]
+    nested: dict[str, Any] | None
     version: str | None
     gate: dict[str, Any] | None
     error: str
@@ -82,6 +83,7 @@ def status(run: Run) -> Status:
         step=run.step,
         trials=Trials(run.trials_done, run.trials_total, run.best),
         leaderboard=[Entry(**entry) for entry in run.leaderboard],
+        nested=run.nested,
         version=run.version.number if run.version else None,
         gate=run.gate,
         error=run.error,

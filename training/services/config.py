@@ -20,6 +20,8 @@ class RunConfig:
     score out of fold.
     `new_rows_weight` is how much a row that a retraining added to the data set counts in every fit, where one that was
     there before counts 1; folds and holdout are judged with every row alike.
+    `nested_folds` asks how good the search as a whole is: it is done again inside each of so many outer folds of the
+    training part and its choice scored on the rest, at the price of that many searches more.
     `slices` are columns of the data set, features or not, by whose groups the holdout is told apart.
     `margin` is how much worse than the champion, in units of the metric, still counts as no worse: the gate wants the
     whole interval above minus the margin, so a small holdout needs a wider one. With `need` "superior" it wants the
@@ -46,5 +48,6 @@ class RunConfig:
     capacity: dict[str, float] | None = None
     calibration: str | None = None
     slices: list[str] | None = None
+    nested_folds: int | None = None
     new_rows_weight: float = 1.0
     seed: int = 0

@@ -48,7 +48,7 @@ def request_run(
             **origin.made_with(),
             trigger_reason=_reason(trigger_reason),
             trigger=trigger or {},
-            trials_total=spec["n_trials"] * len(spec["model_types"]),
+            trials_total=spec["n_trials"] * len(spec["model_types"]) * (1 + spec.get("nested_folds", 0)),
             step="waiting for a worker",
         )
         note_run(run)

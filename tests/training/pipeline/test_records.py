@@ -36,7 +36,7 @@ def client() -> MlflowClient:
 
 def parts(client: MlflowClient, run: Run) -> list[Any]:
     """Every MLflow run that is about this one."""
-    found = client.get_experiment_by_name(run.model.name)
+    found: Any = client.get_experiment_by_name(run.model.name)
     return list(client.search_runs([found.experiment_id], filter_string=f"tags.`steward.run` = '{run.pk}'"))
 
 
@@ -56,7 +56,7 @@ def test_a_run_its_model_types_and_its_trials_are_nested_runs(
     assert run.version is not None
     assert (run.mlflow, mirror.catch_up()) == ({}, 1)
     run.refresh_from_db()
-    parent = client.get_run(run.mlflow["run_id"])
+    parent: Any = client.get_run(run.mlflow["run_id"])
     assert parent.info.status == "FINISHED"
     assert parent.info.end_time == int(run.finished_at.timestamp() * 1000)  # type: ignore[union-attr]
     assert client.get_experiment(parent.info.experiment_id).name == run.model.name

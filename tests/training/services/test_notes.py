@@ -80,7 +80,9 @@ Image.new("RGB", (9, 9)).save(JPEG, "JPEG")
     ],
 )
 def test_what_is_no_note_is_refused(run: Run, scientist: Actor, asked: dict[str, Any], code: str) -> None:
-    given = {name: io.BytesIO(value) if isinstance(value, bytes) else value for name, value in asked.items()}
+    given: dict[str, Any] = {
+        name: io.BytesIO(value) if isinstance(value, bytes) else value for name, value in asked.items()
+    }
     with pytest.raises(Invalid) as caught:
         add_note(run, actor=scientist, **given)
     assert caught.value.code == code
