@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 BLUE, ORANGE, GREY = "#0072b2", "#e69f00", "#8794a5"
 SLICES_A_ROW = 3
+BANDS = (0.15, 0.3, 0.5, 0.8)  # opacities, from the worst quarter of the trials to the best
 FEW = 12  # trials that each get a number on the axis
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star")
 
@@ -152,21 +153,31 @@ def slice_figure(info: Tried) -> go.Figure:
 
 
 def parallel_figure(info: Tried) -> go.Figure:
-    """A line for each trial through its parameters to its metric; the better, the more saturated."""
-    metric = {"label": info.metric.replace("_", " "), "values": info.values}
-    figure = go.Figure()
-    figure.add_parcoords(
-        dimensions=[metric, *map(_axis, info.parameters)],
-        line={
-            "color": info.values,
-            "colorscale": "Blues",
-            "reversescale": not info.greater_is_better,
-            "showscale": False,
-        },
-        labelangle=-18,
-        labelside="bottom",
+    """A line for each trial through its parameters to its metric: the better the stronger, the best in orange.
+
+    Drawn from plain lines: Plotly's own parallel coordinates need WebGL."""
+    metric = Parameter(info.metric, list(info.values), False)
+    axes = [_axis(parameter) for parameter in (*info.parameters, metric)]
+    order = sorted(range(len(info.values)), key=lambda at: info.values[at], reverse=not info.greater_is_better)
+    figure = _figure(x="", y="", height=340)
+    for band, opacity in enumerate(BANDS):
+        mine = order[band * len(order) // len(BANDS) : (band + 1) * len(order) // len(BANDS)]
+        line = {"color": BLUE, "width": 1.5}
+        figure.add_scatter(**_lines(axes, mine), mode="lines", line=line, opacity=opacity, hoverinfo="skip")
+    figure.add_scatter(**_lines(axes, order[-1:]), mode="lines", line={"color": ORANGE, "width": 3}, hoverinfo="skip")
+    for at, axis in enumerate(axes):
+        for place, label in axis.ticks:
+            figure.add_annotation(
+                x=at, y=place, text=label, showarrow=False, xanchor="left", xshift=4, font={"size": 10}
+            )
+    figure.update_xaxes(
+        tickvals=list(range(len(axes))),
+        ticktext=[axis.name.replace("_", " ") for axis in axes],
+        range=[-0.1, len(axes) - 0.55],
+        showgrid=True,
     )
-    figure.update_layout(template="none", height=340, margin={"l": 60, "r": 48, "t": 24, "b": 56})
+    figure.update_yaxes(visible=False, range=[-0.08, 1.08])
+    figure.update_layout(showlegend=False)
     return figure
 
 
@@ -175,19 +186,37 @@ def is_numeric(parameter: Parameter) -> bool:
     return all(isinstance(value, int | float) and not isinstance(value, bool) for value in parameter.values)
 
 
-def _axis(parameter: Parameter) -> dict[str, Any]:
-    """An axis of parallel coordinates, by orders of magnitude or by levels where the parameter is."""
-    label = parameter.name.replace("_", " ")
+class Axis(NamedTuple):
+    """An axis of parallel coordinates: where each trial is on it, 0 to 1, and what is written beside it."""
+
+    name: str
+    places: list[float]
+    ticks: list[tuple[float, str]]
+
+
+def _axis(parameter: Parameter) -> Axis:
+    """By orders of magnitude or by levels where the parameter is."""
     if not is_numeric(parameter):
         levels = sorted({_level(value) for value in parameter.values})
-        places = [levels.index(_level(value)) for value in parameter.values]
-        return {"label": label, "values": places, "tickvals": list(range(len(levels))), "ticktext": levels}
-    if not parameter.is_log:
-        return {"label": label, "values": parameter.values}
-    logs = [math.log10(value) for value in parameter.values]
-    low, high = math.floor(min(logs)), math.ceil(max(logs))
-    powers = list(range(low, high + 1))
-    return {"label": label, "values": logs, "tickvals": powers, "ticktext": [f"{10.0**power:g}" for power in powers]}
+        top = max(len(levels) - 1, 1)
+        places = [levels.index(_level(value)) / top for value in parameter.values]
+        return Axis(parameter.name, places, [(at / top, level) for at, level in enumerate(levels)])
+    values = [math.log10(value) if parameter.is_log else float(value) for value in parameter.values]
+    low, high = min(values), max(values)
+    places = [(value - low) / (high - low) if high > low else 0.5 for value in values]
+    ends = sorted(set(parameter.values)) if high > low else parameter.values[:1]
+    ticks = [(0.0, f"{ends[0]:.4g}"), (1.0, f"{ends[-1]:.4g}")] if high > low else [(0.5, f"{ends[0]:.4g}")]
+    return Axis(parameter.name, places, ticks)
+
+
+def _lines(axes: Sequence[Axis], trials: Sequence[int]) -> dict[str, list[float | None]]:
+    """The lines of several trials as one trace, with a gap after each."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for trial in trials:
+        x += [*range(len(axes)), None]
+        y += [*(axis.places[trial] for axis in axes), None]
+    return {"x": x, "y": y}
 
 
 def _level(value: Any) -> str:

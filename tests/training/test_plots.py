@@ -63,11 +63,19 @@ def test_each_parameter_has_a_part_of_the_slice_figure() -> None:
 
 
 def test_parallel_coordinates_have_an_axis_for_each_parameter_and_the_metric() -> None:
-    (trace,) = plots.parallel_figure(TRIED).data
-    assert [axis.label for axis in trace.dimensions] == [
-        "roc auc", "learning rate", "max depth", "max features", "bootstrap"
-    ]  # fmt: skip
-    assert list(trace.dimensions[1].values) == [-3.0, -1.0, -2.0]
-    assert list(trace.dimensions[1].ticktext) == ["0.001", "0.01", "0.1"]
-    assert [trace.dimensions[2].ticktext[place] for place in trace.dimensions[2]["values"]] == ["3", "none", "5"]
+    figure = plots.parallel_figure(TRIED)
+    names = ["learning rate", "max depth", "max features", "bootstrap", "roc auc"]
+    assert list(figure.layout.xaxis.ticktext) == names
+    lines = [list(zip(trace.x, trace.y, strict=True)) for trace in figure.data]
+    best = lines.pop()
+    assert best == [(0, 1.0), (1, 1.0), (2, 0.5), (3, 0.0), (4, 1.0), (None, None)]  # 0.1, none, 0.5, no, 0.8
+    drawn = [line for band in lines for line in band if line[0] == 0]
+    assert sorted(place for _, place in drawn) == [0.0, 0.5, 1.0]  # 0.001, 0.01 and 0.1 by orders of magnitude
+    written = {(note.x, note.text) for note in figure.layout.annotations}
+    assert {(0, "0.001"), (0, "0.1"), (1, "3"), (1, "none"), (3, "yes"), (4, "0.8")} <= written
     assert TRIED.rows[1] == ([0.1, None, 0.5, False], 0.8)
+
+
+def test_where_less_is_better_the_least_is_the_best() -> None:
+    best = plots.parallel_figure(TRIED._replace(greater_is_better=False)).data[-1]
+    assert best.y[0] == 0.0
