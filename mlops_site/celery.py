@@ -20,7 +20,7 @@ app.conf.beat_schedule = {
         "options": {"expire_seconds": max(1, round(settings.JOB_SWEEP_SECS))},
     },
     "system: send deliveries": {"task": "core.send_deliveries", "schedule": 10.0, "options": {"expire_seconds": 10}},
-    "system: mirror in MLflow": {"task": "registry.mirror", "schedule": 10.0, "options": {"expire_seconds": 10}},
+    "system: mirror in MLflow": {"task": "training.mirror", "schedule": 10.0, "options": {"expire_seconds": 10}},
     "system: fold": {"task": "monitoring.fold", "schedule": 5.0, "options": {"expire_seconds": 5}},
     "system: watch experiments": {"task": "abtesting.watch", "schedule": 60.0, "options": {"expire_seconds": 60}},
     "system: score shadows": {"task": "abtesting.score_shadows", "schedule": 5.0, "options": {"expire_seconds": 5}},

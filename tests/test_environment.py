@@ -110,7 +110,7 @@ def test_mlflow_tracking_uri_and_optuna_storage_say_where_runs_and_searches_are_
     runs, searches = tmp_path / "runs.sqlite3", tmp_path / "searches.sqlite3"
     said = run(TRAIN, MLFLOW_TRACKING_URI=f"sqlite:///{runs}", OPTUNA_STORAGE=f"sqlite:///{searches}")
     assert said == "succeeded True"
-    assert (rows(runs, "runs"), rows(searches, "trials")) == (2, 2)
+    assert (rows(runs, "runs"), rows(searches, "trials")) == (4, 2)  # the run, its model type, their trials
     assert not list((tmp_path / "home").glob("mlflow.sqlite3*"))
     assert not list((tmp_path / "home").glob("optuna.sqlite3*"))
 

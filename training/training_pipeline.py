@@ -11,14 +11,14 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from mlops_site.core import face
 
@@ -28,7 +28,7 @@ from django.conf import settings  # noqa: E402  (models can be imported once Dja
 from django.db import connections  # noqa: E402
 from django.utils.module_loading import import_string  # noqa: E402
 
-from mlops_site.core import child, events, jobs  # noqa: E402
+from mlops_site.core import child, events, jobs, progress  # noqa: E402
 from mlops_site.core.errors import Conflict, Invalid  # noqa: E402
 from mlops_site.core.permissions import Actor, visible  # noqa: E402
 from registry.models import RegisteredModel  # noqa: E402
@@ -36,9 +36,18 @@ from registry.selectors import model_named  # noqa: E402
 from registry.services import create_model  # noqa: E402
 from training import selectors  # noqa: E402
 from training.models import DatasetVersion, Run  # noqa: E402
-from training.services import RunConfig, cancel_run, create_dataset_version, request_run  # noqa: E402
+from training.selectors.comparison import Comparison, runs_compared  # noqa: E402
+from training.selectors.frames import MOST, datasets_frame, frame_of, runs_frame  # noqa: E402
+from training.services import (  # noqa: E402
+    RunConfig,
+    cancel_run,
+    create_dataset_version,
+    download_dataset,
+    request_run,
+)
 from training.services.datasets import parquet_of  # noqa: E402
 from training.services.schema import guessed_task  # noqa: E402
+from training.tasks import tell_mlflow  # noqa: E402
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +55,7 @@ if TYPE_CHECKING:
 __all__ = ["TrainingConfig", "TrainingPipeline"]
 
 LOOK_SECS = 0.3
+MLFLOW_SECS = 60.0  # to tell MLflow of the run; what takes longer is told by whoever is next
 DEFAULT_TARGET = "target"
 
 
@@ -63,10 +73,12 @@ class TrainingConfig(RunConfig):
 
 
 class TrainingPipeline:
-    """Runs training here, in a child process of this one. `show_progress` defaults to whether this is a terminal."""
+    """Runs training here, in a child process of this one. `show_progress` defaults to whether this is a terminal or a
+    notebook; `tell_mlflow` waits at the end of a run until MLflow has it, else whoever is next tells it."""
 
-    def __init__(self, *, show_progress: bool | None = None) -> None:
-        self.show_progress = sys.stdout.isatty() if show_progress is None else show_progress
+    def __init__(self, *, show_progress: bool | None = None, tell_mlflow: bool = True) -> None:
+        self.tell_mlflow = tell_mlflow
+        self.show_progress = progress.is_watched() if show_progress is None else show_progress
 
     async def run_training_pipeline(
         self, training_data: pd.DataFrame | str, config: TrainingConfig, trigger_reason: str = "manual"
@@ -111,6 +123,26 @@ class TrainingPipeline:
         asked = partial(_again, model_name, trigger_reason, config_overrides, dataset)
         return face.call(self._ended, asked, threading.Event())
 
+    def runs(self, model_name: str | None = None, state: str | None = None) -> pd.DataFrame:
+        """The newest runs that you may see, at most 1,000, with `metrics.*` and `params.*` as columns."""
+        return face.call(lambda: runs_frame(selectors.runs(face.actor(), model=model_name, state=state)[:MOST]))
+
+    def status(self, job_id: str) -> selectors.Status:
+        """How far a run is, and what came of it. NotFound."""
+        return face.call(lambda: selectors.status(selectors.run_of(face.actor(), job_id)))
+
+    def compare(self, *job_ids: str) -> Comparison:
+        """Two to six runs side by side; see GET /training/compare."""
+        return face.call(lambda: runs_compared(face.actor(), [UUID(job_id) for job_id in job_ids]))
+
+    def datasets(self) -> pd.DataFrame:
+        """The versions of data sets that you may see."""
+        return face.call(lambda: datasets_frame(selectors.dataset_versions(face.actor())))
+
+    def load_dataset(self, reference: str) -> pd.DataFrame:
+        """The rows of "name" (the newest version) or "name@version"; the audit names who took them. Forbidden."""
+        return face.call(_loaded, reference)
+
     async def _awaited(self, ask: Callable[[Actor], Run]) -> selectors.Status:
         stop = threading.Event()
         try:
@@ -123,15 +155,18 @@ class TrainingPipeline:
         actor = face.actor()
         run = ask(actor)
         try:
-            self._follow(run, actor, stop)
+            is_ours = self._follow(run, actor, stop)
         except KeyboardInterrupt:
             _cancel(run, actor)
             raise
+        if is_ours and self.tell_mlflow:  # there may be no worker that tells MLflow
+            tell_mlflow(longest_secs=MLFLOW_SECS, quiet=True)
         return selectors.status(selectors.run_of(actor, run.pk))
 
-    def _follow(self, run: Run, actor: Actor, stop: threading.Event) -> None:
-        """Do the run here, or wait for the worker that was quicker; a killed attempt is tried again."""
-        with _shown(run, self.show_progress) as show:
+    def _follow(self, run: Run, actor: Actor, stop: threading.Event) -> bool:
+        """Do the run here, or wait for the worker that was quicker; a killed attempt is tried again. Whether it was
+        done here."""
+        with progress.shown(self.show_progress) as show:
             watcher: threading.Thread | None = None
             while not run.has_ended or (watcher is not None and watcher.is_alive()):
                 if watcher is None or not watcher.is_alive():
@@ -140,7 +175,13 @@ class TrainingPipeline:
                     time.sleep(LOOK_SECS)
                     _cancel(run, actor)
                 run = Run.objects.select_related("model__team").get(pk=run.pk)
-                show(run)
+                show(run.progress, f"{run.step} · best {run.best['value']:.4f}" if run.best else run.step)
+        return watcher is not None
+
+
+def _loaded(reference: str) -> pd.DataFrame:
+    actor = face.actor()
+    return frame_of(download_dataset(selectors.dataset_named(actor, reference), actor=actor))
 
 
 def _requested(data: pd.DataFrame | str, config: TrainingConfig, reason: str, actor: Actor) -> Run:
@@ -214,22 +255,3 @@ def _watch(run: Run) -> threading.Thread | None:
     thread = threading.Thread(target=watch, name=f"watch {claimed.pk}")
     thread.start()
     return thread
-
-
-@contextmanager
-def _shown(run: Run, wanted: bool) -> Iterator[Callable[[Run], None]]:
-    """A progress bar on the terminal, fed with the run's row; nothing where it is not wanted."""
-    if not wanted:
-        yield lambda run: None
-        return
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns) as bar:
-        task = bar.add_task(run.step, total=1.0)
-
-        def show(now: Run) -> None:
-            best = f" · best {now.best['value']:.4f}" if now.best else ""
-            bar.update(task, completed=now.progress, description=f"{now.step}{best}")
-
-        yield show

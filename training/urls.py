@@ -14,16 +14,20 @@ from training.dashboards.quality import (
     RevokePage,
     WaivePage,
 )
+from training.dashboards.records import ComparePage, DatasetFile, FigureFile, NotePage
 from training.dashboards.reproductions import ReproducePage, ReproductionCancelPage, ReproductionsPart
 from training.dashboards.runs import CancelPage, DiffFile, ProgressPart, RunPage, RunsPage, StartPage
 from training.dashboards.sources import FetchPage, SourceEditPage, SourceNewPage, SourcePage, SourcesPage
 
 urlpatterns = [
+    path("runs/compare", ComparePage.as_view(), name="run_compare"),
+    path("runs/figures/<int:pk>", FigureFile.as_view(), name="run_figure"),
     path("runs", RunsPage.as_view(), name="runs"),
     path("new/run", StartPage.as_view(), name="run_new"),
     path("runs/<uuid:job>", RunPage.as_view(), name="run"),
     path("runs/<uuid:job>/progress", ProgressPart.as_view(), name="run_progress"),
     path("runs/<uuid:job>/cancel", CancelPage.as_view(), name="run_cancel"),
+    path("runs/<uuid:job>/note", NotePage.as_view(), name="run_note"),
     path("runs/<uuid:job>/diff", DiffFile.as_view(), name="run_diff"),
     path("runs/<uuid:job>/reproduce", ReproducePage.as_view(), name="run_reproduce"),
     path("runs/<uuid:job>/reproductions", ReproductionsPart.as_view(), name="run_reproductions"),
@@ -44,6 +48,7 @@ urlpatterns = [
     path("new/training-set", TrainingSetPage.as_view(), name="training_set_new"),
     path("features/<str:reference>", FeatureSetPage.as_view(), name="feature_set"),
     path("features/<str:reference>/load", LoadPage.as_view(), name="feature_load"),
+    path("datasets/<str:reference>/download", DatasetFile.as_view(), name="dataset_download"),
     path("datasets/<str:reference>", DatasetPage.as_view(), name="dataset"),
     path("datasets/<str:reference>/gates", GatesPage.as_view(), name="dataset_gates"),
     path("datasets/<str:reference>/check", CheckPage.as_view(), name="dataset_check"),

@@ -20,7 +20,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
 from mlops_site.core import laws
-from registry.selectors import lag
+from training.selectors.mirror import lag
 
 log = logging.getLogger(__name__)
 PATIENCE_SECS = 1.0

@@ -93,6 +93,7 @@ class FormPage(Page):
 
 def place_errors(form: forms.Form, error: StewardError) -> None:
     """Each error of a refusal at its field, or above the form when it has no such field."""
-    placed = [(e.field if e.field in form.fields else None, e.message) for e in error.errors]
+    takes = getattr(form, "takes", lambda field: field in form.fields)
+    placed = [(e.field if takes(e.field) else None, e.message) for e in error.errors]
     for field, message in placed or [(None, error.detail)]:
         form.add_error(field, message)

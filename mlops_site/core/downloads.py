@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from urllib.parse import quote
 
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 
 from mlops_site.core import store
 
@@ -16,10 +17,19 @@ def attachment(digest: str, *, name: str, media_type: str) -> HttpResponse:
     return HttpResponse(
         store.read(digest),
         content_type=shown,
-        headers={
-            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
-            "Content-Security-Policy": "default-src 'none'; sandbox",
-            "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "private, no-store",
-        },
+        headers=_headers(name),
     )
+
+
+def streamed(pieces: Iterator[bytes], *, name: str) -> StreamingHttpResponse:
+    """The same of a file that is too large to hold, a piece at a time."""
+    return StreamingHttpResponse(pieces, content_type="application/octet-stream", headers=_headers(name))
+
+
+def _headers(name: str) -> dict[str, str]:
+    return {
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "private, no-store",
+    }

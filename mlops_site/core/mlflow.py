@@ -12,11 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from django.conf import settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+RUN_TAG, TYPE_TAG = "steward.run", "steward.model_type"
 
 # MLflow's own defaults would wait for a server that is down for longer than most runs take.
 _PATIENCE = {
@@ -124,3 +127,8 @@ def run(client: MlflowClient, experiment_id: str, key: dict[str, str], tags: dic
     wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in key.items())
     found = client.search_runs([experiment_id], filter_string=wanted, max_results=1)
     return found[0] if found else client.create_run(experiment_id, tags={**tags, **key})
+
+
+def key_of_run(run_id: UUID | str) -> dict[str, str]:
+    """The tags by which the record of a whole training run is found, whoever is the first to make it."""
+    return {RUN_TAG: str(run_id), TYPE_TAG: "all"}

@@ -42,6 +42,7 @@ class Action(StrEnum):
     GATE_WAIVE = "gate.waive"  # let a failed check of data pass for a while: nobody who trains may
     FEATURE_DEFINE = "feature.define"
     FEATURE_LOAD = "feature.load"  # values into a feature set
+    DATASET_DOWNLOAD = "dataset.download"  # all of its rows
     RUN_REQUEST = "run.request"
     INPUT_VIEW = "input.view"  # what a claim's prediction was made of
     PREDICT = "predict"
@@ -65,6 +66,7 @@ _SCIENCE = _READ | {
     A.DATASET_CHECK,
     A.FEATURE_DEFINE,
     A.FEATURE_LOAD,
+    A.DATASET_DOWNLOAD,
     A.RUN_REQUEST,
     A.PROMOTION_REQUEST,
     A.REPORT_ATTACH,
@@ -96,7 +98,7 @@ ROLE_ACTIONS: dict[str, frozenset[Action]] = {
     },
     Role.VALIDATOR: _READ
     | {A.PROMOTION_REVIEW, A.REPORT_ATTACH, A.MONITORING_RUN, A.INCIDENT_CLOSE, A.ANNOTATE, A.EVIDENCE_EXPORT}
-    | {A.INPUT_VIEW, A.DATASET_CHECK, A.EXPECTATIONS_SET, A.GATE_WAIVE},
+    | {A.INPUT_VIEW, A.DATASET_CHECK, A.DATASET_DOWNLOAD, A.EXPECTATIONS_SET, A.GATE_WAIVE},
     Role.APPROVER: _READ
     | {A.PROMOTION_REVIEW, A.PROMOTION_DECIDE, A.ROLLBACK, A.INCIDENT_CLOSE, A.POLICY_SET, A.ALERT_HANDLE}
     | {A.ANNOTATE, A.ALIAS_SET, A.VERSION_DEPRECATE, A.MODEL_ARCHIVE, A.EVIDENCE_EXPORT, A.REPORT_ATTACH, A.INPUT_VIEW}

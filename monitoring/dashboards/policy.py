@@ -30,6 +30,7 @@ from monitoring.selectors.policies import (
 from monitoring.services.policies import said
 from registry.models import RegisteredModel
 from registry.selectors import model_named, models
+from training.selectors import runs
 
 SHOWN, PAGE_SIZE = 20, 50
 
@@ -118,10 +119,12 @@ class RetrainDecisionsPage(Page):
         asked, names = self.request.GET, sorted(model.name for model in models(self.actor))
         known = {"model": names, "trigger": Trigger.values, "outcome": [*Outcome.values, NOT_TAKEN]}
         chosen = {name: value for name in known if (value := asked.get(name, "")) in known[name]}
-        rows = all_decisions(self.actor, **chosen)
+        page = Paginator(all_decisions(self.actor, **chosen), PAGE_SIZE).get_page(asked.get("page"))
+        led_to = {run.pk: run for run in runs(self.actor).filter(pk__in=[row.run_id for row in page if row.run_id])}
         return {
             **chosen,
-            "page": Paginator(rows, PAGE_SIZE).get_page(asked.get("page")),
+            "page": page,
+            "decisions": [(row, led_to.get(row.run_id) if row.run_id else None) for row in page],
             "models": names,
             "triggers": Trigger.choices,
             "outcomes": [*Outcome.choices, (NOT_TAKEN, "not taken, for any reason")],

@@ -18,7 +18,7 @@ class CardAnswer(serializers.Serializer[Any]):
     slices = serializers.JSONField(allow_null=True)
     calibration = serializers.JSONField()
     told = serializers.JSONField(
-        help_text="what the run was asked for: decision, calibrated, groups, actual_to_expected; empty without"
+        help_text="what the run was asked for: decision, calibrated, groups, actual_to_expected, nested; empty without"
     )
     importance = serializers.JSONField()
     gate = serializers.JSONField(allow_null=True)

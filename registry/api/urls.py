@@ -64,7 +64,6 @@ urlpatterns = [
     path("conditions/<int:pk>/close", reviewing.CloseCondition.as_view(), name="close_condition"),
     path("delegations", reviewing.Delegations.as_view(), name="delegations"),
     path("delegations/<int:pk>/end", reviewing.EndDelegation.as_view(), name="end_delegation"),
-    path("mlflow", views.Mirror.as_view(), name="mlflow"),
     path("approvals", approvals.Approvals.as_view(), name="approvals"),
     path("approvals/<int:pk>", approvals.Approval.as_view(), name="approval"),
     path("approvals/<int:pk>/approve", approvals.Approve.as_view(), name="approve"),

@@ -58,13 +58,6 @@ class Compare(ApiView):
         return Response(selectors.comparison(first, second, diff_only=asked["diff_only"]))
 
 
-class Mirror(ApiView):
-    @extend_schema(responses=catalog_answers.MirrorAnswer)
-    def get(self, request: Request) -> Response:
-        """How far MLflow is behind; nothing here waits for it."""
-        return Response(catalog_answers.MirrorAnswer(selectors.lag(self.actor)).data)
-
-
 class Promote(ApiView):
     @extend_schema(
         request=serializers.PromoteOrder, responses={200: answers.PromotionAnswer, 202: answers.PromotionAnswer}

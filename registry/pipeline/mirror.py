@@ -77,7 +77,7 @@ def _ensure_model(client: MlflowClient, version: Version) -> None:
 
 
 def _run_of(client: MlflowClient, version: Version) -> str:
-    """The run that training logged, so that nothing is there twice; for any other version one of its own."""
+    """The record of the training run, so that nothing is there twice; for any other version one of its own."""
     from mlflow.exceptions import MlflowException
 
     if run_id := version.mlflow.get("run_id"):
@@ -87,6 +87,8 @@ def _run_of(client: MlflowClient, version: Version) -> str:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
     experiment = mlflow.experiment(client, version.model.name)
+    if trained_by := version.lineage.get("run"):  # the same record as training's, whichever of the two is first
+        return str(mlflow.run(client, experiment, mlflow.key_of_run(trained_by), {}).info.run_id)
     key = {"steward.registered": f"{version.model.name}@{version.number}"}
     run = mlflow.run(client, experiment, key, {"mlflow.runName": version.number, **_tags(version)})
     if run.info.status != "FINISHED":

@@ -52,7 +52,7 @@ def keep_name(version: Version, number: int, run_id: str) -> None:
     version.mirrored, _ = MirroredVersion.objects.update_or_create(version=version, defaults=named)
 
 
-def postpone(change: MirrorChange, *, error: str, everything: bool) -> None:
+def postpone(change: MirrorChange, error: str, everything: bool) -> None:
     """Try it again later, the more often it failed the later; `everything` where MLflow itself is down."""
     wait = timedelta(seconds=min(FIRST_WAIT_SECS * 2**change.attempts, LONGEST_WAIT_SECS))
     later = {"attempts": F("attempts") + 1, "error": error[:300], "next_at": Now() + wait}

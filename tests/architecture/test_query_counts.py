@@ -59,6 +59,7 @@ class Site:
         self.reproduction = runs.reproduced_run(self.scene.scientist, self.scene.run)
         training.infer_expectations(self.scene.dataset, actor=self.scene.author)
         self._waive("schema_range")
+        self.note = runs.noted(self.scene.scientist, self.scene.run)
         self.machine = Client(headers=bearer(person("claims-app", "service", team=factories.TEAM)))
         self.engineer = self._api(self.scene.author.user)
         self.auditor = self._api(self.scene.auditor.user)
@@ -179,6 +180,10 @@ class Site:
             "training/reproduce/<uuid:job_id>": f"training/reproduce/{run}",
             "training/reproductions/<uuid:job_id>": f"training/reproductions/{self.reproduction.pk}",
             "training/runs": "training/runs",
+            "training/runs/<uuid:job_id>/notes": f"training/runs/{run}/notes",
+            "training/figures/<int:pk>": f"training/figures/{self.note.pk}",
+            "training/compare": f"training/compare?runs={run},{self.scene.working.pk}",
+            "datasets/<str:name>/<int:version>/download": f"datasets/{self.scene.dataset.dataset.name}/1/download",
             "teams/<str:team>/retrain-policy": f"teams/{self.scene.model.team.name}/retrain-policy",
             "monitoring/retrain-decisions": "monitoring/retrain-decisions",
         }
@@ -204,6 +209,10 @@ class Site:
             "runs": "/runs",
             "run": f"/runs/{run}",
             "run_progress": f"/runs/{run}/progress",
+            "run_compare": f"/runs/compare?run={run}&run={scene.run.pk}",
+            "run_figure": f"/runs/figures/{self.note.pk}",
+            "run done": f"/runs/{scene.run.pk}",
+            "dataset_download": f"/datasets/{scene.dataset}/download",
             "datasets": "/datasets",
             "dataset": f"/datasets/{scene.dataset}",
             "dataset diff": f"/datasets/{self.second}/diff",

@@ -42,6 +42,7 @@ TABLE = {
     "gate.waive":       (" ", " ", " ", "x", "x", " ", " ", " "),
     "feature.define":   (" ", "x", "x", " ", " ", " ", " ", " "),
     "feature.load":     (" ", "x", "x", " ", " ", " ", " ", "x"),
+    "dataset.download": (" ", "x", "x", "x", " ", " ", " ", " "),
     "run.request":      (" ", "x", "x", " ", " ", " ", " ", " "),
     "input.view":       (" ", "x", "x", "x", "x", "x", " ", " "),
     "predict":          (" ", " ", "x", " ", " ", " ", " ", "x"),

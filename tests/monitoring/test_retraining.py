@@ -20,10 +20,11 @@ from mlops_site.core.models import AuditRecord, Membership
 from monitoring.choices import Outcome, Rule, Trigger
 from monitoring.models import Alert, Label, Prediction, RetrainDecision, RetrainPolicy
 from monitoring.selectors import policies as selectors
-from monitoring.services import Ingested, set_retrain_policy, trigger_retraining
+from monitoring.services import Ingested, set_retrain_policy, set_team_retrain_policy, trigger_retraining
 from monitoring.services.labels import log_labels
 from monitoring.services.retraining import evaluate, evaluate_policies
 from registry import services as registry
+from registry.models import RegisteredModel
 from tests.monitoring.trained import Production, alert, answered, labelled, production
 from tests.people import actor
 from training.models import DatasetVersion, Run
@@ -361,6 +362,33 @@ def test_of_eight_at_the_same_moment_one_starts_a_run() -> None:
     assert sorted(came) == ["already_running"] * 7 + ["taken"]
     assert Run.objects.filter(model=site.model, state=JobState.QUEUED).count() == 1
     assert DatasetVersion.objects.filter(version__gt=1).count() == 1
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_six_models_of_a_team_at_the_same_moment_take_no_more_than_its_budget() -> None:
+    """No model waits for another one's lock: the team's row is what they share."""
+    site = production()
+    names = [f"model_{n}" for n in range(6)]
+    models = [registry.create_model(actor=site.engineer, name=name, task_type="classification") for name in names]
+    set_team_retrain_policy(site.model.team, actor=site.engineer, fields={"cool_down": "0m", "team_daily_budget": 2})
+    together = threading.Barrier(len(models))
+
+    def ask(model: RegisteredModel) -> str:
+        try:
+            together.wait(20)
+            trigger_retraining(model, actor=site.engineer, trigger_reason="all at once", dataset="hie@1")
+        except Conflict as error:
+            return error.code
+        else:
+            return "taken"
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(models)) as threads:
+        came = list(threads.map(ask, models))
+    assert sorted(came) == ["budget_spent"] * 4 + ["taken"] * 2
+    assert Run.objects.filter(model__in=models).count() == 2
 
 
 @pytest.mark.postgres

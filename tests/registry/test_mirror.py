@@ -23,7 +23,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from mlops_site.core import mlflow, store
 from mlops_site.core.permissions import Actor
-from registry import pipeline, selectors, services, tasks
+from registry import pipeline, selectors, services
 from registry.artifacts.formats import dump_skops
 from registry.artifacts.scorer import load
 from registry.models import MirrorChange, MirroredVersion, RegisteredModel, Version
@@ -32,6 +32,7 @@ from tests import servers
 from tests.processes import free_port
 from tests.registry.http import Person
 from tests.registry.parts import artifact, candidate, into_production
+from training import tasks
 
 pytestmark = pytest.mark.django_db
 DOWN = "http://steward:secret@127.0.0.1:9"
@@ -278,16 +279,16 @@ def test_a_rollback_of_the_change_leaves_nothing_to_tell(model: RegisteredModel,
 
 
 def test_two_processes_do_not_tell_at_once(model: RegisteredModel, author: Actor) -> None:
-    from mlops_site.core import leases
+    from mlops_site.core import leases, mirror
 
     services.register_version(model, actor=author, candidate=candidate(14))
-    assert leases.hold(pipeline.LEASE, holder="somebody else", secs=60)
+    assert leases.hold(mirror.LEASE, holder="somebody else", secs=60)
     assert pipeline.catch_up() == 0
     assert MirrorChange.objects.get().attempts == 0
 
 
 def test_neither_web_nor_worker_imports_mlflow(tmp_path: Path) -> None:
-    code = "import django; django.setup(); import mlops_site.urls, registry.tasks, sys; print('mlflow' in sys.modules)"
+    code = "import django; django.setup(); import mlops_site.urls, training.tasks, sys; print('mlflow' in sys.modules)"
     run = [sys.executable, "-W", "ignore", "-c", code]
     env = {"DJANGO_SETTINGS_MODULE": "mlops_site.settings", "STEWARD_HOME": str(tmp_path)}
     answer = subprocess.run(run, cwd=settings.BASE_DIR, env=env, capture_output=True, text=True, check=False)

@@ -10,14 +10,15 @@ import numpy as np
 import optuna
 import pandas as pd
 from django.utils import timezone
+from PIL import Image
 
 from mlops_site.core.choices import JobState
 from mlops_site.core.permissions import Actor
 from registry.models import RegisteredModel
 from training import services as training
-from training.dashboards.study import study_storage
 from training.ml import repeats
-from training.models import DatasetVersion, Reproduction, Run, RunLine
+from training.models import DatasetVersion, Reproduction, Run, RunLine, RunNote
+from training.selectors.study import study_storage
 
 GATE: dict[str, Any] = {
     "passed": True,
@@ -158,6 +159,14 @@ def _entry(folds: list[float]) -> dict[str, Any]:
     return {"model_type": "random_forest", "metric": "roc_auc", "folds": folds, "params": {}}
 
 
+def noted(scientist: Actor, run: Run) -> RunNote:
+    """A note with a small figure."""
+    sink = io.BytesIO()
+    Image.new("RGB", (64, 40), (0, 114, 178)).save(sink, "PNG")
+    sink.seek(0)
+    return training.add_note(run, actor=scientist, text="The folds agree.", figure=sink, name="folds.png")
+
+
 def failed_run(scientist: Actor, model: RegisteredModel, dataset: DatasetVersion) -> Run:
     error = "stopped after 3 attempts without progress; the last one: it was killed by signal 9"
     run = queued_run(scientist, model, dataset)
@@ -182,7 +191,7 @@ def studied(run: Run, model_type: str, trials: int) -> None:
     }
     study = optuna.create_study(storage=study_storage(), study_name=f"{run.pk}:{model_type}", direction="maximize")
     for number in range(trials):
-        params = {"max_depth": 2 + 2 * number % 10, "max_features": 0.1 + 0.13 * number}
+        params = {"max_depth": 2 + 2 * number % 10, "max_features": 0.1 + 0.13 * (number % 7)}
         state = optuna.trial.TrialState.PRUNED if number == 2 else optuna.trial.TrialState.COMPLETE
         value = 0.70 + 0.02 * ((number * 7) % 5) / 5 + 0.003 * params["max_depth"]
         study.add_trial(optuna.trial.create_trial(state=state, value=value, params=params, distributions=distributions))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -34,13 +35,21 @@ config = TrainingConfig(
     n_trials=2,
     cv_folds=2,
 )
-pipeline = TrainingPipeline()
-
-def unsafe():
-    return os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
+pipeline = TrainingPipeline(tell_mlflow=False)
 """
-SAID = "print(results.state, results.version, results.trials.done, results.leaderboard[0].model_type, unsafe())"
-EXPECTED = "succeeded 1.0.0 2 logistic_regression None"
+PREPARED = """
+from tests.training.claims import claims
+
+df = claims(300).rename(columns={"high_cost": "is_fraud"})
+"""
+
+
+def readme_example() -> str:
+    """As it stands there, but for the number of trials."""
+    blocks: list[str] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (found,) = [block for block in blocks if "run_training_pipeline(" in block]
+    assert "n_trials=20" in found
+    return found.replace("n_trials=20", "n_trials=1")
 
 
 @pytest.fixture(scope="module")
@@ -60,37 +69,56 @@ def run(code: str, home: Mapping[str, str]) -> str:
     return done.stdout.strip()
 
 
-def test_the_seeds_example_runs_in_a_plain_process(home: Mapping[str, str]) -> None:
-    code = f"""{CONFIG}
-import asyncio
-
-async def main():
-    return await pipeline.run_training_pipeline(training_data=df, config=config, trigger_reason="scheduled_retrain")
-
-results = asyncio.run(main())
-{SAID}
-print(results.trigger_reason)
-"""
-    assert run(code, home).splitlines() == [EXPECTED, "scheduled_retrain"]
-
-
-def test_the_seeds_example_runs_in_a_jupyter_kernel(home: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_readmes_example_runs_in_a_jupyter_kernel(
+    home: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in set(os.environ) - set(home):
         monkeypatch.delenv(name)
-    for name, value in home.items():
+    for name, value in {**home, "STEWARD_HOME": str(tmp_path)}.items():
         monkeypatch.setenv(name, value)
     cells = [
-        CONFIG,
-        "results = await pipeline.run_training_pipeline(\n"
-        '    training_data=df, config=config, trigger_reason="scheduled_retrain"\n)',
-        SAID,
-        'pipeline.run_training_pipeline_sync("fraud_detection@1", config).state',
+        PREPARED,
+        readme_example(),
+        "print(results.state, results.version, results.trials.done, len(results.leaderboard), bool(results.mlflow))",
+        "import os\nTrainingPipeline().status(results.job_id).state, os.environ.get('DJANGO_ALLOW_ASYNC_UNSAFE')",
     ]
     notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells])
     kernel = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}})
     kernel.execute()
-    assert notebook.cells[2].outputs[0].text.strip() == EXPECTED
-    assert notebook.cells[3].outputs[-1].data["text/plain"] == "'succeeded'"
+    assert notebook.cells[2].outputs[0].text.strip() == "succeeded 1.0.0 2 2 True"
+    drawn = [out.data["text/html"] for out in notebook.cells[1].outputs if "text/html" in out.get("data", {})]
+    assert any('<progress max="1" value="1.000"' in bar for bar in drawn), drawn  # redrawn in its place until the end
+    assert len(drawn) == 1
+    assert notebook.cells[3].outputs[-1].data["text/plain"] == "('succeeded', None)"
+
+
+def test_the_readmes_example_runs_in_a_plain_process_and_its_records_are_read(
+    home: Mapping[str, str], tmp_path: Path
+) -> None:
+    code = f"""{PREPARED}
+import ast, asyncio
+
+code = compile({readme_example()!r}, "README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+asyncio.run(eval(code))
+print(results.state, results.trials.done, results.trigger_reason)
+pipeline = TrainingPipeline()
+table = pipeline.runs("fraud_detection")
+print(len(table), table.loc[0, "job_id"] == results.job_id, table.loc[0, "metrics.roc_auc"] > 0.5)
+print(pipeline.status(results.job_id).state, *pipeline.datasets().loc[0, ["name", "version", "rows"]])
+print(pipeline.load_dataset("fraud_detection").shape == df.shape)
+from mlops_site.core.errors import Invalid
+try:
+    pipeline.compare(results.job_id)
+except Invalid as error:
+    print(error)
+"""
+    assert run(code, {**home, "STEWARD_HOME": str(tmp_path)}).splitlines() == [
+        "succeeded 2 scheduled_retrain",
+        "1 True True",
+        "succeeded fraud_detection 1 300",
+        "True",
+        "runs must be 2 to 6 different runs but got 1",
+    ]
 
 
 def test_bad_data_raises_what_the_api_answers_and_writes_nothing(home: Mapping[str, str]) -> None:
@@ -144,7 +172,7 @@ from training.models import Run
 
 face.migrate()  # before anything looks for runs
 config.n_trials = 1000
-watched = TrainingPipeline(show_progress=True)
+watched = TrainingPipeline(show_progress=True, tell_mlflow=False)
 
 async def main():
     task = asyncio.create_task(watched.run_training_pipeline(training_data=df, config=config))

@@ -74,6 +74,11 @@ class TrainingStart(StrictSerializer):
     cv_folds = serializers.IntegerField(required=False)
     cv = TextField(max_length=20, required=False, help_text=", ".join(CrossValidation.values))
     metric = TextField(max_length=40, required=False)
+    nested_folds = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        help_text="2 to 10 outer folds: how good the search as a whole is, at the price of that many searches more",
+    )
     slices = serializers.ListField(child=TextField(max_length=MAX_NAME), required=False, max_length=20)
     available_at = serializers.DictField(
         child=TextField(max_length=MAX_NAME), required=False, help_text="by feature: the column of when it was known"
@@ -145,9 +150,16 @@ class StatusAnswer(serializers.Serializer[Any]):
     dataset = serializers.CharField()
     state = serializers.ChoiceField(JobState.choices)
     progress = serializers.FloatField(help_text="0 to 1")
+    seconds_left = serializers.FloatField(
+        allow_null=True, help_text="for the trials that are left, at the pace so far; null while that is not known"
+    )
     step = serializers.CharField()
     trials = TrialsAnswer()
     leaderboard = EntryAnswer(many=True)
+    nested = serializers.DictField(
+        allow_null=True,
+        help_text="of the search as a whole: mean, se, ci95 over the outer folds, promised by its own folds, optimism",
+    )
     version = serializers.CharField(allow_null=True)
     gate = serializers.DictField(allow_null=True)
     error = serializers.CharField()

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from training.api import features, keeping, quality, sources, views
+from training.api import features, keeping, quality, records, sources, views
 
 app_name = "training"
 urlpatterns = [
@@ -38,4 +38,9 @@ urlpatterns = [
     path("training/reproductions/<uuid:job_id>", views.ReproductionStatus.as_view(), name="reproduction"),
     path("training/reproductions/<uuid:job_id>/cancel", views.ReproductionCancel.as_view(), name="reproduction_cancel"),
     path("training/runs", views.Runs.as_view(), name="runs"),
+    path("datasets/<str:name>/<int:version>/download", records.DatasetFile.as_view(), name="dataset-download"),
+    path("training/runs/<uuid:job_id>/notes", records.Notes.as_view(), name="notes"),
+    path("training/figures/<int:pk>", records.Figure.as_view(), name="figure"),
+    path("training/compare", records.Compare.as_view(), name="compare"),
+    path("mlflow", records.Mirror.as_view(), name="mlflow"),
 ]

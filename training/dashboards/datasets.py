@@ -50,6 +50,7 @@ class DatasetPage(Page):
             "may_start": self.actor.may(Action.RUN_REQUEST, team),
             "may_keep": self.actor.may(Action.DATASET_KEEP, team) or self.actor.may(Action.DATASET_HOLD, team),
             "may_erase": self.actor.may(Action.DATASET_KEEP, team),
+            "may_download": self.actor.may(Action.DATASET_DOWNLOAD, team),
             "verdict": gates.verdict_of(version),
         }
 
@@ -61,6 +62,7 @@ def columns_shown(actor: Actor, version: DatasetVersion) -> list[tuple[dict[str,
 
 
 def version_at(actor: Actor, reference: str) -> DatasetVersion:
+    """The version that an address names; NotFound for anything else."""
     try:
         return selectors.dataset_named(actor, reference)
     except Malformed as error:  # an address is not a body: it names nothing

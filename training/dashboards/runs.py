@@ -22,6 +22,7 @@ from training.dashboards.reproductions import reproduced
 from training.forms import RunForm
 from training.models import Run
 from training.selectors import quality as gates
+from training.selectors.notes import notes_of
 
 PAGE_SIZE = 50
 
@@ -55,6 +56,9 @@ class RunPage(Page):
             **progress(run),
             "title": f"Run {str(run.pk)[:8]}",
             "importance": importance,
+            **_tried(run),
+            "notes": list(notes_of(run)),
+            "may_note": self.actor.may(Action.ANNOTATE, run.model.team_id),
             "importance_json": plots.importance_figure(importance).to_json()
             if importance and importance.shares
             else "",
@@ -89,6 +93,16 @@ def progress(run: Run) -> dict[str, Any]:
         "history_json": _history_json(history) if history.points else "",
         "recent": history.points[::-1][:10],
     }
+
+
+def _tried(run: Run) -> dict[str, Any]:
+    """The figures of the best model type's parameters, once a run has ended: while it works they would redraw."""
+    found = study.tried(run) if run.has_ended else None
+    if found is None:
+        return {}
+    named = found._replace(metric=metric(found.metric))
+    figures = {"slice_json": plots.slice_figure(named), "parallel_json": plots.parallel_figure(named)}
+    return {"tried": found, **{name: str(figure.to_json()) for name, figure in figures.items()}}
 
 
 def _history_json(history: plots.History) -> str:

@@ -1,33 +1,25 @@
-"""The trials of a run as Optuna keeps them, as numbers for a table and a figure.
-
-Optuna and scikit-learn are imported when the first run is looked at: a web process that shows none needs neither."""
+"""The trials of a run as numbers for tables and figures."""
 
 from __future__ import annotations
 
-import atexit
-from contextlib import ExitStack
-from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import Any
 from uuid import UUID
-
-from django.conf import settings
 
 from mlops_site.stats.metrics import metric_named
 from training import plots
 from training.models import Run
-
-if TYPE_CHECKING:
-    import optuna
-    from optuna.storages import RDBStorage
+from training.selectors.study import finished_trials, study_of
 
 MIN_TRIALS = 4  # complete ones, below which an importance is noise
+MOST_SHOWN = 500  # trials in one figure of parameters, the latest
 
 
 def history_of(run: Run) -> plots.History:
     """All finished trials of the run's studies, in the order in which they ended."""
     metric = run.spec["metric"]
     greater = metric_named(metric).greater_is_better
-    finished = [(name, trial) for name in run.spec["model_types"] for trial in _finished(run.pk, name)]
+    finished = [(name, trial) for name in run.spec["model_types"] for trial in finished_trials(run.pk, name)]
     finished.sort(key=lambda pair: pair[1].datetime_complete)
     values = [_value(trial) for _, trial in finished]
     bests = plots.best_so_far(values, greater_is_better=greater)
@@ -36,6 +28,26 @@ def history_of(run: Run) -> plots.History:
         for order, ((name, trial), value, best) in enumerate(zip(finished, values, bests, strict=True), start=1)
     ]
     return plots.History(metric, greater, points)
+
+
+def tried(run: Run, model_type: str | None = None) -> plots.Tried | None:
+    """The parameters of one model type's complete trials with their value, of the winner's if none is named; None if
+    there are fewer than two. A parameter that some of the trials do not have is left out."""
+    name = model_type or (run.best["model_type"] if run.best else "")
+    complete = (
+        [trial for trial in finished_trials(run.pk, name) if _value(trial) is not None][-MOST_SHOWN:] if name else []
+    )
+    if len(complete) < 2:
+        return None
+    shared = set.intersection(*(set(trial.params) for trial in complete))
+    names = [param for param in complete[0].params if param in shared]
+    columns = [
+        plots.Parameter(param, [trial.params[param] for trial in complete], _is_log(complete[0], param))
+        for param in names
+    ]
+    metric = run.spec["metric"]
+    values = [float(trial.value) for trial in complete]
+    return plots.Tried(name, metric, metric_named(metric).greater_is_better, values, columns) if columns else None
 
 
 def importance_of(run: Run) -> plots.Importance | None:
@@ -49,8 +61,8 @@ def importance_of(run: Run) -> plots.Importance | None:
 def _importance(run: UUID, model_type: str) -> plots.Importance:
     import optuna
 
-    study = _study(run, model_type)
-    complete = [] if study is None else [t for t in _finished(run, model_type) if _value(t) is not None]
+    study = study_of(run, model_type)
+    complete = [] if study is None else [t for t in finished_trials(run, model_type) if _value(t) is not None]
     if study is None or len(complete) < MIN_TRIALS:
         return plots.Importance(
             model_type, [], f"{len(complete)} complete trials tell too little; {MIN_TRIALS} are needed"
@@ -61,30 +73,8 @@ def _importance(run: UUID, model_type: str) -> plots.Importance:
     return plots.Importance(model_type, ranked, "" if ranked else "no parameter was varied in every trial")
 
 
-def _finished(run: UUID, model_type: str) -> list[Any]:
-    from training.ml.search import FINISHED
-
-    study = _study(run, model_type)
-    return [] if study is None else study.get_trials(deepcopy=False, states=FINISHED)
-
-
-def _study(run: UUID, model_type: str) -> optuna.Study | None:
-    import optuna
-
-    try:
-        return optuna.load_study(study_name=f"{run}:{model_type}", storage=study_storage())
-    except KeyError:  # not begun
-        return None
-
-
-@cache
-def study_storage() -> RDBStorage:
-    """Where the studies are; opened once in a process, because opening checks the tables."""
-    from training.ml.studies import open_storage
-
-    opened = ExitStack()
-    atexit.register(opened.close)
-    return opened.enter_context(open_storage(settings.OPTUNA_STORAGE))
+def _is_log(trial: Any, name: str) -> bool:
+    return bool(getattr(trial.distributions[name], "log", False))
 
 
 def _value(trial: Any) -> float | None:

@@ -130,6 +130,15 @@ class SourceForm(forms.Form):
         return self.cleaned_data["run_config"] or {}
 
 
+class NoteForm(forms.Form):
+    text = forms.CharField(
+        max_length=4000, required=False, widget=forms.Textarea(attrs={"rows": 5}), label="What should be remembered?"
+    )
+    figure = forms.FileField(
+        required=False, label="A figure", help_text="PNG, at most 2 MB and 4,000 pixels wide and high."
+    )
+
+
 MOST = 1e12
 PAIRS = {"cost_matrix": ("false_negative", "false_positive"), "capacity": ("at_most", "of_rows")}
 
@@ -148,6 +157,14 @@ class RunForm(forms.Form):
         choices=[("", "as the data set declares"), *CrossValidation.choices], required=False, label="Folds are made"
     )
     cv_folds = forms.IntegerField(min_value=2, max_value=20, initial=5, label="Folds")
+    nested_folds = forms.IntegerField(
+        min_value=2,
+        max_value=10,
+        required=False,
+        label="Outer folds",
+        help_text="How good is the search as a whole, on rows that its choice never saw? It is done again inside each: "
+        "5 of them take six times as long. Empty: not asked.",
+    )
     calibration = forms.ChoiceField(
         choices=[("", "no"), *Calibration.choices],
         required=False,
@@ -210,6 +227,17 @@ class RunForm(forms.Form):
 
     def clean_slices(self) -> list[str]:
         return [name.strip() for name in self.cleaned_data["slices"].split(",") if name.strip()]
+
+    def takes(self, field: str) -> bool:
+        """Whether the service's field has a place here: a pair is typed into two."""
+        return field in self.fields or field.partition(".")[0] in PAIRS
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        """A refusal of a pair stands at its first field, and one of an entry of it at that entry's."""
+        whole, _, entry = (field or "").partition(".")
+        if whole in PAIRS:
+            field = entry if entry in self.fields else PAIRS[whole][0]
+        super().add_error(field, error)
 
     def asked(self) -> dict[str, Any]:
         """As the service takes it: what was left open is left out."""

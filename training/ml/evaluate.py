@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from mlops_site.stats import intervals, metrics
-from mlops_site.stats.scored import Floats, ScoredRows, scored_rows
+from mlops_site.stats.scored import Floats, ScoredRows, TaskType, scored_rows
 from training.ml.decisions import BEST_F1, Rule
 from training.ml.estimators import Recipe, Weights
 from training.ml.preparation import Preparations
@@ -156,6 +156,11 @@ def _fold_values(
 
 def _cut(said: Floats, truth: NDArray[Any], classes: Classes, rule: Rule) -> float | None:
     return rule.threshold(said, truth == classes[1]) if classes is not None and len(classes) == 2 else None
+
+
+def value_of(metric: str, rows: ScoredRows, *, task_type: TaskType) -> float:
+    """A metric of some rows; 0 where scikit-learn says so. Raises ValueError when it has no value."""
+    return _value(metrics.metric_named(metric, task_type=task_type), rows, 0)
 
 
 def _value(wanted: metrics.Metric, rows: ScoredRows, number: int) -> float:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, mean_absolute_error
 
 from mlops_site.stats.scored import ScoredRows
-from training.ml.slices import MIN_ROWS
+from training.ml.slices import MIN_ROWS, spelled
 
 MAX_LEVELS = 20
 OTHERS, MISSING = "others", "missing"
@@ -26,7 +26,10 @@ def levels(column: pd.Series[Any]) -> pd.Series[Any]:
     if pd.api.types.is_numeric_dtype(column) and column.nunique() > MAX_LEVELS:
         cut = pd.qcut(column, 4, duplicates="drop").astype(object)
         return cut.map(str, na_action="ignore").fillna(MISSING)
-    texts = column.astype(object).map(str, na_action="ignore").fillna(MISSING)
+    if pd.api.types.is_float_dtype(column):
+        texts = pd.Series(spelled(column), index=column.index).where(column.notna(), MISSING)
+    else:
+        texts = column.astype(object).map(str, na_action="ignore").fillna(MISSING)
     kept = texts.value_counts().index[:MAX_LEVELS]
     return texts.where(texts.isin(kept), OTHERS)
 

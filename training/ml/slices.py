@@ -26,6 +26,21 @@ class SliceValue:
     upper: float
 
 
+def spelled(values: ArrayLike) -> NDArray[np.str_]:
+    """Values (n,) as text; numbers to six digits, as long as that keeps different ones apart.
+
+    >>> spelled([0.1 + 0.2, 1.0, float("nan")]).tolist(), spelled([True, False]).tolist()
+    (['0.3', '1', 'nan'], ['True', 'False'])
+    """
+    given = np.asarray(values)
+    if not np.issubdtype(given.dtype, np.floating):
+        return given.astype(str)
+    distinct, codes = np.unique(given, return_inverse=True)
+    short = np.array([f"{value:.6g}" for value in distinct])
+    names: NDArray[np.str_] = short if len(set(short.tolist())) == len(short) else distinct.astype(str)
+    return names[codes]
+
+
 def large(slices: Slices, min_rows: int = MIN_ROWS) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """The largest slices that have enough rows, named column = level, at most MAX_SLICES.
 
@@ -34,7 +49,7 @@ def large(slices: Slices, min_rows: int = MIN_ROWS) -> Iterator[tuple[str, NDArr
     """
     found = []
     for column, given in slices.items():
-        levels, codes, counts = np.unique(np.asarray(given).astype(str), return_inverse=True, return_counts=True)
+        levels, codes, counts = np.unique(spelled(given), return_inverse=True, return_counts=True)
         found += [
             (int(counts[at]), f"{column} = {level}", codes == at)
             for at, level in enumerate(levels)

@@ -13,6 +13,7 @@ from training.models.features import (
 )
 from training.models.keeping import Erasure, VersionProfile
 from training.models.quality import QUALITY_LAWS, Expectations, GateReport, Waiver
+from training.models.record import RunNote, UnrecordedRun
 from training.models.reproduction import Reproduction, Training
 from training.models.run import Run, RunLine
 from training.models.source import DataSource, Fetch
@@ -20,6 +21,7 @@ from training.models.source import DataSource, Fetch
 LAWS = [
     *append_only("training_datasetversion"),
     *append_only("training_versionprofile"),
+    *append_only("training_runnote"),
     *QUALITY_LAWS,
     *FEATURE_LAWS,
     Law(
@@ -49,7 +51,9 @@ __all__ = [
     "Reproduction",
     "Run",
     "RunLine",
+    "RunNote",
     "Training",
+    "UnrecordedRun",
     "VersionProfile",
     "Waiver",
 ]

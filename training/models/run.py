@@ -31,7 +31,8 @@ class Run(Job):
     best = models.JSONField(null=True, blank=True)  # {"model_type", "value"} so far
     leaderboard = models.JSONField(default=list)
     gate = models.JSONField(null=True, blank=True)
-    mlflow = models.JSONField(default=dict)
+    mlflow = models.JSONField(default=dict)  # {"run_id", "url"}, once MLflow has a record of it
+    nested = models.JSONField(null=True, blank=True)  # of ml.nested: how good the whole search is
     version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="+", null=True, blank=True)
 
     class Meta(Job.Meta):

@@ -9,9 +9,8 @@ from __future__ import annotations
 from mlops_site.core import jobs
 from training.models import Run
 from training.pipeline import registration, selection, soundness
-from training.pipeline.evidence import files_of, metrics_of
+from training.pipeline.evidence import files_of
 from training.pipeline.steps import pass_to, say
-from training.pipeline.tracking import Record, Tracking
 from training.pipeline.trained import trained
 from training.services import origin
 
@@ -22,17 +21,11 @@ def execute(run: Run) -> None:
     jobs.advance(run, **origin.made_with())  # this process's, which need not be that of who asked
     say(run, f"attempt {run.attempt} on {run.dataset} with seed {run.seed}, code {run.code}")
     selection.prepare_storage()
-    tracking = Tracking()  # after Optuna has made its tables: Alembic cannot migrate two databases at once
-    rows, ranked, winner = trained(run)
+    rows, _, winner = trained(run)
     pass_to(run, "convert", progress=0.93)
     files = files_of(winner, rows, run)
     if files.reason:
         say(run, f"served by scikit-learn: {files.reason}")
     soundness.before_registration(run, winner, rows, files)
-    pass_to(run, "record in MLflow", progress=0.95)
-    board = [selection.entry(run, best) for best in ranked]
-    recorded, problem = tracking.log(run, Record(board, metrics_of(winner.report), files.skops))
-    if problem:
-        say(run, problem)
     pass_to(run, "gate and register", progress=0.97)
-    registration.register(run, winner, rows, files, recorded)
+    registration.register(run, winner, rows, files)

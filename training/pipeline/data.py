@@ -23,13 +23,20 @@ from training.services.schema import added_rows, columns_of
 @dataclass(frozen=True, eq=False)
 class Part:
     """Some rows (n): canonical features, truth (n,), their group (n,) or None, a key for each row (n,), and how much
-    each counts in a fit (n,), None where all count alike."""
+    each counts in a fit (n,), None where all count alike; their time (n,) or None."""
 
     frame: pd.DataFrame
     truth: NDArray[Any]
     groups: NDArray[Any] | None
     keys: NDArray[Any]
     weights: NDArray[np.float64] | None = None
+    times: NDArray[Any] | None = None
+
+    def taken(self, mask: NDArray[np.bool_]) -> Part:
+        """The rows of the mask (n,)."""
+        more = (None if part is None else part[mask] for part in (self.groups, self.weights, self.times))
+        groups, weights, times = more
+        return Part(self.frame[mask].reset_index(drop=True), self.truth[mask], groups, self.keys[mask], weights, times)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -68,8 +75,8 @@ def rows_of(run: Training) -> Rows:
         groups = table[declared.group_column].to_numpy() if declared.group_column else None
         times = table[declared.time_column].to_numpy() if declared.time_column else None
         held = splits.holdout_split(table, cv=spec["cv"], groups=groups, times=times)
-        whole = Part(frame, table[spec["target"]].to_numpy(), groups, _keys(table), weights)
-        training, holdout = _taken(whole, ~held), _taken(whole, held)
+        whole = Part(frame, table[spec["target"]].to_numpy(), groups, _keys(table), weights, times)
+        training, holdout = whole.taken(~held), whole.taken(held)
         folds = splits.folds(
             spec["cv"],
             training.truth,
@@ -77,7 +84,7 @@ def rows_of(run: Training) -> Rows:
             n_folds=spec["cv_folds"],
             seed=run.seed,
             groups=training.groups,
-            times=None if times is None else times[~held],
+            times=training.times,
         )
     except ValueError as error:
         raise Invalid(f"{declared} cannot be used as asked: {error}", code="unusable_data") from error
@@ -94,11 +101,6 @@ def _usable(run: Training, table: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[n
     if spec["task_type"] == "classification" and columns_of(declared)[target]["integer"]:
         known = known.astype({target: np.int64})  # a gap among whole numbers made them floats, but classes are 0 and 1
     return known, np.flatnonzero(table[target].notna())
-
-
-def _taken(whole: Part, mask: NDArray[np.bool_]) -> Part:
-    groups, weights = (None if part is None else part[mask] for part in (whole.groups, whole.weights))
-    return Part(whole.frame[mask].reset_index(drop=True), whole.truth[mask], groups, whole.keys[mask], weights)
 
 
 def _weights(run: Training, table: pd.DataFrame) -> NDArray[np.float64] | None:

@@ -70,7 +70,7 @@ def files_of(winner: Winner, rows: Rows, run: Run) -> Files:
     return Files(artifact, graph, reason, described, _golden(winner, rows, open_scorer(artifact, "skops", described)))
 
 
-def candidate_of(run: Run, winner: Winner, rows: Rows, files: Files, mlflow: dict[str, str]) -> Candidate:
+def candidate_of(run: Run, winner: Winner, rows: Rows, files: Files) -> Candidate:
     """Everything that the registry keeps of the run's version."""
     return Candidate(
         artifact_bytes=files.skops,
@@ -98,7 +98,6 @@ def candidate_of(run: Run, winner: Winner, rows: Rows, files: Files, mlflow: dic
         },
         feature_sets=tuple(run.spec.get("feature_sets", ())),
         facts=facts_of(run, winner, rows),
-        mlflow=mlflow,
     )
 
 
@@ -139,6 +138,7 @@ def facts_of(run: Run, winner: Winner, rows: Rows) -> dict[str, Any]:
         **_decision(run, winner, said, rows),
         **({"groups": _groups(run, judged, rows)} if run.spec.get("slices") else {}),
         **({"calibrated": winner.calibrated} if winner.calibrated else {}),
+        **({"nested": run.nested} if run.nested else {}),
         **(
             {"actual_to_expected": evaluate.actual_to_expected(said, rows.holdout.truth)}
             if rows.classes is None

@@ -23,15 +23,15 @@ from training.pipeline.steps import say
 TRIES = 3
 
 
-def register(run: Run, winner: Winner, rows: Rows, files: Files, mlflow: dict[str, str]) -> None:
+def register(run: Run, winner: Winner, rows: Rows, files: Files) -> None:
     """Judge the winner against the version that serves now and register it. Should another version go into
     production meanwhile, it is judged again. Raises LeaseLost, Forbidden for a requester who left the team."""
-    candidate = candidate_of(run, winner, rows, files, mlflow)
+    candidate = candidate_of(run, winner, rows, files)
     for attempt in range(1, TRIES + 1):
         serving = registry.in_production(run.model)
         verdict = gate.judged(run, winner, rows, serving)
         try:
-            _write(run, _with_parent(candidate, serving), verdict, mlflow)
+            _write(run, _with_parent(candidate, serving), verdict)
         except Conflict as error:
             if error.code != "evidence_outdated" or attempt == TRIES:
                 raise
@@ -45,7 +45,7 @@ def _with_parent(candidate: Candidate, serving: Version | None) -> Candidate:
     return replace(candidate, lineage={**candidate.lineage, "parent": parent})
 
 
-def _write(run: Run, candidate: Candidate, verdict: dict[str, Any], mlflow: dict[str, str]) -> None:
+def _write(run: Run, candidate: Candidate, verdict: dict[str, Any]) -> None:
     """All or nothing: a process killed in here has registered nothing, one killed after it is not run again."""
     actor = Actor.of(run.requested_by)
     with jobs.fenced(run):
@@ -53,7 +53,7 @@ def _write(run: Run, candidate: Candidate, verdict: dict[str, Any], mlflow: dict
         outcome = _deployed(version, actor, verdict)
         say(run, f"registered {version.number}, {outcome['stage']}: {outcome['reason']}"[:500])
         known = {**verdict, "outcome": outcome}
-        jobs.finish(run, JobState.SUCCEEDED, step="done", progress=1.0, version=version, gate=known, mlflow=mlflow)
+        jobs.finish(run, JobState.SUCCEEDED, step="done", progress=1.0, version=version, gate=known)
         signals.run_succeeded.send(sender=Run, run=run, version=version)
 
 

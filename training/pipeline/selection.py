@@ -50,7 +50,7 @@ def searched(run: Training, rows: Rows) -> list[search.Best]:
     prepared = Preparations(rows.training.frame)
     for name in run.spec["model_types"]:
         done = sum(best.trials for best in found)
-        pass_to(run, f"search {name}", progress=_share(run, done), trials_done=max(done, run.trials_done))
+        pass_to(run, f"search {name}", progress=share(run, done), trials_done=max(done, run.trials_done))
         found.append(_best(run, rows, name, prepared, done=done))
         found.sort(key=lambda best: best.mean, reverse=_greater(run))
         board = [entry(run, best) for best in found]
@@ -125,12 +125,13 @@ def _hear(run: Training, name: str, trial: search.Trial, done: int) -> None:
     best = run.best
     if trial.value is not None and (best is None or _better(run, trial.value, best["value"])):
         best = {"model_type": name, "value": trial.value}
-    jobs.advance(run, progress=_share(run, total), trials_done=total, best=best)
+    jobs.advance(run, progress=share(run, total), trials_done=total, best=best)
     shown = f"{best['value']:.4f}" if best else "none"
     say(run, f"{name} trial {trial.done} of {trial.total}: {value}, best so far {shown}")
 
 
-def _share(run: Training, done: int) -> float:
+def share(run: Training, done: int) -> float:
+    """How far a run is after so many trials."""
     return SEARCH_FROM + (SEARCH_TO - SEARCH_FROM) * done / run.trials_total
 
 

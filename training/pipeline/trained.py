@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from training.ml import evaluate, search
 from training.models import Training
-from training.pipeline import data, selection
+from training.pipeline import data, nested, selection
 from training.pipeline.calibrated import Calibrated, calibrated
 from training.pipeline.evidence import Winner
 from training.pipeline.steps import pass_to, say
@@ -16,7 +16,8 @@ def trained(run: Training) -> tuple[data.Rows, list[search.Best], Winner]:
     rows = data.rows_of(run)
     say(run, f"{len(rows.training)} rows to train on in {len(rows.folds)} folds, {len(rows.holdout)} held out")
     ranked = selection.searched(run, rows)
-    pass_to(run, f"refit {ranked[0].recipe.name}", progress=0.86, trials_done=sum(best.trials for best in ranked))
+    done = sum(best.trials for best in ranked) + nested.estimate(run, rows, ranked)
+    pass_to(run, f"refit {ranked[0].recipe.name}", progress=0.86, trials_done=done)
     pipeline = ranked[0].recipe.fit(rows.training.frame, rows.training.truth, rows.training.weights)
     pass_to(run, "evaluate on the holdout", progress=0.90)
     return rows, ranked, _evaluated(run, ranked[0], calibrated(run, ranked[0], pipeline, rows), rows)

@@ -17,6 +17,8 @@ from registry.models import Version
 from training.models import Dataset, DatasetVersion, Reproduction, Run
 from training.models.dataset import DATASET_NAME
 from training.selectors.features import personal_features
+from training.selectors.mirror import in_mlflow
+from training.selectors.study import seconds_left
 
 LOG_LINES = 200
 _REFERENCE = re.compile(rf"({DATASET_NAME})(?:@([1-9][0-9]{{0,8}}))?")
@@ -52,9 +54,11 @@ class Status:
     dataset: str
     state: str
     progress: float
+    seconds_left: float | None
     step: str
     trials: Trials
     leaderboard: list[Entry]
+    nested: dict[str, Any] | None
     version: str | None
     gate: dict[str, Any] | None
     error: str
@@ -76,9 +80,11 @@ def status(run: Run) -> Status:
         dataset=str(run.dataset),
         state=run.state,
         progress=run.progress,
+        seconds_left=seconds_left(run),
         step=run.step,
         trials=Trials(run.trials_done, run.trials_total, run.best),
         leaderboard=[Entry(**entry) for entry in run.leaderboard],
+        nested=run.nested,
         version=run.version.number if run.version else None,
         gate=run.gate,
         error=run.error,
@@ -88,7 +94,7 @@ def status(run: Run) -> Status:
         created_at=run.created_at,
         started_at=run.started_at,
         finished_at=run.finished_at,
-        mlflow=run.mlflow,
+        mlflow=in_mlflow(run),
         log=log_of(run),
     )
 

@@ -2,10 +2,12 @@
 
 from training.services.config import RunConfig
 from training.services.datasets import create_dataset_version, register_dataset_version
+from training.services.downloads import download_dataset
 from training.services.feature_tables import load_feature_table
 from training.services.feature_values import load_feature_values
 from training.services.features import define_feature_set
 from training.services.keeping import erase_dataset_version, erase_expired, set_keeping
+from training.services.notes import add_note
 from training.services.quality import (
     check_dataset,
     infer_expectations,
@@ -20,6 +22,7 @@ from training.services.training_sets import build_training_set
 
 __all__ = [
     "RunConfig",
+    "add_note",
     "build_training_set",
     "cancel_fetch",
     "cancel_reproduction",
@@ -28,6 +31,7 @@ __all__ = [
     "create_dataset_version",
     "create_source",
     "define_feature_set",
+    "download_dataset",
     "erase_dataset_version",
     "erase_expired",
     "fetch_on_schedule",

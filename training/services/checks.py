@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MAX_CLASSES = 50
 MAX_SLICES = 20
 MAX_TRIALS = 1_000
+MAX_OUTER = 10
 MAX_SEED = 2**32 - 1  # NumPy's
 
 
@@ -67,6 +68,10 @@ def _numbers(config: RunConfig) -> Iterator[FieldError]:
         value = getattr(config, field)
         if type(value) is not int or not low <= value <= high:
             yield _wrong(field, f"must be a whole number from {low} to {high} but got {value!r:.80}", "out_of_range")
+    outer: Any = config.nested_folds
+    if outer is not None and (type(outer) is not int or not 2 <= outer <= MAX_OUTER):
+        message = f"must be a whole number from 2 to {MAX_OUTER} but got {outer!r:.80}"
+        yield _wrong("nested_folds", message, "out_of_range")
     if type(config.hyperparameter_optimization) is not bool:
         got = config.hyperparameter_optimization
         yield _wrong("hyperparameter_optimization", f"must be true or false but got {got!r:.80}")

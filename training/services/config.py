@@ -20,6 +20,8 @@ class RunConfig:
     score out of fold.
     `new_rows_weight` is how much a row that a retraining added to the data set counts in every fit, where one that was
     there before counts 1; folds and holdout are judged with every row alike.
+    `nested_folds` asks how good the search as a whole is: it is done again inside each of so many outer folds of the
+    training part and its choice scored on the rest, at the price of that many searches more.
     `slices` are columns of the data set, features or not, by whose groups the holdout is told apart.
     `available_at` names, for features, the column with the time at which their value was known: a row where that is
     after the data set's time column blocks the run.
@@ -51,6 +53,7 @@ class RunConfig:
     calibration: str | None = None
     slices: list[str] | None = None
     available_at: dict[str, str] | None = None
+    nested_folds: int | None = None
     new_rows_weight: float = 1.0
     feature_sets: list[str] | None = None
     seed: int = 0

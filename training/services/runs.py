@@ -16,6 +16,7 @@ from training.selectors.keeping import gone
 from training.services import origin
 from training.services.config import RunConfig
 from training.services.quality import check_passed
+from training.services.records import note_run
 from training.services.spec import completed
 
 
@@ -52,9 +53,10 @@ def request_run(
             **origin.made_with(),
             trigger_reason=_reason(trigger_reason),
             trigger=trigger or {},
-            trials_total=spec["n_trials"] * len(spec["model_types"]),
+            trials_total=spec["n_trials"] * len(spec["model_types"]) * (1 + spec.get("nested_folds", 0)),
             step="waiting for a worker",
         )
+        note_run(run)
         events.record("run.requested", actor=actor, subject=run.subject, team=model.team.name, data=_said(run))
         signals.run_requested.send(sender=Run, run=run)
     return run

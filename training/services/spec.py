@@ -48,7 +48,7 @@ def completed(config: RunConfig, *, model: RegisteredModel, version: DatasetVers
 def _asked_for(config: RunConfig) -> dict[str, Any]:
     """What most runs do without, named only where it is asked for: the same request as ever is the same config, and
     what it makes of new data is a patch of the version before."""
-    names = ("cost_matrix", "capacity", "calibration", "slices", "available_at")
+    names = ("cost_matrix", "capacity", "calibration", "slices", "available_at", "nested_folds")
     need = "" if config.need == Need.NON_INFERIOR else config.need
     weight = 0 if config.new_rows_weight == 1 else float(config.new_rows_weight)
     asked: dict[str, Any] = {"monotone": held(config), "need": need, "new_rows_weight": weight}

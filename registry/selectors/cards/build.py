@@ -13,7 +13,7 @@ from registry.selectors.comparison import comparison
 from registry.selectors.stages import in_production
 from registry.selectors.validation import reports
 
-TOLD = ("decision", "calibrated", "groups", "actual_to_expected")
+TOLD = ("decision", "calibrated", "groups", "actual_to_expected", "nested")
 
 
 def card(version: Version, *, changes: bool = True) -> Card:

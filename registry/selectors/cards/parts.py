@@ -119,7 +119,7 @@ class Card(NamedTuple):
     since: str | None  # the production version that the changes are counted from
     changes: dict[str, Any] | None
     missing: list[str]
-    told: dict[str, Any] = {}  # what a run was asked to tell: "decision", "calibrated", "groups", "actual_to_expected"
+    told: dict[str, Any] = {}  # what a run was asked to tell, by its name in TOLD
 
 
 def card_json(found: Card) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""manage.py mirror_mlflow: tell MLflow of every version and stage that it does not know."""
+"""manage.py mirror_mlflow: tell MLflow of every run, version and stage that it does not know."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from mlops_site.core import child
-from registry import pipeline
-from registry.selectors.mirror import lag
+from registry import pipeline as versions
 from registry.services import mirror
+from training.pipeline import mirror as runs
+from training.selectors.mirror import lag
+from training.services import records
 
 
 class Command(BaseCommand):
@@ -18,17 +20,19 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--now", action="store_true", help="also what waits because the last try failed")
-        parser.add_argument("--missing", action="store_true", help="also versions from before there was a mirror")
+        parser.add_argument("--missing", action="store_true", help="also what is older than the mirror")
         parser.add_argument("--watcher", type=int, help="pid of the worker; this ends when that does")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["watcher"]:
             child.die_with(options["watcher"])
         if options["missing"]:
-            self.stdout.write(f"{mirror.note_missing()} versions are new to the mirror.")
+            said = f"{records.note_missing_runs()} runs and {mirror.note_missing()} versions are new to the mirror."
+            self.stdout.write(said)
         if options["now"]:
+            records.hurry_records()
             mirror.hurry()
-        told = pipeline.catch_up()
+        told = runs.catch_up() + versions.catch_up()  # runs first: a version hangs on the record of its run
         left = lag()
         if told or not options["watcher"]:
             self.stdout.write(f"Told MLflow of {told} changes; {left.waiting} wait. {left.error}".rstrip())
