@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('training', '0003_reproduce'),
+        ('training', '0004_data_versions'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

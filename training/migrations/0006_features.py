@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('core', '0003_token_team_name'),
         ('registry', '0007_mlflow_mirror'),
-        ('training', '0003_reproduce'),
+        ('training', '0005_quality_gates'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
