@@ -20,7 +20,7 @@ class Plain(StrictSerializer):
     facets = serializers.BooleanField(required=False, default=False)
 
     def validate_name(self, name: str) -> str:
-        return name + self.initial_data.get("name", "")
+        return name + str(self.initial_data.get("name", ""))
 
 
 class Nested(StrictSerializer):
