@@ -15,7 +15,7 @@ _MARK, _LARGEST = 2_000_000_000, 2**63 - 1
 
 
 class PreparedObjects(Generic[M]):
-    """The same for whole objects, with select_related, annotations, deferred columns and prefetches, or for a
+    """As `Prepared` for whole objects, with select_related, annotations, deferred columns and prefetches, or for a
     `values_list` whose values are converted as Django does. A value may also be a list of keys, for `__among`, or a
     text for `__contains`. Of `sliced` rows the last two values are how many to read and how many to skip."""
 
