@@ -31,6 +31,8 @@ from registry.artifacts.schema import sample_row
 from registry.artifacts.signature import Signature
 from registry.artifacts.trust import TRUSTED
 
+pytestmark = pytest.mark.real_child
+
 Fitted = Callable[[str, str], Pipeline]
 
 
