@@ -18,7 +18,8 @@ from abtesting.selectors.routing import routing
 from mlops_site.core import env
 from mlops_site.serving import arms
 from monitoring.selectors.bases import forget as forget_bases
-from tests import programs, template
+from registry.artifacts import inspection
+from tests import forked, programs, template
 from tests.buckets import Bucket
 from tests.kept import Kept, artifacts
 from tests.network import Loopback
@@ -153,6 +154,13 @@ def forgotten() -> None:
     plan_of.cache_clear()
     arms.forget()
     forget_bases()
+
+
+@pytest.fixture(autouse=True)
+def quick_inspections(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uploads are inspected in forks of this process, but where the test has the mark `real_child`."""
+    if not request.node.get_closest_marker("real_child"):
+        monkeypatch.setattr(inspection, "_run", forked.run)
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ DATABASE_FIXTURES = {"db", "transactional_db", "live_server"}
 EXTRAS = {"postgres", "broker", "browser", "slow"}
 PHASES = ("pure", "sqlite", "postgres", "browser", "drill", "drill-sqlite")
 NEEDS_SERVERS = {"postgres", "broker", "browser"}
+WAITS = NEEDS_SERVERS | {"real_child"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,7 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)  # after the shuffle
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests of other phases; those that wait for processes come first, so that no worker ends with one.
+    """Deselect the tests of other phases; those that wait for processes come first, so that hardly any is the last.
 
     Each test kept tells its phase, as a property that the counts of the run are made of.
     """
@@ -30,7 +31,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (others if phase is None else kept).append(item)
         item.user_properties.append(("phase", phase or ""))
     config.hook.pytest_deselected(items=others)
-    items[:] = sorted(kept, key=lambda item: not NEEDS_SERVERS & {mark.name for mark in item.iter_markers()})
+    items[:] = sorted(kept, key=lambda item: not waits(item))
+
+
+def waits(item: pytest.Item) -> bool:
+    """Whether the test waits for processes that it starts."""
+    return bool(WAITS & {mark.name for mark in item.iter_markers()} or "processes" in getattr(item, "fixturenames", ()))
 
 
 def phases_of(item: pytest.Item) -> set[str]:

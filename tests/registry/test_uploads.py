@@ -17,6 +17,7 @@ from tests.registry.http import API, Person
 from tests.registry.parts import SIGNATURE, artifact
 
 
+@pytest.mark.real_child
 def test_an_upload_becomes_a_version_and_again_the_same(model: RegisteredModel, engineer: Person) -> None:
     rows = [{"age": 30 + i, "visits": i % 5} for i in range(60)]
     metadata = {"metrics": {"roc_auc": 0.7}, "params": {"C": 1}, "tags": {"ticket": "A-1"}, "reference": rows}

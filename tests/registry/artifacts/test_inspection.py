@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,8 @@ from registry.artifacts.inspection import Inspection, Limits, inspect_here, insp
 from registry.artifacts.schema import sample_row
 from registry.artifacts.signature import Signature
 from registry.artifacts.trust import TRUSTED
+
+pytestmark = pytest.mark.real_child
 
 Fitted = Callable[[str, str], Pipeline]
 
@@ -177,7 +180,11 @@ def test_a_child_that_crashes_or_never_ends_is_a_refusal(monkeypatch: pytest.Mon
     assert code_of(b"\x08\x09", limits=limits) == code
 
 
-LITTLE = Limits(cpu_secs=15, timeout_secs=40)
+def little(content: bytes, signature: Signature) -> Limits:
+    """Enough to be loaded and tried on this machine as busy as it is, and little more."""
+    begun = time.monotonic()
+    inspect_upload(content, signature=signature)
+    return Limits(cpu_secs=8, timeout_secs=max(8, 4 * (time.monotonic() - begun)))
 
 
 @pytest.mark.parametrize("work", ["while True: pass", "import time; time.sleep(60)"])
@@ -185,10 +192,10 @@ def test_a_model_without_the_time_to_be_explained_is_accepted_without(
     fitted: Fitted, signatures: dict[str, Signature], monkeypatch: pytest.MonkeyPatch, work: str
 ) -> None:
     slow = f"import registry.artifacts.trial as trial\ndef tell(*_):\n    {work}\ntrial._told = tell\nanswer()"
-    program = inspection._CHILD.replace("answer()", slow)
-    monkeypatch.setattr(inspection, "_CHILD", program)
     content, signature = dump_skops(fitted("logistic_regression", "binary")), signatures["binary"]
-    found = inspect_upload(content, signature=signature, reference=[sample_row(signature)], limits=LITTLE)
+    limits = little(content, signature)
+    monkeypatch.setattr(inspection, "_CHILD", inspection._CHILD.replace("answer()", slow))
+    found = inspect_upload(content, signature=signature, reference=[sample_row(signature)], limits=limits)
     assert found.reference
     assert found.told is None
 
