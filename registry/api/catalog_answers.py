@@ -9,15 +9,6 @@ from rest_framework import serializers
 from registry.models import Incident, Transfer
 
 
-class MirrorAnswer(serializers.Serializer[Any]):
-    """How far MLflow is behind with what happened in your teams."""
-
-    waiting = serializers.IntegerField(help_text="changes that it has not been told of")
-    oldest_at = serializers.DateTimeField(allow_null=True)
-    lag_secs = serializers.FloatField(source="secs", help_text="how long the oldest of them waits")
-    error = serializers.CharField(help_text="what the last try said")
-
-
 class ConsumerAnswer(serializers.Serializer[Any]):
     """A token that predicted or logged with the model in the last 30 days."""
 
