@@ -34,6 +34,10 @@ class Case(NamedTuple):
     each: int = 1
 
     @property
+    def is_of_counts(self) -> bool:
+        return self.metric == "recall"
+
+    @property
     def name(self) -> str:
         claims = " and ".join(f"{n:,}" for n in self.epochs)
         return f"{self.metric}, {claims} claims" + (f", {self.each} of each unit" if self.each > 1 else "")
@@ -89,7 +93,7 @@ def true_difference(metric: str) -> float:
 
 
 def _pairs(case: Case, epoch: int, n: int, rng: np.random.Generator) -> PairTally:
-    if case.metric == "recall":
+    if case.is_of_counts:
         shares = pairs_with((0.70, 0.10, 0.05, 0.15), QUIET, (0.05, 0.15)[epoch])
         return pairs_of(rng.multinomial(n, shares))
     units = n // case.each

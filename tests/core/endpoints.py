@@ -100,6 +100,10 @@ class Refusing(ApiView):
         return Response()
 
 
+class RefusingAgain(Refusing):
+    repeats_itself = True
+
+
 class Wrong(ApiView):
     def get(self, request: Request, kind: str) -> Response:
         raise WRONG[kind]
@@ -133,6 +137,7 @@ urlpatterns = [
     path("teams", Teams.as_view()),
     path("errands", Errands.as_view()),
     path("again", Again.as_view()),
+    path("again/refusing/<str:where>", RefusingAgain.as_view()),
     path("refusing/<str:where>", Refusing.as_view()),
     path("wrong/<str:kind>", Wrong.as_view()),
     path("echo", Echo.as_view()),

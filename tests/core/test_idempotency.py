@@ -88,9 +88,9 @@ def test_a_key_may_be_used_again_after_a_day(eve: User) -> None:
 
 
 @pytest.mark.parametrize("where", ["view", "service"])
-@pytest.mark.parametrize("key", ["k1", None])
-def test_a_refusal_is_recorded_once_whatever_is_rolled_back(eve: User, where: str, key: str | None) -> None:
-    answer = post(people.bearer(eve), path=f"/refusing/{where}", key=key)
+@pytest.mark.parametrize(("key", "kind"), [("k1", ""), (None, ""), ("k1", "/again")])
+def test_a_refusal_is_recorded_once_whatever_is_rolled_back(eve: User, where: str, key: str | None, kind: str) -> None:
+    answer = post(people.bearer(eve), path=f"{kind}/refusing/{where}", key=key)
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
     assert AuditRecord.objects.filter(action="rollback.refused", actor="eve").count() == 1
     assert not Team.objects.filter(name="gone").exists()
