@@ -20,7 +20,8 @@ from registry import services as registry
 from registry.models import RegisteredModel, Version
 from tests.abtesting.parts import begun, challenger
 from tests.people import actor, bearer
-from tests.registry.parts import candidate, explained, into_production
+from tests.registry.http import Person
+from tests.registry.parts import artifact, candidate, explained, into_production
 from tests.training.features import feature_set, known
 from training.models import FeatureSetVersion, FeatureUse
 from training.selectors.features import plan_of
@@ -205,6 +206,18 @@ class TestWhatAVersionReads:
         feature_set(author, columns=VISITS, freshness_secs=5)  # a later definition changes nothing for it
         assert [each.reference for each in plan_of(second.pk)] == ["claim_history@1"]
         assert plan_of(first.pk) == ()
+
+    def test_an_upload_says_it_in_its_metadata(
+        self, model: RegisteredModel, author: Actor, history: FeatureSetVersion
+    ) -> None:
+        engineer, rows = Person(author), [{"age": 30 + n, "visits": n % 5} for n in range(60)]
+        about: dict[str, Any] = {"reference": rows, "feature_sets": ["claim_history@1"]}
+        status, made = engineer.upload(artifact(), name="high_cost", metadata=about)
+        assert (status, made["lineage"]) == (201, {"feature_sets": ["claim_history@1"]})
+        assert [each.reference for each in plan_of(Version.objects.get().pk)] == ["claim_history@1"]
+        status, said = engineer.upload(artifact(1), name="high_cost", metadata={**about, "feature_sets": ["nothing@1"]})
+        assert (status, said["code"], said["errors"][0]["field"]) == (422, "unknown_feature_set", "feature_sets")
+        assert Version.objects.count() == 1
 
     @pytest.mark.parametrize(
         ("sets", "code", "said"),
