@@ -64,6 +64,11 @@ class PredictRow(StrictSerializer):
         max_length=128, required=False, allow_null=True, help_text="has the same arm at each request; else request_id"
     )
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "features" not in attrs and not attrs.get("unit_id"):
+            raise serializers.ValidationError({"features": "give features, or a unit_id"}, code="required")
+        return attrs
+
 
 class PredictOne(PredictRow):
     version = TextField(

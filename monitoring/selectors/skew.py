@@ -82,10 +82,17 @@ def _positions(found: FeatureSetVersion, read: Sequence[Any]) -> tuple[pd.DataFr
 
 
 def _pairs(name: str, read: Sequence[Any], values: pd.DataFrame, positions: Sequence[Any]) -> list[Pair]:
-    column = [None if value != value else value for value in values[f"values.{name}"].tolist()]
+    column = [_plain(value) for value in values[f"values.{name}"].tolist()]
     pairs = []
     for at, (pk, unit, moment, features, completed) in enumerate(read):
         if name in features:
             known = [NONE if side[at] < 0 else column[side[at]] for side in positions]
             pairs.append(Pair(str(pk), unit, moment, name in (completed or {}), features[name], *known))
     return pairs
+
+
+def _plain(value: Any) -> Any:
+    """A cell as it was loaded: a column of numbers has them as floats, and NaN for none."""
+    if value != value:
+        return None
+    return int(value) if isinstance(value, float) and value.is_integer() else value

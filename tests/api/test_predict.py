@@ -80,7 +80,8 @@ def test_one_row(machine: Client) -> None:
 def test_the_documented_fields_are_the_answered_ones(machine: Client) -> None:
     said = post(machine, {"features": FEATURES}).json()
     assert set(said) == set(serializers.PredictAnswer().fields) - {"deprecated"}  # of a version that is, only
-    assert set(said["predictions"][0]) == set(serializers.PredictionAnswer().fields) - {"reasons", "explanation"}
+    only_where_asked = {"reasons", "explanation", "completed"}
+    assert set(said["predictions"][0]) == set(serializers.PredictionAnswer().fields) - only_where_asked
 
 
 def test_reasons_are_answered_where_they_are_asked_for(machine: Client, served: Version) -> None:
@@ -88,7 +89,7 @@ def test_reasons_are_answered_where_they_are_asked_for(machine: Client, served: 
     into_production(served.model, author=author, approver=approver, seed=1, params={"C": 2.0}, **explained(1))
     said = post(machine, {"rows": [{"features": FEATURES}, {"features": FEATURES}], "reasons": 1}).json()
     for answer in said["predictions"]:
-        assert set(answer) == set(serializers.PredictionAnswer().fields)
+        assert set(answer) == set(serializers.PredictionAnswer().fields) - {"completed"}
         assert set(answer["explanation"]) == set(serializers.ExplainedAnswer().fields)
         (reason,) = answer["reasons"]
         assert set(reason) == set(serializers.ReasonAnswer().fields)
@@ -99,6 +100,7 @@ def test_reasons_are_answered_where_they_are_asked_for(machine: Client, served: 
     ("body", "is_good"),
     [
         ({"features": {}}, True),
+        ({"unit_id": "u"}, True),
         ({"features": {}, "request_id": "r", "unit_id": "u", "version": "1.0.0", "dry_run": True}, True),
         ({"features": {}, "request_id": None, "unit_id": None, "version": None}, True),
         ({"features": []}, False),

@@ -10,14 +10,18 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from abtesting.stats.assignment import assign
+from mlops_site.api.serializers import CompletedAnswer
 from mlops_site.core.errors import Conflict, Invalid
 from mlops_site.core.permissions import Actor
 from mlops_site.serving import Answer, Question, predict
 from monitoring.models import Completion, Prediction
 from registry import services as registry
 from registry.models import RegisteredModel, Version
+from tests.abtesting.parts import begun, challenger
 from tests.people import actor, bearer
-from tests.registry.parts import candidate, explained, into_production
+from tests.registry.http import Person
+from tests.registry.parts import artifact, candidate, explained, into_production
 from tests.training.features import feature_set, known
 from training.models import FeatureSetVersion, FeatureUse
 from training.selectors.features import plan_of
@@ -153,9 +157,41 @@ def test_with_nothing_but_a_unit(
     assert {name: each["feature_set"] for name, each in said["completed"].items()} == {
         "age": "people@1", "visits": "claim_history@1",
     }  # fmt: skip
+    assert {*said["completed"]["age"]} == set(CompletedAnswer().fields)
     assert Prediction.objects.get().features == {"age": 50, "visits": 3}
     answer = client.post("/api/v1/models/high_cost/predict", {}, content_type="application/json")
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "features")
+
+
+class TestInAnExperiment:
+    """Each arm is asked with what its own version reads."""
+
+    @pytest.fixture
+    def other(self, author: Actor) -> FeatureSetVersion:
+        found = feature_set(author, name="newer_history", columns=[{"name": "visits", "kind": "number"}])
+        known(found, author, "p1", {"visits": 7})
+        return found
+
+    def began(self, served: Version, author: Actor, *sets: str) -> None:
+        """With the fixed salt, p1 is in B."""
+        epoch = begun(served, challenger(served, author=author, feature_sets=sets), author=author, share_b=0.99)
+        assert assign(epoch.split(epoch.experiment), "p1") == "b"
+
+    def test_b_reads_its_own(self, machine: Actor, served: Version, author: Actor, other: FeatureSetVersion) -> None:
+        self.began(served, author, str(other))
+        (answer,) = ask(machine, Question({"age": 50}, unit_id="p1", request_id="r"))
+        assert answer.arm == "b"
+        assert {name: each["feature_set"] for name, each in (answer.completed or {}).items()} == {
+            "visits": "newer_history@1"
+        }
+        assert Prediction.objects.get(request_id="r").features == {"age": 50, "visits": 7}
+
+    def test_where_b_cannot_be_asked_a_reads_its_own(self, machine: Actor, served: Version, author: Actor) -> None:
+        self.began(served, author)
+        (answer,) = ask(machine, Question({"age": 50}, unit_id="p1", request_id="r"))
+        row = Prediction.objects.get(request_id="r")
+        assert (answer.version, row.error_code, row.features["visits"]) == ("1.0.0", "arm_failed", 3)
+        assert (answer.completed or {}).keys() == {"visits"}
 
 
 class TestWhatAVersionReads:
@@ -170,6 +206,18 @@ class TestWhatAVersionReads:
         feature_set(author, columns=VISITS, freshness_secs=5)  # a later definition changes nothing for it
         assert [each.reference for each in plan_of(second.pk)] == ["claim_history@1"]
         assert plan_of(first.pk) == ()
+
+    def test_an_upload_says_it_in_its_metadata(
+        self, model: RegisteredModel, author: Actor, history: FeatureSetVersion
+    ) -> None:
+        engineer, rows = Person(author), [{"age": 30 + n, "visits": n % 5} for n in range(60)]
+        about: dict[str, Any] = {"reference": rows, "feature_sets": ["claim_history@1"]}
+        status, made = engineer.upload(artifact(), name="high_cost", metadata=about)
+        assert (status, made["lineage"]) == (201, {"feature_sets": ["claim_history@1"]})
+        assert [each.reference for each in plan_of(Version.objects.get().pk)] == ["claim_history@1"]
+        status, said = engineer.upload(artifact(1), name="high_cost", metadata={**about, "feature_sets": ["nothing@1"]})
+        assert (status, said["code"], said["errors"][0]["field"]) == (422, "unknown_feature_set", "feature_sets")
+        assert Version.objects.count() == 1
 
     @pytest.mark.parametrize(
         ("sets", "code", "said"),
