@@ -164,6 +164,57 @@ print(RegisteredModel.objects.filter(name="never_made").exists(), Dataset.object
     ]
 
 
+def test_wrong_requests_lost_data_and_a_full_disk_are_named(home: Mapping[str, str], tmp_path: Path) -> None:
+    code = f"""{CONFIG}
+import dataclasses, os, tempfile
+from mlops_site.core import face, store
+from mlops_site.core.errors import StewardError
+from registry.models import Version
+from training.models import Dataset, DatasetVersion, Run
+
+def refused(data, **changes):
+    try:
+        pipeline.run_training_pipeline_sync(data, dataclasses.replace(config, **changes))
+    except StewardError as error:
+        print(error.code, error.errors[0].field if error.errors else error.detail[:45])
+
+face.migrate()
+made = tempfile.mkstemp
+
+def full(*args, **options):
+    handle, path = made(*args, **options)
+    os.close(handle)
+    return os.open("/dev/full", os.O_WRONLY), path
+
+tempfile.mkstemp = full
+refused(df)
+tempfile.mkstemp = made
+refused(df, target="nothing")
+refused(df, target="plan", task_type="regression", dataset_name="plans")
+refused(df, model_types=["catboost"])
+refused(df, metric="auc")
+refused(df, search_space={{"logistic_regression": {{}}}})
+refused(df.assign(person=df.index % 3), cv_folds=3, dataset_name="few")
+print(Run.objects.count(), Version.objects.count())
+
+store.delete(DatasetVersion.objects.get(dataset__name="fraud_detection", target="high_cost").digest)
+lost = pipeline.run_training_pipeline_sync("fraud_detection", config)
+print(lost.state, lost.error[:29], lost.error[-36:], Version.objects.count())
+"""
+    said = run(code, {**home, "STEWARD_HOME": str(tmp_path)}).splitlines()
+    assert said == [
+        "storage_full the disk is full (no space left on device); n",
+        "target_column target",
+        "target_kind target",
+        "unknown_model_type model_types",
+        "unknown_metric metric",
+        "invalid search_space.logistic_regression",
+        "too_few_groups cv_folds",
+        "0 0",
+        "failed the data of fraud_detection@1 deleted; upload the same bytes again 0",
+    ]
+
+
 def test_cancelling_the_task_cancels_the_run(home: Mapping[str, str]) -> None:
     code = f"""{CONFIG}
 import asyncio

@@ -20,6 +20,7 @@ from training.selectors import quality as gates
 from training.services import check_dataset, infer_expectations, revoke_waiver, set_expectations, waive_check
 
 MAX_NAME = 128
+STAGES = ", ".join(Stage.values)
 
 
 class ExpectationsBody(StrictSerializer):
@@ -77,7 +78,7 @@ class WaiverAnswer(serializers.ModelSerializer[Waiver]):
 class FoundAnswer(serializers.Serializer[Any]):
     """One check of a gate."""
 
-    stage = serializers.ChoiceField(Stage.choices)
+    stage = serializers.CharField(help_text=STAGES)
     name = serializers.CharField()
     column = serializers.CharField(allow_null=True)
     severity = serializers.ChoiceField(["block", "warn"])
@@ -94,7 +95,7 @@ class FoundAnswer(serializers.Serializer[Any]):
 class VerdictAnswer(serializers.Serializer[Any]):
     """What one gate found; `passed` with the waivers that cover it."""
 
-    stage = serializers.ChoiceField(Stage.choices)
+    stage = serializers.CharField(help_text=STAGES)
     judged_at = serializers.DateTimeField()
     expectations = serializers.IntegerField(allow_null=True)
     passed = serializers.BooleanField()

@@ -200,6 +200,13 @@ class RunForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text='Numbers as JSON: {"age": 1} rises, {"age": -1} falls. Only types that can hold it are tried.',
     )
+    available_at = StrictJSONField(
+        required=False,
+        initial=dict,
+        label="When features are known",
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text='Columns of times as JSON: {"lab_value": "measured_on"}. A value from after the prediction blocks.',
+    )
     auto_deploy_threshold = forms.FloatField(
         min_value=0, max_value=1, required=False, help_text="The gate also asks for at least this value of the metric."
     )

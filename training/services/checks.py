@@ -129,7 +129,8 @@ def _target(config: RunConfig, model: RegisteredModel, version: DatasetVersion) 
         yield _wrong("target", f"must not be the group or time column but got {target!r}")
     elif model.task_type == "regression":
         if column["kind"] != "number" or column["distinct"] < 2:
-            yield _wrong("target", f"must be a number that varies but {target!r} is not; the task is regression")
+            message = f"must be a number that varies but {target!r} is not; the task is regression"
+            yield _wrong("target", message, "target_kind")
     else:
         yield from _labels(config, labels_of(version, target), column["distinct"], target)
 
