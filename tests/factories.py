@@ -97,8 +97,6 @@ def scene(*, trials: bool = False) -> Scene:
     (alert,) = raised(first, finding("drift", summary="2 of 2 features drifted; the overall score is 0.22."))
     incident = registry.open_incident(first, kind="rolled_back", what="It missed half of the claims.", actor=approver)
     transfer = remarks(first, people)
-    source = sources.source(author, dataset)
-    sources.look(source, dataset, run)
     return Scene(
         **people,
         model=model,
@@ -111,7 +109,7 @@ def scene(*, trials: bool = False) -> Scene:
         alert=alert,
         incident=incident,
         transfer=transfer,
-        others={"report": report, "source": source},
+        others={"report": report, "source": sources.looked_at(author, dataset, run)},
         batch=scored(first, author, "age,visits\n41,2\n66,nine\n"),
         prediction=Prediction.objects.filter(model=model).earliest("predicted_at"),
     )

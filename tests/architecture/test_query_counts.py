@@ -101,8 +101,6 @@ class Site:
             "mlflow": "mlflow",
             "approvals": "approvals",
             "approvals/<int:pk>": f"approvals/{scene.request.pk}",
-            "datasets": "datasets",
-            "datasets/<str:name>/<int:version>": f"datasets/{scene.dataset.dataset.name}/{scene.dataset.version}",
             **self.training(),
             **self.data(),
             "models/<model:name>/retrain-policy": f"{model}/retrain-policy",
@@ -120,6 +118,8 @@ class Site:
     def data(self) -> dict[str, str]:
         name, one = self.scene.dataset.dataset.name, f"datasets/{self.scene.dataset.dataset.name}/1"
         return {
+            "datasets": "datasets",
+            "datasets/<str:name>/<int:version>": one,
             "datasets/<str:name>/keeping": f"datasets/{name}/keeping",
             "datasets/<str:name>/<int:version>/profile": f"{one}/profile",
             "datasets/<str:name>/<int:version>/lineage": f"{one}/lineage",
@@ -170,11 +170,7 @@ class Site:
             "runs": "/runs",
             "run": f"/runs/{run}",
             "run_progress": f"/runs/{run}/progress",
-            "datasets": "/datasets",
-            "dataset": f"/datasets/{scene.dataset}",
-            "dataset diff": f"/datasets/{self.second}/diff",
-            "sources": "/sources",
-            "source": "/sources/warehouse",
+            **self.data_pages(),
             "alerts": "/alerts",
             "monitoring": f"{model}/monitoring",
             "timeline": f"{model}/timeline",
@@ -201,6 +197,15 @@ class Site:
             "queue": "/approvals",
             "admin approvals": "/admin/registry/promotionrequest/",
             "admin predictions": "/admin/monitoring/prediction/",
+        }
+
+    def data_pages(self) -> dict[str, str]:
+        return {
+            "datasets": "/datasets",
+            "dataset": f"/datasets/{self.scene.dataset}",
+            "dataset diff": f"/datasets/{self.second}/diff",
+            "sources": "/sources",
+            "source": "/sources/warehouse",
         }
 
     def approval(self) -> str:

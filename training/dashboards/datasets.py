@@ -42,6 +42,7 @@ class DatasetPage(Page):
             "version": version,
             "dataset": selectors.dataset_of(self.actor, version.dataset.name),
             "columns": columns_shown(self.actor, version),
+            "quality": keeping.quality_shown(self.actor, version),
             "suggestions": keeping.suggestions(version),
             "gone": keeping.gone(version),
             "lineage": lineage.lineage_of(self.actor, version),
