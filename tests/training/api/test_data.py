@@ -153,7 +153,7 @@ def test_values_of_personal_columns_are_not_answered_to_a_viewer(calling: Caller
         assert (plan["labels"], plan["levels"]) == (None, None)
     for path in ("", "/1", "/2", "/2/profile"):
         said = viewer.get(f"{API}/datasets{'/hie' if path else ''}{path}").content.decode()
-        assert not {"basic", "full"} & set(re.findall(r"[a-z]+", said)), path
+        assert not {"basic", "plus"} & set(re.findall(r"[a-z]+", said)), path
 
 
 def test_a_source_is_made_looked_at_and_switched_off(
