@@ -249,7 +249,7 @@ def test_objects_of_a_bucket(engineer: Actor, bucket: Bucket, settings: Any, mon
 def test_a_look_in_the_process_that_a_worker_watches(
     source: DataSource, folder: Path, engineer: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DATA_FOLDERS", f"claims:{folder}")
+    monkeypatch.setenv("TEST_DATA_FOLDERS", f"claims:{folder}")  # read by the settings of the child
     put(folder, "a.csv", claims())
     job = jobs.claim(request_fetch(source, actor=engineer), worker="test")
     assert job is not None
