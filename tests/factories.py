@@ -98,8 +98,6 @@ def scene(*, trials: bool = False) -> Scene:
     (alert,) = raised(first, finding("drift", summary="2 of 2 features drifted; the overall score is 0.22."))
     incident = registry.open_incident(first, kind="rolled_back", what="It missed half of the claims.", actor=approver)
     transfer = remarks(first, people)
-    source = sources.source(author, dataset)
-    sources.look(source, dataset, run)
     return Scene(
         **people,
         model=model,
@@ -112,7 +110,11 @@ def scene(*, trials: bool = False) -> Scene:
         alert=alert,
         incident=incident,
         transfer=transfer,
-        others={"report": report, "source": source, "feature_set": history(people["scientist"])},
+        others={
+            "report": report,
+            "source": sources.looked_at(author, dataset, run),
+            "feature_set": history(people["scientist"]),
+        },
         batch=scored(first, author, "age,visits\n41,2\n66,nine\n"),
         prediction=Prediction.objects.filter(model=model).earliest("predicted_at"),
     )

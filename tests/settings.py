@@ -52,7 +52,7 @@ def _prepare() -> None:
         os.environ.pop(name, None)
     for name in [name for name in os.environ if name.startswith("S3_")]:
         del os.environ[name]
-    for name in [name for name in os.environ if name.startswith("TEST_S3_")]:  # of a test's own server
+    for name in [name for name in os.environ if name.startswith(("TEST_S3_", "TEST_DATA_"))]:  # of a test's own
         os.environ[name.removeprefix("TEST_")] = os.environ[name]
     os.environ["STEWARD_HOME"] = str(_folder() / WORKER)
     if given := os.environ.get("TEST_DATABASE_URL"):

@@ -89,9 +89,8 @@ def opened(location: str, team: str, *, max_bytes: int) -> Iterator[BinaryIO]:
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as copy:
         if not path.is_file():
             raise Invalid.on("location", f"location must be a file but {location} is none", code="not_a_file")
-        handle = os.open(
-            path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-        )  # a pipe put there would wait for its writer
+        # Not blocking: a pipe put there meanwhile would wait for its writer.
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(handle, "rb") as file:
             before = os.fstat(handle)
             _copy(file, copy, max_bytes)

@@ -115,11 +115,6 @@ class Site:
             "mlflow": "mlflow",
             "approvals": "approvals",
             "approvals/<int:pk>": f"approvals/{scene.request.pk}",
-            "datasets": "datasets",
-            "datasets/<str:name>/<int:version>": f"datasets/{scene.dataset.dataset.name}/{scene.dataset.version}",
-            "datasets/<str:name>/<int:version>/gates": f"datasets/{scene.dataset.dataset.name}/1/gates",
-            "datasets/<str:name>/expectations": f"datasets/{scene.dataset.dataset.name}/expectations",
-            "datasets/<str:name>/waivers": f"datasets/{scene.dataset.dataset.name}/waivers",
             **self.training(),
             **self.data(),
             **self.features(),
@@ -138,6 +133,11 @@ class Site:
     def data(self) -> dict[str, str]:
         name, one = self.scene.dataset.dataset.name, f"datasets/{self.scene.dataset.dataset.name}/1"
         return {
+            "datasets": "datasets",
+            "datasets/<str:name>/<int:version>": one,
+            "datasets/<str:name>/<int:version>/gates": f"{one}/gates",
+            "datasets/<str:name>/expectations": f"datasets/{name}/expectations",
+            "datasets/<str:name>/waivers": f"datasets/{name}/waivers",
             "datasets/<str:name>/keeping": f"datasets/{name}/keeping",
             "datasets/<str:name>/<int:version>/profile": f"{one}/profile",
             "datasets/<str:name>/<int:version>/lineage": f"{one}/lineage",
@@ -212,14 +212,7 @@ class Site:
             "run_compare": f"/runs/compare?run={run}&run={scene.run.pk}",
             "run_figure": f"/runs/figures/{self.note.pk}",
             "run done": f"/runs/{scene.run.pk}",
-            "dataset_download": f"/datasets/{scene.dataset}/download",
-            "datasets": "/datasets",
-            "dataset": f"/datasets/{scene.dataset}",
-            "dataset diff": f"/datasets/{self.second}/diff",
-            "sources": "/sources",
-            "source": "/sources/warehouse",
-            "data set gates": f"/datasets/{scene.dataset}/gates",
-            "expectations": f"/expectations/{scene.dataset.dataset.name}",
+            **self.data_pages(),
             "alerts": "/alerts",
             "monitoring": f"{model}/monitoring",
             "timeline": f"{model}/timeline",
@@ -246,6 +239,18 @@ class Site:
             "queue": "/approvals",
             "admin approvals": "/admin/registry/promotionrequest/",
             "admin predictions": "/admin/monitoring/prediction/",
+        }
+
+    def data_pages(self) -> dict[str, str]:
+        return {
+            "datasets": "/datasets",
+            "dataset": f"/datasets/{self.scene.dataset}",
+            "dataset diff": f"/datasets/{self.second}/diff",
+            "dataset_download": f"/datasets/{self.scene.dataset}/download",
+            "data set gates": f"/datasets/{self.scene.dataset}/gates",
+            "expectations": f"/expectations/{self.scene.dataset.dataset.name}",
+            "sources": "/sources",
+            "source": "/sources/warehouse",
         }
 
     def approval(self) -> str:

@@ -37,3 +37,10 @@ def look(made: DataSource, version: DatasetVersion | None, run: Run | None = Non
     return Fetch.objects.create(
         source=made, requested_by=made.owner, version=version, run=run, attempt=1, **{"note": note, **given, **fields}
     )
+
+
+def looked_at(engineer: Actor, dataset: DatasetVersion, run: Run) -> DataSource:
+    """A source with one look, which brought the version and started the run."""
+    made = source(engineer, dataset)
+    look(made, dataset, run)
+    return made

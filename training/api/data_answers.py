@@ -45,7 +45,7 @@ class KeepingAnswer(serializers.Serializer[Any]):
     hold = serializers.CharField()
 
 
-class Reason(StrictSerializer):
+class ErasureReason(StrictSerializer):
     reason = TextField(max_length=200)
 
 
@@ -197,7 +197,7 @@ class FetchAnswer(serializers.ModelSerializer[Fetch]):
         )  # fmt: skip
 
 
-class StepAnswer(serializers.Serializer[Any]):
+class WayStepAnswer(serializers.Serializer[Any]):
     name = serializers.CharField()
     state = serializers.CharField(help_text="done, running, waiting, failed, blocked, held, none")
     said = serializers.CharField()
@@ -205,4 +205,4 @@ class StepAnswer(serializers.Serializer[Any]):
 
 class WayAnswer(serializers.Serializer[Any]):
     fetch = FetchAnswer()
-    steps = StepAnswer(many=True)
+    steps = WayStepAnswer(many=True)

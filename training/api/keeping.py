@@ -41,12 +41,12 @@ class Keeping(ApiView):
 
 
 class Erase(ApiView):
-    @extend_schema(request=answers.Reason, responses=answers.ErasureAnswer)
+    @extend_schema(request=answers.ErasureReason, responses=answers.ErasureAnswer)
     def post(self, request: Request, name: str, version: int) -> Response:
         """Delete a version's bytes for good; its row, digest, profile and lineage stay. 409 `on_hold` under a legal
         hold, `in_production` while a model trained on it serves."""
         found = selectors.dataset_named(self.actor, f"{name}@{version}")
-        asked = valid(answers.Reason(data=request.data))
+        asked = valid(answers.ErasureReason(data=request.data))
         return Response(
             answers.ErasureAnswer(services.erase_dataset_version(found, actor=self.actor, reason=asked["reason"])).data
         )

@@ -11,7 +11,7 @@ from mlops_site.core.api.serializers import FiniteField, StrictSerializer, TextF
 from mlops_site.core.choices import JobState
 from training.choices import Calibration, CrossValidation, Need
 from training.models import DatasetVersion
-from training.selectors.keeping import schema_shown
+from training.selectors.keeping import quality_shown, schema_shown
 
 MAX_NAME = 128
 MAX_LIST = 2_000
@@ -33,7 +33,11 @@ class DatasetAnswer(serializers.ModelSerializer[DatasetVersion]):
     name = serializers.CharField(source="dataset.name")
     created_by = serializers.CharField(source="created_by.username")
     schema = serializers.SerializerMethodField(help_text="no values of personal columns without `input.view`")
-    quality = serializers.JSONField()
+    quality = serializers.SerializerMethodField()
+
+    @extend_schema_field({"type": "object", "additionalProperties": True})
+    def get_quality(self, version: DatasetVersion) -> dict[str, Any]:
+        return quality_shown(self.context["actor"], version)
 
     @extend_schema_field({"type": "object", "additionalProperties": True})
     def get_schema(self, version: DatasetVersion) -> dict[str, Any]:

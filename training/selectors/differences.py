@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -64,10 +63,11 @@ def _compared(
     before: str, after: str, keys: tuple[str, ...], counts: bytes | None
 ) -> tuple[RowChange, ColumnChange, tuple[Profile, Profile]]:
     """Of the bytes of two digests; `counts` are the profile of the first, where it was kept."""
-    old, new = (pq.ParquetFile(io.BytesIO(store.read(digest))) for digest in (before, after))
-    reference = _profile(old) if counts is None else Profile.from_bytes(counts)
-    pair = (reference, differences.profile_on(new, reference.bins))
-    return differences.rows_changed(old, new, keys), differences.columns_changed(old, new), pair
+    with store.open_verified(before) as first, store.open_verified(after) as second:  # files: not held in memory
+        old, new = pq.ParquetFile(first), pq.ParquetFile(second)
+        reference = _profile(old) if counts is None else Profile.from_bytes(counts)
+        pair = (reference, differences.profile_on(new, reference.bins))
+        return differences.rows_changed(old, new, keys), differences.columns_changed(old, new), pair
 
 
 def _profile(table: pq.ParquetFile) -> Profile:

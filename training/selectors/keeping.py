@@ -68,6 +68,18 @@ def _shut(column: dict[str, Any]) -> dict[str, Any]:
     return {name: None if name in values else value for name, value in column.items()}
 
 
+def quality_shown(actor: Actor, version: DatasetVersion) -> dict[str, Any]:
+    """The report of its checks, without what it says of the values of columns that the actor is not shown."""
+    closed, quality = hidden(actor, version), version.quality
+    if not closed or "checks" not in quality:
+        return dict(quality)
+    checks = [
+        {**check, "message": "Personal data: not shown to you."} if check.get("column") in closed else check
+        for check in quality["checks"]
+    ]
+    return {**quality, "checks": checks}
+
+
 def looks(actor: Actor, version: DatasetVersion) -> list[ColumnLook]:
     """How each column looks; of those that the actor is not shown, only how many cells are missing."""
     kept, closed = profile_kept(version), hidden(actor, version)

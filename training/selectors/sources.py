@@ -35,7 +35,7 @@ def sources(actor: Actor) -> QuerySet[DataSource]:
     rows = DataSource.objects.select_related("team", "owner").annotate(
         last_state=Subquery(last.values("state")[:1]), last_at=Subquery(last.values("created_at")[:1])
     )
-    return visible(actor, rows)
+    return visible(actor, rows).defer("seen")
 
 
 def source_named(actor: Actor, name: str) -> DataSource:
@@ -50,7 +50,10 @@ def fetches(actor: Actor, source: DataSource | None = None) -> QuerySet[Fetch]:
     """The looks that the actor may see, of one source or of all, newest first."""
     rows = Fetch.objects.select_related(
         "source__team", "requested_by", "version__dataset", "run__model", "run__version", "run__dataset__dataset"
-    ).defer("run__diff", "version__schema", "version__quality", "run__dataset__schema", "run__dataset__quality")
+    )
+    large = ("schema", "quality")
+    unread = [f"{path}__{name}" for path in ("version", "run__dataset") for name in large]
+    rows = rows.defer("found", "source__seen", "run__diff", *unread)
     found = visible(actor, rows, team="source__team")
     return found if source is None else found.filter(source=source)
 

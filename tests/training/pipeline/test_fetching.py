@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mlops_site.core import jobs
+from mlops_site.core import child, jobs
 from mlops_site.core.choices import JobState
 from mlops_site.core.entries import Place
 from mlops_site.core.permissions import Actor
@@ -242,3 +242,18 @@ def test_objects_of_a_bucket(engineer: Actor, bucket: Bucket, settings: Any, mon
     assert looked(source, engineer).version is None
     bucket.client.put_object(Bucket=bucket.name, Key="exports/a.csv", Body=claims(seed=1).to_csv(index=False).encode())
     assert str(looked(source, engineer).version) == "hie@2"
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_a_look_in_the_process_that_a_worker_watches(
+    source: DataSource, folder: Path, engineer: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_DATA_FOLDERS", f"claims:{folder}")  # read by the settings of the child
+    put(folder, "a.csv", claims())
+    job = jobs.claim(request_fetch(source, actor=engineer), worker="test")
+    assert job is not None
+    child.watch(job)
+    row = Fetch.objects.get()
+    assert (row.state, row.error) == (JobState.SUCCEEDED, "")
+    assert row.run == Run.objects.get()

@@ -55,8 +55,9 @@ def test_rows_come_as_a_frame(sqlite_url: str) -> None:
         "DROP TABLE claims",
         "CREATE TABLE x AS SELECT 1",
         "PRAGMA query_only = OFF",
-        "ATTACH DATABASE '/tmp/x.sqlite3' AS x",
-        "VACUUM INTO '/tmp/x.sqlite3'",
+        "ATTACH DATABASE '{}/x.sqlite3' AS x",
+        "VACUUM INTO '{}/x.sqlite3'",
+        "SELECT file FROM pragma_database_list",
         "BEGIN IMMEDIATE",
         "SELECT load_extension('x')",
         "SELECT nothing FROM claims",
@@ -64,10 +65,11 @@ def test_rows_come_as_a_frame(sqlite_url: str) -> None:
         "SELECT id, id FROM claims",
     ],
 )
-def test_sqlite_refuses_whatever_is_no_reading(sqlite_url: str, query: str) -> None:
+def test_sqlite_refuses_whatever_is_no_reading(sqlite_url: str, query: str, tmp_path: Path) -> None:
     with pytest.raises(Invalid) as refused:
-        rows_of(sqlite_url, query, **LIMITS)
+        rows_of(sqlite_url, query.format(tmp_path), **LIMITS)
     assert refused.value.code == "query_failed"
+    assert [path.name for path in tmp_path.iterdir()] == ["a b?c.sqlite3"]
     assert len(rows_of(sqlite_url, "SELECT * FROM claims", **LIMITS)) == 50
 
 
