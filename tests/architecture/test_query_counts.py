@@ -124,7 +124,7 @@ class Site:
         }
 
     def training(self) -> dict[str, str]:
-        run = self.scene.run.pk
+        run, data = self.scene.run.pk, self.scene.dataset
         return {
             "training/status/<uuid:job_id>": f"training/status/{run}",
             "training/reproduce/<uuid:job_id>": f"training/reproduce/{run}",
@@ -133,7 +133,7 @@ class Site:
             "training/runs/<uuid:job_id>/notes": f"training/runs/{run}/notes",
             "training/figures/<int:pk>": f"training/figures/{self.note.pk}",
             "training/compare": f"training/compare?runs={run},{self.scene.working.pk}",
-            "datasets/<str:name>/<int:version>/download": f"datasets/{str(self.scene.dataset).replace('@', '/')}/download",
+            "datasets/<str:name>/<int:version>/download": f"datasets/{data.dataset.name}/{data.version}/download",
             "teams/<str:team>/retrain-policy": f"teams/{self.scene.model.team.name}/retrain-policy",
             "monitoring/retrain-decisions": "monitoring/retrain-decisions",
         }

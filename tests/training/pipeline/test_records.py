@@ -58,6 +58,7 @@ def test_a_run_its_model_types_and_its_trials_are_nested_runs(
     run.refresh_from_db()
     parent: Any = client.get_run(run.mlflow["run_id"])
     assert parent.info.status == "FINISHED"
+    assert parent.info.start_time == int(run.started_at.timestamp() * 1000)  # type: ignore[union-attr]
     assert parent.info.end_time == int(run.finished_at.timestamp() * 1000)  # type: ignore[union-attr]
     assert client.get_experiment(parent.info.experiment_id).name == run.model.name
     tags, said = parent.data.tags, parent.data
