@@ -158,10 +158,7 @@ class Site:
             "runs": "/runs",
             "run": f"/runs/{run}",
             "run_progress": f"/runs/{run}/progress",
-            "run_compare": f"/runs/compare?run={run}&run={scene.run.pk}",
-            "run_figure": f"/runs/figures/{self.note.pk}",
-            "run done": f"/runs/{scene.run.pk}",
-            "dataset_download": f"/datasets/{scene.dataset}/download",
+            **self.records(),
             "datasets": "/datasets",
             "dataset": f"/datasets/{scene.dataset}",
             "alerts": "/alerts",
@@ -190,6 +187,15 @@ class Site:
             "queue": "/approvals",
             "admin approvals": "/admin/registry/promotionrequest/",
             "admin predictions": "/admin/monitoring/prediction/",
+        }
+
+    def records(self) -> dict[str, str]:
+        done, data = self.scene.run.pk, self.scene.dataset
+        return {
+            "run_compare": f"/runs/compare?run={self.scene.working.pk}&run={done}",
+            "run_figure": f"/runs/figures/{self.note.pk}",
+            "run done": f"/runs/{done}",
+            "dataset_download": f"/datasets/{data}/download",
         }
 
     def approval(self) -> str:
