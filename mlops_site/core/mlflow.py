@@ -122,11 +122,13 @@ def _artifacts() -> str | None:
     return place if "://" in place else Path(place).as_uri()
 
 
-def run(client: MlflowClient, experiment_id: str, key: dict[str, str], tags: dict[str, str]) -> Any:
-    """The MLflow run with these tags, made if there is none."""
+def run(
+    client: MlflowClient, experiment_id: str, key: dict[str, str], tags: dict[str, str], *, began: int | None = None
+) -> Any:
+    """The MLflow run with these tags, made if there is none: as begun now, or at `began`, milliseconds since 1970."""
     wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in key.items())
     found = client.search_runs([experiment_id], filter_string=wanted, max_results=1)
-    return found[0] if found else client.create_run(experiment_id, tags={**tags, **key})
+    return found[0] if found else client.create_run(experiment_id, start_time=began, tags={**tags, **key})
 
 
 def key_of_run(run_id: UUID | str) -> dict[str, str]:

@@ -173,7 +173,7 @@ class Site:
         }
 
     def training(self) -> dict[str, str]:
-        run = self.scene.run.pk
+        run, data = self.scene.run.pk, self.scene.dataset
         return {
             "training/status/<uuid:job_id>": f"training/status/{run}",
             "training/gates/<uuid:job_id>": f"training/gates/{run}",
@@ -183,7 +183,7 @@ class Site:
             "training/runs/<uuid:job_id>/notes": f"training/runs/{run}/notes",
             "training/figures/<int:pk>": f"training/figures/{self.note.pk}",
             "training/compare": f"training/compare?runs={run},{self.scene.working.pk}",
-            "datasets/<str:name>/<int:version>/download": f"datasets/{self.scene.dataset.dataset.name}/1/download",
+            "datasets/<str:name>/<int:version>/download": f"datasets/{data.dataset.name}/{data.version}/download",
             "teams/<str:team>/retrain-policy": f"teams/{self.scene.model.team.name}/retrain-policy",
             "monitoring/retrain-decisions": "monitoring/retrain-decisions",
         }
@@ -209,9 +209,7 @@ class Site:
             "runs": "/runs",
             "run": f"/runs/{run}",
             "run_progress": f"/runs/{run}/progress",
-            "run_compare": f"/runs/compare?run={run}&run={scene.run.pk}",
-            "run_figure": f"/runs/figures/{self.note.pk}",
-            "run done": f"/runs/{scene.run.pk}",
+            **self.records(),
             **self.data_pages(),
             "alerts": "/alerts",
             "monitoring": f"{model}/monitoring",
@@ -246,11 +244,19 @@ class Site:
             "datasets": "/datasets",
             "dataset": f"/datasets/{self.scene.dataset}",
             "dataset diff": f"/datasets/{self.second}/diff",
-            "dataset_download": f"/datasets/{self.scene.dataset}/download",
             "data set gates": f"/datasets/{self.scene.dataset}/gates",
             "expectations": f"/expectations/{self.scene.dataset.dataset.name}",
             "sources": "/sources",
             "source": "/sources/warehouse",
+        }
+
+    def records(self) -> dict[str, str]:
+        done, data = self.scene.run.pk, self.scene.dataset
+        return {
+            "run_compare": f"/runs/compare?run={self.scene.working.pk}&run={done}",
+            "run_figure": f"/runs/figures/{self.note.pk}",
+            "run done": f"/runs/{done}",
+            "dataset_download": f"/datasets/{data}/download",
         }
 
     def approval(self) -> str:

@@ -121,6 +121,11 @@ class TestSite:
         trigger_retraining(site.model, actor=site.engineer, trigger_reason="asked by a test", dataset="hie@1")
         assert b"asked by a test" in browser.get("/retraining?outcome=taken").content
         assert b"asked by a test" not in browser.get("/retraining?outcome=not_taken").content
+        lost = {"passed": False, "outcome": {"stage": "development", "reason": "the gate did not pass: it is worse"}}
+        Run.objects.exclude(pk=site.run.pk).update(state="succeeded", version=site.version, gate=lost)
+        said = browser.get("/retraining?outcome=taken").content.decode()
+        assert "did not pass; development: the gate did not pass: it is worse" in said
+        assert f"/models/{site.model.name}/{site.version.number}" in said
         team = f"/retraining/teams/{site.model.team.name}"
         assert browser.post(team, {**sent, "enabled": "on", "team_daily_budget": "3"}).status_code == 302
         assert policy_of(site.model).new_rows_weight == 2.0

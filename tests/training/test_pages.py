@@ -159,6 +159,33 @@ def test_importance_waits_for_the_end_and_for_enough_trials(done: Run, working: 
     assert "3 complete trials tell too little" in few.note
 
 
+def test_the_time_that_is_left_is_said_while_a_run_works(client: Client, working: Run, done: Run) -> None:
+    assert "about 0 s of trials left" in client.get(reverse("run", args=[working.pk])).content.decode()
+    assert "of trials left" not in client.get(reverse("run", args=[done.pk])).content.decode()
+
+
+def test_the_parameters_of_the_best_model_type_are_drawn_and_told(client: Client, done: Run, working: Run) -> None:
+    said = client.get(reverse("run", args=[done.pk]))
+    tried = said.context["tried"]
+    assert (tried.model_type, [each.name for each in tried.parameters]) == (
+        "random_forest",
+        ["max_depth", "max_features"],
+    )
+    assert len(tried.values) == 5  # one of six was pruned
+    for figure in ("slice", "parallel"):
+        assert f'data-figure="{figure}"' in said.content.decode()
+    assert "tried" not in client.get(reverse("run", args=[working.pk])).context
+
+
+def test_a_search_judged_as_a_whole_is_told_on_the_page(client: Client, done: Run) -> None:
+    fold = {"model_type": "random_forest", "params": {}, "promised": 0.76, "value": 0.7321, "rows": 120}
+    told = {"metric": "roc_auc", "mean": 0.7342, "se": 0.01, "ci95": [0.70, 0.77], "promised": 0.7512, "folds": [fold]}
+    Run.objects.filter(pk=done.pk).update(nested=told)
+    said = client.get(reverse("run", args=[done.pk])).content.decode()
+    assert "0.7342" in said
+    assert "0.7321" in said
+
+
 def test_a_failed_run_says_why(client: Client, scientist: Actor, model: RegisteredModel, data: DatasetVersion) -> None:
     run = made.failed_run(scientist, model, data)
     assert "killed by signal 9" in client.get(reverse("run", args=[run.pk])).content.decode()
@@ -200,7 +227,10 @@ def test_a_run_is_told_of_its_decisions_on_its_form(
     assert spec["cost_matrix"] == {"false_negative": 500, "false_positive": 40}
     assert (spec["calibration"], spec["slices"], "capacity" in spec) == ("auto", ["plan"], False)
     refused = client.post(reverse("run_new"), {**asked, "at_most": 200})
-    assert "capacity must have at_most and of_rows but lacks of_rows" in refused.content.decode()
+    assert "lacks of_rows" in refused.context["form"].errors["at_most"][0]
+    refused = client.post(reverse("run_new"), {**asked, "false_negative": 0, "false_positive": 40})
+    assert "must have false_negative above" in refused.context["form"].errors["false_negative"][0]
+    assert not refused.context["form"].non_field_errors()
     refused = client.post(reverse("run_new"), {**asked, "monotone": '{"nobody": 1}'})
     assert (refused.status_code, Run.objects.count()) == (422, 1)
 

@@ -112,7 +112,8 @@ try:
 except Invalid as error:
     print(error)
 """
-    assert run(code, {**home, "STEWARD_HOME": str(tmp_path)}).splitlines() == [
+    down = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}  # it is told later; the notebook above waits for it
+    assert run(code, {**home, **down, "STEWARD_HOME": str(tmp_path)}).splitlines() == [
         "succeeded 2 scheduled_retrain",
         "1 True True",
         "succeeded fraud_detection 1 300",

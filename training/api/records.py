@@ -59,7 +59,7 @@ class NoteAnswer(serializers.ModelSerializer[RunNote]):
         return {"name": note.name, "digest": note.figure, **size, "url": f"/api/v1/training/figures/{note.pk}"}
 
 
-class CompareFilter(StrictSerializer):
+class RunCompareFilter(StrictSerializer):
     """The query of GET /training/compare."""
 
     runs = TextField(max_length=40 * MOST, help_text=f"two to {MOST} job ids, separated by commas")
@@ -87,23 +87,23 @@ class ComparedRunAnswer(serializers.Serializer[Any]):
     secs = serializers.FloatField(allow_null=True)
 
 
-class RowAnswer(serializers.Serializer[Any]):
+class ComparedValuesAnswer(serializers.Serializer[Any]):
     name = serializers.CharField()
     values = serializers.ListField(child=serializers.JSONField(allow_null=True), help_text="one for each run")
     differs = serializers.BooleanField()
 
 
-class ComparisonAnswer(serializers.Serializer[Any]):
+class RunComparisonAnswer(serializers.Serializer[Any]):
     """Runs side by side, in the order asked for."""
 
     runs = ComparedRunAnswer(many=True)
     metric = serializers.CharField(allow_null=True)
     same_folds = serializers.BooleanField(help_text="all saw the same rows in the same folds")
-    leaderboard = RowAnswer(many=True, help_text="by model type {mean, se} over the folds")
-    metrics = RowAnswer(many=True, help_text="{value, ci95} on each run's own holdout")
-    params = RowAnswer(many=True)
-    spec = RowAnswer(many=True)
-    made_with = RowAnswer(many=True)
+    leaderboard = ComparedValuesAnswer(many=True, help_text="by model type {mean, se} over the folds")
+    metrics = ComparedValuesAnswer(many=True, help_text="{value, ci95} on each run's own holdout")
+    params = ComparedValuesAnswer(many=True)
+    spec = ComparedValuesAnswer(many=True)
+    made_with = ComparedValuesAnswer(many=True)
 
 
 class Mirror(ApiView):
@@ -114,12 +114,12 @@ class Mirror(ApiView):
 
 
 class Compare(ApiView):
-    @extend_schema(parameters=[CompareFilter], responses=ComparisonAnswer)
+    @extend_schema(parameters=[RunCompareFilter], responses=RunComparisonAnswer)
     def get(self, request: Request) -> Response:
         """Runs side by side: what was asked, what was found, and what differs."""
-        asked = CompareFilter(data=request.query_params.dict())
+        asked = RunCompareFilter(data=request.query_params.dict())
         asked.is_valid(raise_exception=True)
-        return Response(ComparisonAnswer(runs_compared(self.actor, asked.validated_data["runs"])).data)
+        return Response(RunComparisonAnswer(runs_compared(self.actor, asked.validated_data["runs"])).data)
 
 
 class Notes(ApiView):

@@ -59,14 +59,16 @@ def _tell(client: MlflowClient, waiting: UnrecordedRun) -> None:
 def record(client: MlflowClient, run: Run) -> dict[str, str]:
     """The identifiers of the MLflow run. What an earlier try began is continued."""
     experiment = mlflow.experiment(client, run.model.name)
-    parent = mlflow.run(client, experiment, mlflow.key_of_run(run.pk), {}).info
+    began = _millis(run.started_at or run.created_at)
+    parent = mlflow.run(client, experiment, mlflow.key_of_run(run.pk), {}, began=began).info
     if parent.status not in STATUS.values():
         place = Place(client, experiment, parent.run_id, _known(client, experiment, run))
         with _studies(run) as found:
             for model_type, study in found.items():
                 _tell_type(place, run, model_type, study)
             _tell_run(place, run, found)
-        client.set_terminated(parent.run_id, STATUS[JobState(run.state)], _millis(run.finished_at))
+        ended = max(_millis(run.finished_at) or 0, parent.start_time)  # where a version was there first, it began it
+        client.set_terminated(parent.run_id, STATUS[JobState(run.state)], ended)
     return {"run_id": parent.run_id, "url": mlflow.run_page(experiment, parent.run_id)}
 
 
