@@ -110,14 +110,16 @@ def scene(*, trials: bool = False) -> Scene:
         alert=alert,
         incident=incident,
         transfer=transfer,
-        others={
-            "report": report,
-            "source": sources.looked_at(author, dataset, run),
-            "feature_set": history(people["scientist"]),
-        },
+        others={"report": report, **about_data(people, dataset, run)},
         batch=scored(first, author, "age,visits\n41,2\n66,nine\n"),
         prediction=Prediction.objects.filter(model=model).earliest("predicted_at"),
     )
+
+
+def about_data(people: dict[str, Any], dataset: DatasetVersion, run: Run) -> dict[str, Any]:
+    """Where the data comes from, and what is known of units."""
+    source = sources.looked_at(people["author"], dataset, run)
+    return {"source": source, "feature_set": history(people["scientist"])}
 
 
 def history(scientist: Actor) -> FeatureSetVersion:

@@ -33,21 +33,7 @@ def pages(site: Scene) -> dict[str, str]:
         "run": reverse("run", args=[site.run.pk]),
         "progress": reverse("run_progress", args=[site.working.pk]),
         "cancel": reverse("run_cancel", args=[site.working.pk]),
-        "dataset": reverse("dataset", args=[site.dataset]),
-        "dataset_diff": reverse("dataset_diff", args=[site.dataset]),
-        "keeping": reverse("dataset_keeping", args=[site.dataset.dataset.name]),
-        "erase": reverse("dataset_erase", args=[site.dataset]),
-        "source": reverse("source", args=[site.others["source"]]),
-        "source_edit": reverse("source_edit", args=[site.others["source"]]),
-        "source_fetch": reverse("source_fetch", args=[site.others["source"]]),
-        "gates": reverse("dataset_gates", args=[site.dataset]),
-        "check": reverse("dataset_check", args=[site.dataset]),
-        "expectations": reverse("expectations", args=[site.dataset.dataset.name]),
-        "infer": reverse("expectations_infer", args=[site.dataset.dataset.name]),
-        "expect": reverse("expectations_edit", args=[site.dataset.dataset.name]),
-        "waive": reverse("waiver_new", args=[site.dataset.dataset.name]),
-        "feature_set": reverse("feature_set", args=[site.others["feature_set"]]),
-        "feature_load": reverse("feature_load", args=[site.others["feature_set"]]),
+        **of_data(site),
         "skew": reverse("skew", args=[name]),
         "approval": reverse("admin:registry_promotionrequest_change", args=[site.request.pk]),
         "monitoring": reverse("monitoring", args=[name]),
@@ -71,6 +57,27 @@ def pages(site: Scene) -> dict[str, str]:
         "version_tag": reverse("version_tag", args=[name, number]),
         "describe": reverse("version_describe", args=[name, number]),
         "deprecate": reverse("version_deprecate", args=[name, number]),
+    }
+
+
+def of_data(site: Scene) -> dict[str, str]:
+    """The same of its data sets, their source and its feature sets."""
+    return {
+        "dataset": reverse("dataset", args=[site.dataset]),
+        "dataset_diff": reverse("dataset_diff", args=[site.dataset]),
+        "keeping": reverse("dataset_keeping", args=[site.dataset.dataset.name]),
+        "erase": reverse("dataset_erase", args=[site.dataset]),
+        "source": reverse("source", args=[site.others["source"]]),
+        "source_edit": reverse("source_edit", args=[site.others["source"]]),
+        "source_fetch": reverse("source_fetch", args=[site.others["source"]]),
+        "gates": reverse("dataset_gates", args=[site.dataset]),
+        "check": reverse("dataset_check", args=[site.dataset]),
+        "expectations": reverse("expectations", args=[site.dataset.dataset.name]),
+        "infer": reverse("expectations_infer", args=[site.dataset.dataset.name]),
+        "expect": reverse("expectations_edit", args=[site.dataset.dataset.name]),
+        "waive": reverse("waiver_new", args=[site.dataset.dataset.name]),
+        "feature_set": reverse("feature_set", args=[site.others["feature_set"]]),
+        "feature_load": reverse("feature_load", args=[site.others["feature_set"]]),
     }
 
 
