@@ -62,7 +62,7 @@ def _importance(run: UUID, model_type: str) -> plots.Importance:
 
 
 def _finished(run: UUID, model_type: str) -> list[Any]:
-    from training.ml.search import FINISHED
+    from training.ml.sharing import FINISHED
 
     study = _study(run, model_type)
     return [] if study is None else study.get_trials(deepcopy=False, states=FINISHED)

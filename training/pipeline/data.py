@@ -15,7 +15,7 @@ from mlops_site.core.errors import Invalid
 from mlops_site.stats.columns import Kind, encode, infer_kinds
 from mlops_site.stats.scored import TaskType
 from training.ml import evaluate, quality, splits
-from training.models import Training
+from training.models import Share, Training
 from training.pipeline.steps import say
 from training.services.schema import added_rows, columns_of
 
@@ -51,7 +51,7 @@ class Rows:
     warnings: list[str]  # of the data's quality
 
 
-def rows_of(run: Training) -> Rows:
+def rows_of(run: Training | Share) -> Rows:
     """Read, encode and split. The same run gives the same rows on every attempt and machine.
 
     Raises ArtifactDamaged when the stored bytes are not those of the digest, Invalid when the data cannot be
@@ -85,7 +85,7 @@ def rows_of(run: Training) -> Rows:
     return Rows(kinds, spec["task_type"], *parts, splits.period(times), warnings)
 
 
-def _usable(run: Training, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def _usable(run: Training | Share, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The rows with a target, once the table has passed the gate for this run's target and task; and its warnings."""
     spec, declared = run.spec, run.dataset
     target = spec["target"]
@@ -112,7 +112,7 @@ def _taken(whole: Part, mask: NDArray[np.bool_]) -> Part:
     return Part(whole.frame[mask].reset_index(drop=True), whole.truth[mask], groups, whole.keys[mask], weights)
 
 
-def _weights(run: Training, table: pd.DataFrame) -> NDArray[np.float64] | None:
+def _weights(run: Training | Share, table: pd.DataFrame) -> NDArray[np.float64] | None:
     """By row that has a target: those that the data set's last version added are at its end (see `added_rows`)."""
     asked = run.spec.get("new_rows_weight")
     if asked is None:

@@ -21,6 +21,7 @@ from training.ml.estimators import device
 from training.models import Run
 from training.pipeline.data import Part, Rows
 from training.pipeline.selection import rule_of
+from training.services.spec import WHERE
 
 GOLDEN_ROWS = 20
 PROVING_ROWS = 500  # on which the ONNX form must be exact
@@ -76,7 +77,7 @@ def candidate_of(run: Run, winner: Winner, rows: Rows, files: Files, mlflow: dic
         holdout_bytes=holdout_of(winner, rows),
         metrics=metrics_of(winner.report),
         params={"model_type": winner.model_type, **winner.params},
-        config=run.spec,
+        config={name: value for name, value in run.spec.items() if name not in WHERE},
         data_digest=run.dataset.digest,
         golden=_golden(winner, rows, files),
         reference=_reference(run, rows),

@@ -21,6 +21,8 @@ class RunConfig:
     `new_rows_weight` is how much a row that a retraining added to the data set counts in every fit, where one that was
     there before counts 1; folds and holdout are judged with every row alike.
     `slices` are columns of the data set, features or not, by whose groups the holdout is told apart.
+    `workers` is how many worker processes, on any machines, share the trials: one leads, the others join as they become
+    free. `gpu` leaves the run to workers of the queue gpu. Neither is part of what the version is.
     `margin` is how much worse than the champion, in units of the metric, still counts as no worse: the gate wants the
     whole interval above minus the margin, so a small holdout needs a wider one. With `need` "superior" it wants the
     whole interval above 0 instead: a candidate that is only as good stays in development.
@@ -47,4 +49,6 @@ class RunConfig:
     calibration: str | None = None
     slices: list[str] | None = None
     new_rows_weight: float = 1.0
+    workers: int = 1
+    gpu: bool = False
     seed: int = 0

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models.functions import Coalesce, Now
+
 from mlops_site.core import events, jobs
+from mlops_site.core.choices import ENDED, Queue
 from mlops_site.core.errors import FieldError, Invalid, NotFound
 from mlops_site.core.permissions import Action, Actor, person, require, visible
 from registry.models import RegisteredModel
 from registry.services.guards import check_live
 from training import signals
-from training.models import DatasetVersion, Run
+from training.models import DatasetVersion, Run, Share
 from training.selectors import dataset_named
 from training.services import origin
 from training.services.config import RunConfig
 from training.services.spec import completed
+
+WAITING = {Queue.CPU.value: "waiting for a worker", Queue.GPU.value: "waiting for a worker of the queue gpu"}
 
 
 def request_run(
@@ -38,18 +43,21 @@ def request_run(
         check_live(model)
         version = dataset_named(actor, dataset, team=model.team)
         spec = completed(config, model=model, version=version)
+        queue = (Queue.GPU if spec.get("gpu") else Queue.CPU).value
         run = Run.objects.create(
             model=model,
             dataset=version,
             requested_by=person(actor),
+            queue=queue,
             spec=spec,
             seed=config.seed,
             **origin.made_with(),
             trigger_reason=_reason(trigger_reason),
             trigger=trigger or {},
             trials_total=spec["n_trials"] * len(spec["model_types"]),
-            step="waiting for a worker",
+            step=WAITING[queue],
         )
+        Share.objects.bulk_create(_shares(run))
         events.record("run.requested", actor=actor, subject=run.subject, team=model.team.name, data=_said(run))
         signals.run_requested.send(sender=Run, run=run)
     return run
@@ -60,7 +68,15 @@ def cancel_run(run: Run, *, actor: Actor) -> Run:
     with events.atomic():
         require(actor, Action.RUN_REQUEST, run.model.team, subject=run.subject)
         jobs.cancel(run, actor=actor, team=run.team_name)
+        run.shares.exclude(state__in=ENDED).update(cancel_requested_at=Coalesce("cancel_requested_at", Now()))
     return run
+
+
+def _shares(run: Run) -> list[Share]:
+    """The parts of the other workers, no more of them than there are trials."""
+    others = range(2, min(run.spec.get("workers", 1), run.trials_total) + 1)
+    limits = {"memory_limit_mb": run.memory_limit_mb, "time_limit_secs": run.time_limit_secs}
+    return [Share(run=run, number=number, queue=run.queue, step=WAITING[run.queue], **limits) for number in others]
 
 
 def _model(actor: Actor, name: object) -> RegisteredModel:
