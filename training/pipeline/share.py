@@ -27,11 +27,11 @@ def execute(share: Share) -> None:
         try:
             _search(share, data.rows_of(share))
         except jobs.LeaseLost:
-            share.refresh_from_db(fields=["cancel_requested_at"])
             share.run.refresh_from_db(fields=["state"])
-            if not share.run.has_ended or share.cancel_requested_at:
+            if not share.run.has_ended:
                 raise
-    jobs.finish(share, JobState.SUCCEEDED, step="done", progress=1.0)
+    is_cancelled = share.run.state == JobState.CANCELLED
+    jobs.finish(share, JobState.CANCELLED if is_cancelled else JobState.SUCCEEDED, step="done", progress=1.0)
 
 
 def _search(share: Share, rows: data.Rows) -> None:

@@ -45,8 +45,8 @@ class Fence:
         self._asked_at = time.monotonic()
         held = type(self.run)._default_manager.filter(pk=self.run.pk, attempt=self.run.attempt, state=JobState.RUNNING)
         try:
-            close_old_connections()
             return not held.filter(**self._besides).exists()
         except Error:
             log.warning("%s cannot look whether it is still its own", self.run, exc_info=True)
+            close_old_connections()  # the next look opens another
             return False
