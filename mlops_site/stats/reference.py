@@ -18,7 +18,6 @@ from mlops_site.stats.bins import (
     MAX_BINS,
     Bins,
     CategoryBins,
-    FeatureBins,
     NumericBins,
     level_hash,
 )
@@ -71,15 +70,22 @@ def present_in(found: Mapping[str, Seen]) -> dict[str, int]:
 
 
 def sampled(
-    frame: pd.DataFrame, kinds: Mapping[str, Kind], before: Mapping[str, int], of: Mapping[str, int], *, salt: str
+    frame: pd.DataFrame,
+    kinds: Mapping[str, Kind],
+    before: Mapping[str, int],
+    of: Mapping[str, int],
+    *,
+    salt: str,
+    about: int | None = None,
 ) -> dict[str, Floats]:
-    """By column of numbers: those of the frame that belong to the sample, where `before` are present in the rows ahead
-    of them and `of` in all rows."""
+    """By column of numbers: those of the frame that belong to the sample of `about` so many (SAMPLE_ROWS), where
+    `before` are present in the rows ahead of them and `of` in all rows."""
+    about = SAMPLE_ROWS if about is None else about
     found: dict[str, Floats] = {}
     for name in [name for name, kind in kinds.items() if kind == "number"]:
         values = read_cells(name, frame.get(name), "number", rows=len(frame)).values
         present = values[~np.isnan(values)]
-        found[name] = present[_sampled(of[name], salt, start=before[name], size=len(present))]
+        found[name] = present[_sampled(of[name], salt, before[name], len(present), about)]
     return found
 
 
@@ -123,13 +129,12 @@ def _quantiles(sample: Floats, distinct: Floats) -> Floats:
     return np.union1d(uppers, distinct[before[before >= 0]])
 
 
-def _sampled(n: int, salt: str, *, start: int = 0, size: int | None = None) -> NDArray[np.bool_]:
-    """The rows whose mixed position is small enough: about SAMPLE_ROWS of n, or all. Of those `size` from `start` on.
+def _sampled(n: int, salt: str, start: int, size: int, about: int) -> NDArray[np.bool_]:
+    """The rows whose mixed position is small enough: about so many of n, or all. Of those `size` from `start` on.
 
     Mixing is SplitMix64's finalizer (Steele, Lea and Flood, 2014).
     """
-    size = n if size is None else size
-    if n <= SAMPLE_ROWS:
+    if n <= about:
         return np.ones(size, dtype=np.bool_)
     salted = int.from_bytes(hashlib.blake2b(salt.encode(), digest_size=8).digest(), "big")
     places = np.arange(start, start + size, dtype=np.uint64)
@@ -137,7 +142,7 @@ def _sampled(n: int, salt: str, *, start: int = 0, size: int | None = None) -> N
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed ^= mixed >> np.uint64(31)
-    return mixed < np.uint64(SAMPLE_ROWS * 2**64 // n)
+    return mixed < np.uint64(about * 2**64 // n)
 
 
 def _category_bins(counts: Mapping[str, int]) -> CategoryBins:

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from training.ml.cells import Evidence, evidence, settled
 from training.ml.executors import Executor
 from training.ml.pieces import heading
-from training.ml.refusals import TableError, refusal
+from training.ml.refusals import refusal
 from training.ml.tables import PARQUET, ROW_GROUP
 
 BLOCK_BYTES = 16 << 20
@@ -100,6 +100,7 @@ def _row_end(text: bytes) -> int:
 
 
 def _told(block: Block) -> Told:
+    _check(block)
     table = _cells(block)
     return Told(table.num_rows, tuple(evidence(column) for column in table.columns))
 
@@ -130,26 +131,25 @@ def _cells(block: Block) -> pa.Table:
     except pa.ArrowInvalid as problem:
         if "Empty CSV" in str(problem):
             return pa.table({name: pa.array([], pa.string()) for name in names})
-        raise _fault(block, problem) from problem
+        message = f"the rows after line {block.lines} are not valid csv: {problem!s:.200}"
+        raise refusal("malformed_csv", message) from problem
 
 
-def _fault(block: Block, problem: pa.ArrowInvalid) -> TableError:
-    """The place where a block cannot be read."""
+def _check(block: Block) -> None:
+    """Refuse what `tables.read_table` refuses, with the line."""
     try:
         text = block.text.decode()
     except UnicodeDecodeError as error:
         line = block.lines + block.text.count(b"\n", 0, error.start) + 1
-        return refusal("not_utf8", f"the file must be UTF-8 but line {line} is not; save it as UTF-8")
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        raise refusal("not_utf8", f"the file must be UTF-8 but line {line} is not; save it as UTF-8") from error
+    rows, width = csv.reader(io.StringIO(text, newline=""), strict=True), len(block.names)
     try:
         for row in rows:
-            if row and len(row) != len(block.names):
+            if row and len(row) != width:
                 line = block.lines + rows.line_num
-                message = f"line {line} has {len(row)} values but the header names {len(block.names)} columns"
-                return refusal("ragged_row", message)
+                raise refusal("ragged_row", f"line {line} has {len(row)} values but the header names {width} columns")
     except csv.Error as error:
-        return refusal("malformed_csv", f"line {block.lines + rows.line_num} is not valid csv: {error}")
-    return refusal("malformed_csv", f"the rows after line {block.lines} are not valid csv: {problem!s:.200}")
+        raise refusal("malformed_csv", f"line {block.lines + rows.line_num} is not valid csv: {error}") from error
 
 
 def _write(target: Path, tables: Iterator[pa.Table]) -> None:

@@ -1,4 +1,4 @@
-"""Profile and quality of a canonical Parquet file of any length: by parts on an executor, merged to what one frame gives.
+"""Profile and quality of a canonical Parquet file of any length: by parts on an executor, as one frame would have them.
 
 Profiles and row hashes are of some rows each, checks of one column each with the target: what is in memory at once is a
 few row groups, or two columns, for each worker.
@@ -7,6 +7,7 @@ few row groups, or two columns, for each worker.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from mlops_site.stats import reference
 from mlops_site.stats.bins import Bins
 from mlops_site.stats.columns import Kind, infer_kinds
 from mlops_site.stats.profile import Profile, profile
@@ -26,7 +28,6 @@ from training.ml.executors import Executor
 from training.ml.quality import Check, QualityReport
 
 Frame = pd.DataFrame
-Sampled = tuple[Frame, dict[str, int]]
 
 
 class Stored(NamedTuple):
@@ -75,13 +76,14 @@ def _bins(stored: Stored, executor: Executor, kinds: Mapping[str, Kind], salt: s
         ahead.append(present_in(total))
     numbers = [name for name, kind in kinds.items() if kind == "number"]
     work = zip(stored.parts(numbers), ahead, strict=False)
-    found = list(executor.map(partial(_sampled, kinds=kinds, of=ahead[-1], salt=salt), work))
+    take = partial(_sampled, kinds=kinds, of=ahead[-1], salt=salt, about=reference.SAMPLE_ROWS)
+    found = list(executor.map(take, work))
     return bins_of(kinds, total, {name: np.concatenate([part[name] for part in found]) for name in numbers})
 
 
-def _sampled(work: Sampled, *, kinds: Mapping[str, Kind], of: Mapping[str, int], salt: str) -> dict[str, Floats]:
+def _sampled(work: tuple[Frame, dict[str, int]], *, kinds: Mapping[str, Kind], **asked: Any) -> dict[str, Floats]:
     frame, before = work
-    return sampled(frame, kinds, before, of, salt=salt)
+    return sampled(frame, kinds, before, **asked)
 
 
 class Column(NamedTuple):
@@ -104,12 +106,12 @@ def quality_of(
     on_column: Callable[[str, Frame], None] = lambda name, frame: None,
 ) -> QualityReport:
     """What `quality.check` is of the whole frame; rows that repeat an earlier one are told by a hash of 64 bits.
-    `on_column` is given each column by name, in order, with a frame that holds it: whoever wants to see them all need not
-    read them again."""
+    `on_column` is given each column by name with a frame that holds it: whoever wants to see them need not read them
+    again."""
     roles = [name for name in dict.fromkeys((target, time_column, group_column)) if name is not None]
     asked: dict[str, Any] = {"target": target, "time_column": time_column, "group_column": group_column}
     if not set(roles) <= set(stored.columns):
-        return quality.check(next(stored.parts()).head(0), **asked)
+        return replace(quality.check(next(stored.parts()).head(0), **asked), rows=stored.rows)
     truth = stored.whole([target])[target]
     task = task_type or quality.infer_task_type(truth)
     del truth
@@ -139,7 +141,7 @@ def _narrowed(schema: dict[str, Any] | None, names: set[str]) -> dict[str, Any] 
     return schema and {**schema, "columns": [entry for entry in schema["columns"] if entry["name"] in names]}
 
 
-def _judged(column: Column, *, target: str, task_type: TaskType, **roles: str | None) -> QualityReport:
+def _judged(column: Column, *, target: str, task_type: TaskType, **roles: Any) -> QualityReport:
     roles = {} if column.name else roles
     return quality.check(column.frame, target=target, task_type=task_type, schema=column.schema, **roles)
 
@@ -154,8 +156,7 @@ def _repeats(stored: Stored, executor: Executor, target: str) -> Check:
 def _hashed(frame: Frame) -> NDArray[np.uint64]:
     numbers = frame.select_dtypes("float").columns
     plain = frame.assign(**{name: frame[name] + 0.0 for name in numbers})  # -0.0 and 0.0 are one value
-    found: NDArray[np.uint64] = pd.util.hash_pandas_object(plain, index=False).to_numpy()
-    return found
+    return np.asarray(pd.util.hash_pandas_object(plain, index=False), dtype=np.uint64)
 
 
 def _merged(

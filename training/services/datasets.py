@@ -19,11 +19,13 @@ from mlops_site.core.permissions import Action, Actor, person, require, team_for
 from training import signals
 from training.models import Dataset, DatasetVersion
 from training.models.dataset import DATASET_NAME
+from training.services import large
 from training.services.schema import schema_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from training.ml.quality import QualityReport
     from training.ml.refusals import TableError
 
 
@@ -100,6 +102,8 @@ def prepare_dataset(
     source_digest = _digest(source, filename, declared)
     if found := _existing(name, source_digest):
         return found
+    if large.is_large(source, filename):
+        return Prepared(name, owner, declared, source_digest, *_judged_in_parts(source, name, declared))
     table = _judged(source, filename, name, declared)
     from training.ml import tables
 
@@ -207,12 +211,32 @@ def _judged(source: BinaryIO, filename: str, name: str, declared: Declaration) -
     report = quality.check(
         frame, target=declared.target, time_column=time_column, group_column=group_column, schema=before
     )
-    unknown = [column for column in declared.pii if column not in frame.columns]
+    _pass(report, list(frame.columns), declared)
+    return Judged(frame, schema_of(frame, declared.target, time_column, group_column), report.to_json())
+
+
+def _judged_in_parts(
+    source: BinaryIO, name: str, declared: Declaration
+) -> tuple[str, int, dict[str, Any], dict[str, Any]]:
+    """The same of a csv that is too long for one frame: digest of what is stored, rows, schema and quality."""
+    from training.ml import tables
+
+    roles = {"time_column": declared.time_column or None, "group_column": declared.group_column or None}
+    try:
+        with large.opened(source, target=declared.target, **roles, before=_schema_before(name, declared)) as table:
+            _pass(table.report, table.columns, declared)
+            return table.kept(), table.rows, table.schema, table.report.to_json()
+    except tables.TableError as error:
+        raise _refused(error) from error
+
+
+def _pass(report: QualityReport, columns: list[str], declared: Declaration) -> None:
+    """Raise Invalid with every reason against a table."""
+    unknown = [column for column in declared.pii if column not in columns]
     errors = [FieldError("pii", "unknown_column", f"pii names {column!r}, which is no column") for column in unknown]
     errors += [FieldError(_field(check.name), check.name, check.message) for check in report.blocks]
     if errors:
         raise Invalid(errors[0].message, code=errors[0].code, errors=errors)
-    return Judged(frame, schema_of(frame, declared.target, time_column, group_column), report.to_json())
 
 
 def _schema_before(name: str, declared: Declaration) -> dict[str, Any] | None:
