@@ -19,7 +19,7 @@ from training.ml.decisions import BEST_F1, Rule
 from training.ml.estimators import Recipe, Weights, default_params, search_space
 from training.ml.evaluate import Classes, FoldScores, cross_validate
 from training.ml.preparation import Preparations
-from training.ml.sharing import FINISHED, Surplus, check_room, retry_running, retry_stale, told_already
+from training.ml.sharing import FINISHED, Lost, Surplus, check_room, retry_running, told_already
 from training.ml.space import Space, suggest
 from training.ml.spaces import Params
 from training.ml.splits import Fold
@@ -120,7 +120,8 @@ def search(
         study = _study(storage, study_name, objective)
         _first_defaults(study, recipe, space)
         retry_running(study, storage, worker)
-        _run(study, objective, space, wanted, seed, on_trial, should_stop, worker)
+        lost = Lost(study, storage)
+        _run(study, objective, space, wanted, seed, on_trial, should_stop, worker, lost)
         return _best(study, recipe)
 
 
@@ -151,6 +152,7 @@ def _run(
     on_trial: Callable[[Trial], None],
     should_stop: Callable[[], bool],
     worker: str,
+    lost: Lost,
 ) -> None:
     def measured(trial: optuna.Trial) -> float:
         check_room(study, trial, wanted)
@@ -165,7 +167,7 @@ def _run(
     while _count(study) < wanted:
         _stop_if(should_stop)
         if _count(study, TrialState.RUNNING) >= wanted:
-            retry_stale(study)
+            lost.retry()
             time.sleep(WAIT_SECS)
             continue
         # A resumed sampler with the first seed would propose the first trials again.

@@ -1,6 +1,7 @@
 """Several workers at one study: who gives way, and whose trials are tried again."""
 
 import contextlib
+import time
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +10,9 @@ import optuna
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.storages import RDBStorage, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import column, select, table
+
+from training.ml.studies import GRACE_SECS
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -19,20 +23,45 @@ class Surplus(Exception):
 
 def retry_running(study: optuna.Study, storage: RDBStorage, worker: str) -> None:
     """Fail what a dead process left running and queue it again; a late answer from it is then refused."""
-    retry = storage.get_heartbeat_stale_trial_callback()
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     for trial in running if not worker else [each for each in running if each.user_attrs.get("worker") == worker]:
-        with contextlib.suppress(UpdateFinishedTrialError):
-            storage.set_trial_state_values(trial._trial_id, state=TrialState.FAIL)
-            if retry is not None:
-                retry(study, storage.get_trial(trial._trial_id))
+        _try_again(study, storage, trial)
 
 
-def retry_stale(study: optuna.Study) -> None:
-    """Do the same for trials whose heartbeat has stopped."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        fail_stale_trials(study)
+def _try_again(study: optuna.Study, storage: RDBStorage, trial: FrozenTrial) -> None:
+    retry = storage.get_heartbeat_stale_trial_callback()
+    with contextlib.suppress(UpdateFinishedTrialError):
+        storage.set_trial_state_values(trial._trial_id, state=TrialState.FAIL)
+        if retry is not None:
+            retry(study, storage.get_trial(trial._trial_id))
+
+
+class Lost:
+    """Trials of other processes that died. Optuna tells those whose heartbeat has stopped; one whose process was killed
+    before its first heartbeat has none that could stop, and is lost when it is seen without one for as long."""
+
+    def __init__(self, study: optuna.Study, storage: RDBStorage) -> None:
+        self._study, self._storage = study, storage
+        self._silent_since: dict[int, float] = {}  # by this process's clock: machines' clocks differ
+
+    def retry(self) -> None:
+        """Queue again those that are lost by now."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            fail_stale_trials(self._study)
+        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        silent = {each._trial_id: each for each in running if each._trial_id not in self._heard(running)}
+        now = time.monotonic()
+        self._silent_since = {number: self._silent_since.get(number, now) for number in silent}
+        for number, since in self._silent_since.items():
+            if now - since > GRACE_SECS:
+                _try_again(self._study, self._storage, silent[number])
+
+    def _heard(self, running: list[FrozenTrial]) -> set[int]:
+        beats = table("trial_heartbeats", column("trial_id"))
+        asked = select(beats.c.trial_id).where(beats.c.trial_id.in_([each._trial_id for each in running]))
+        with self._storage.engine.connect() as connection:
+            return set(connection.scalars(asked))
 
 
 def check_room(study: optuna.Study, trial: optuna.Trial, wanted: int) -> None:

@@ -9,7 +9,8 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from training.ml.sharing import Surplus, check_room, retry_running
+from training.ml import sharing
+from training.ml.sharing import Lost, Surplus, check_room, retry_running
 from training.ml.studies import open_storage
 
 pytestmark = pytest.mark.filterwarnings("ignore:Heartbeat of storage")
@@ -94,3 +95,19 @@ def test_a_worker_tries_again_what_was_its_own(study: optuna.Study, storage: RDB
     retry_running(study, storage, "a")
     states = [trial.state for trial in study.get_trials()]
     assert states == [TrialState.FAIL, TrialState.RUNNING, TrialState.WAITING]
+
+
+def test_a_trial_that_died_before_its_first_heartbeat_is_lost_after_a_while(
+    study: optuna.Study, storage: RDBStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beats, _never_beat = study.ask(), study.ask()
+    storage.record_heartbeat(beats._trial_id)
+    clock = iter([0.0, 14.0, 16.0, 30.0])
+    monkeypatch.setattr(sharing.time, "monotonic", lambda: next(clock))
+    lost = Lost(study, storage)
+    seen = []
+    for _ in range(4):
+        lost.retry()
+        seen.append([trial.state.name for trial in study.get_trials()])
+    assert seen[1] == ["RUNNING", "RUNNING"]
+    assert seen[2] == seen[3] == ["RUNNING", "FAIL", "WAITING"]

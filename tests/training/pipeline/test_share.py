@@ -15,6 +15,7 @@ from mlops_site.core.permissions import Actor
 from registry.models import Version
 from tests.training.pipeline.conftest import executed
 from tests.training.pipeline.test_resume import crashed
+from training.ml.preparation import Preparations
 from training.ml.sharing import FINISHED
 from training.ml.studies import open_storage
 from training.models import DatasetVersion, Run, Share
@@ -44,7 +45,7 @@ def test_a_run_has_a_share_for_each_other_worker_that_finds_a_trial(
 ) -> None:
     assert [part.number for part in request_small(dataset, workers=2).shares.all()] == [2]
     run = request_small(dataset, workers=9, seed=1)
-    assert [part.number for part in run.parts()] == [2, 3]
+    assert [part.number for part in run.shares.all()] == [2, 3]
     assert request_small(dataset, seed=2).parts() == []
 
 
@@ -81,7 +82,7 @@ def test_every_process_has_the_same_rows_folds_and_seeds(request_small: Create, 
     assert [[part.tolist() for part in fold] for fold in one.folds] == [
         [part.tolist() for part in fold] for fold in other.folds
     ]
-    prepared = selection.Preparations(one.training.frame)
+    prepared = Preparations(one.training.frame)
     recipes = [
         selection.objective_of(job, one, "logistic_regression", prepared).recipe for job in (run, run.shares.get())
     ]
