@@ -1,9 +1,9 @@
 """Several workers at one study: who gives way, and whose trials are tried again."""
 
 import contextlib
-import time
 import warnings
 from collections.abc import Iterator
+from time import monotonic
 from typing import Any
 
 import optuna
@@ -51,7 +51,7 @@ class Lost:
             fail_stale_trials(self._study)
         running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         silent = {each._trial_id: each for each in running if each._trial_id not in self._heard(running)}
-        now = time.monotonic()
+        now = monotonic()
         self._silent_since = {number: self._silent_since.get(number, now) for number in silent}
         for number, since in self._silent_since.items():
             if now - since > GRACE_SECS:

@@ -39,7 +39,7 @@ def dask() -> Iterator[Executor]:
 
 @pytest.fixture(params=["here", "dask"])
 def executor(request: pytest.FixtureRequest) -> Executor:
-    return Here() if request.param == "here" else request.getfixturevalue("dask")  # type: ignore[no-any-return]
+    return Here() if request.param == "here" else request.getfixturevalue("dask")
 
 
 def claims(rows: int = ROWS) -> pd.DataFrame:

@@ -9,7 +9,6 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from training.ml import sharing
 from training.ml.sharing import Lost, Surplus, check_room, retry_running
 from training.ml.studies import open_storage
 
@@ -103,7 +102,7 @@ def test_a_trial_that_died_before_its_first_heartbeat_is_lost_after_a_while(
     beats, _never_beat = study.ask(), study.ask()
     storage.record_heartbeat(beats._trial_id)
     clock = iter([0.0, 14.0, 16.0, 30.0])
-    monkeypatch.setattr(sharing.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr("training.ml.sharing.monotonic", lambda: next(clock))
     lost = Lost(study, storage)
     seen = []
     for _ in range(4):
