@@ -271,7 +271,7 @@ def bare(folder: Path) -> None:
 
 def keep(found: list[dict[str, Taken]], asked: argparse.Namespace) -> int:
     def middle(name: str, what: str) -> float:
-        return statistics.median(getattr(each[name], what) for each in found)
+        return float(statistics.median(getattr(each[name], what) for each in found))
 
     extra = statistics.median(each["run"].parts["evidence"] for each in found)
     ratios = {
