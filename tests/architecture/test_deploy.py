@@ -86,7 +86,7 @@ def started(name: str, folder: Path, **env: str) -> subprocess.CompletedProcess[
         (said / command).write_text('#!/bin/sh\necho "$@"; echo "cpu $CPU_WORKER gpu $GPU_WORKER"\n')
         (said / command).chmod(0o755)
     clean = {key: value for key, value in os.environ.items() if key not in ("REDIS_URL", "WORKERS_BY_QUEUE")}
-    called = [folder / "deploy/start", name]
+    called: list[str | Path] = [folder / "deploy/start", name]
     return subprocess.run(called, env={**clean, **env}, capture_output=True, text=True, check=False)
 
 
