@@ -249,6 +249,9 @@ def bare(folder: Path) -> None:
         return Pipeline([("columns", columns), ("model", model)]).fit(frame.iloc[rows], truth[rows])
 
     def objective(trial: optuna.Trial) -> float:
+        if "folds" not in trial.user_attrs:  # all that were queued have been taken: no time is lost on one more
+            trial.study.stop()
+            raise optuna.TrialPruned
         params, folds = suggest(trial, space), trial.user_attrs["folds"]
         values: list[float] = []
         for train, test in asked["folds"][:folds]:
