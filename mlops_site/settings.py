@@ -138,6 +138,10 @@ CONTENT_SECURITY_POLICY = {
 WEB_THREADS = env.integer("WEB_THREADS", 16, low=2, high=1000)  # of each web process, as deploy/start starts it
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 2**20
 MAX_UPLOAD_BYTES = env.integer("MAX_UPLOAD_MB", 100, low=1, high=10_000) * 2**20
+LARGE_TABLE_BYTES = env.integer("LARGE_TABLE_MB", 256, low=1, high=1_000_000) * 2**20  # a longer csv is read in parts
+DASK_SCHEDULER_ADDRESS = env.address("DASK_SCHEDULER_ADDRESS", schemes=("tcp://", "tls://"))  # else a local cluster
+DASK_PROCESSES = env.integer("DASK_PROCESSES", 2, low=1, high=256)  # of the local cluster
+DASK_MEMORY_MB = env.integer("DASK_MEMORY_MB", 2048, low=256, high=1_000_000)  # of each
 
 # Where people may have data read from; of each, what no entry names cannot be read.
 DATA_FOLDERS = entries.folders("DATA_FOLDERS")
@@ -150,6 +154,8 @@ TASK_APP = "mlops_site.celery.app"
 EXPLAINING = "monitoring.services.explain_predictions"  # what the notebook face of the registry calls
 RETRAINING = "monitoring.services.trigger_retraining"  # what the notebook face of training calls
 CELERY_BROKER_URL = REDIS_URL or f"sqla+sqlite:///{STEWARD_HOME / 'broker.sqlite3'}"
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_QUEUES: dict[str, dict[str, Any]] = {"default": {}, "cpu": {}, "gpu": {}}  # core.choices.Queue
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = False  # the leased row is the queue; a message is only the doorbell
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

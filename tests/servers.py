@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,20 @@ PORT_TRIES = 5
 @contextmanager
 def postgres(*, durable: bool = False) -> Iterator[str]:
     """A fresh PostgreSQL; yields `postgresql://...` of a superuser. Unless it is `durable`, fsync is off."""
+    with restartable_postgres(durable=durable) as server:
+        yield server.url
+
+
+class Database(NamedTuple):
+    """A PostgreSQL server; `restart(secs)` ends its connections and brings it back after so long."""
+
+    url: str
+    restart: Callable[[float], None]
+
+
+@contextmanager
+def restartable_postgres(*, durable: bool = False) -> Iterator[Database]:
+    """A fresh PostgreSQL that can be taken away for a while; see `postgres`."""
     binaries = program("initdb", package="postgresql").resolve().parent
     owner = _unprivileged_user()
     password = secrets.token_hex(16)
@@ -47,11 +62,18 @@ def postgres(*, durable: bool = False) -> Iterator[str]:
             )
 
         process, port = _on_a_free_port(start)
-        with process:
-            try:
-                yield f"postgresql://postgres:{password}@127.0.0.1:{port}/steward"
-            finally:
-                # SIGTERM would wait for clients that a failed test left; SIGKILL would leak shared memory.
+        runs = [process]
+
+        def restart(down_secs: float) -> None:
+            runs.pop().stop(first=signal.SIGINT)  # a fast shutdown: it waits for nobody
+            time.sleep(down_secs)
+            runs.append(start(port))
+
+        try:
+            yield Database(f"postgresql://postgres:{password}@127.0.0.1:{port}/steward", restart)
+        finally:
+            # SIGTERM would wait for clients that a failed test left; SIGKILL would leak shared memory.
+            for process in runs:
                 process.stop(first=signal.SIGQUIT)
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import psutil
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import Error, close_old_connections
 
 from mlops_site.core import jobs
 from mlops_site.core.choices import JobState
@@ -63,7 +63,7 @@ def _until_it_ends(job: Job, child: subprocess.Popen[bytes]) -> Verdict | None:
                 if verdict := _beat(job):
                     return verdict
                 last_beat = now
-            except DatabaseError:  # a database that restarts costs no run, as long as the lease holds
+            except Error:  # a database that restarts costs no run, as long as the lease holds
                 log.warning("no heartbeat for %s", job, exc_info=True)
                 if now - last_beat > settings.JOB_LEASE_SECS:
                     return Verdict(None, "lease lost")

@@ -24,6 +24,14 @@ class JobState(models.TextChoices):
     CANCELLED = "cancelled", "cancelled"
 
 
+class Queue(models.TextChoices):
+    """Whose workers take a job up: what is light, what computes, what wants a graphics card."""
+
+    DEFAULT = "default", "default"
+    CPU = "cpu", "cpu"
+    GPU = "gpu", "gpu"
+
+
 class DeliveryState(models.TextChoices):
     PENDING = "pending", "pending"
     DELIVERED = "delivered", "delivered"

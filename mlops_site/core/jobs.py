@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -17,13 +17,14 @@ from django.db.models.functions import Coalesce, Greatest, Now
 from django.utils.module_loading import import_string
 
 from mlops_site.core import events
-from mlops_site.core.choices import JobState
+from mlops_site.core.choices import JobState, Queue
 from mlops_site.core.errors import Conflict, StewardError, Unavailable
 from mlops_site.core.models import Job
 from mlops_site.core.permissions import Actor
 
 log = logging.getLogger(__name__)
 MAX_STALLED = 3  # consecutive attempts without progress
+SWEPT = 100  # rows of one kind and queue that one sweep rings for
 J = TypeVar("J", bound=Job)
 
 
@@ -54,8 +55,11 @@ def _lease() -> Any:
     return Now() + timedelta(seconds=settings.JOB_LEASE_SECS)
 
 
-def claim(job: J, *, worker: str) -> J | None:
-    """Take the job, or None when somebody else has it, it has ended, or it must be given up."""
+def claim(job: J, *, worker: str, queues: Collection[str] | None = None) -> J | None:
+    """Take the job, or None when somebody else has it, it has ended, or it must be given up. `queues` are those that
+    the worker listens to (all, if left out): a bell that was rung in the wrong one takes no job of another."""
+    if queues is not None and job.queue not in queues:
+        return None
     rows = type(job)._default_manager.filter(_claimable(), pk=job.pk)
     if _end_unclaimable(rows, job):
         return None
@@ -173,7 +177,14 @@ def cancel(job: Job, *, actor: Actor, team: str) -> Job:
 
 def due() -> list[Job]:
     """Rows that somebody should claim or end now: the sweep rings the bell for each."""
-    return [job for kind in kinds() for job in kind._default_manager.filter(_claimable()).order_by("created_at")[:100]]
+    return [job for kind in kinds() for rows in _by_queue(kind) for job in rows.order_by("created_at")[:SWEPT]]
+
+
+def _by_queue(kind: type[Job]) -> list[Any]:
+    """Claimable rows, apart by queue: many that wait for a worker of one must not hide those of another."""
+    rows: Any = kind._default_manager.filter(_claimable())
+    has_column = any(field.name == "queue" for field in kind._meta.concrete_fields)
+    return [rows.filter(queue=queue) for queue in Queue.values] if has_column else [rows]
 
 
 def _mine(job: Job) -> Any:

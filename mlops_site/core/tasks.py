@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Collection
 from datetime import timedelta
 
 from celery import shared_task
@@ -20,23 +21,33 @@ def execute_job(job_id: str) -> None:
     """Claim the job and bring it to its end; a bell rung twice finds nothing to claim."""
     close_old_connections()
     job = jobs.find(job_id)
-    claimed = jobs.claim(job, worker=f"{socket.gethostname()}:{os.getpid()}") if job else None
+    worker = f"{socket.gethostname()}:{os.getpid()}"
+    claimed = jobs.claim(job, worker=worker, queues=_listened_to()) if job else None
     if claimed and claimed.in_process:
         jobs.run_here(claimed)
     elif claimed:
+        for part in claimed.parts():
+            ring(part)
         child.watch(claimed)
+
+
+def _listened_to() -> Collection[str]:
+    """The queues that this worker was started with (`--queues`); all of them in any other process."""
+    names: Collection[str] = execute_job.app.amqp.queues.consume_from
+    return names
 
 
 def ring(job: Job) -> None:
     """Wake a worker once the job's row is committed. A broker that is down delays the job until the sweep."""
-    transaction.on_commit(lambda: execute_job.delay(str(job.pk)), robust=True)
+    transaction.on_commit(lambda: execute_job.apply_async([str(job.pk)], queue=job.queue), robust=True)
 
 
 @shared_task(name="core.sweep_jobs")
 def sweep_jobs() -> None:
     """The guarantee behind the doorbell: ring for every row that waits or whose lease ran out."""
     for job in jobs.due():
-        execute_job.apply_async([str(job.pk)], expires=settings.JOB_SWEEP_SECS)  # the next sweep rings again
+        # the next sweep rings again
+        execute_job.apply_async([str(job.pk)], queue=job.queue, expires=settings.JOB_SWEEP_SECS)
 
 
 @shared_task(name="core.send_deliveries")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from configparser import RawConfigParser
 from pathlib import Path
@@ -14,9 +15,11 @@ import pytest
 import yaml
 from supervisor.options import ServerOptions
 
+from mlops_site.core.choices import Queue
 from tests.processes import ROOT
 
-PROGRAMS = {"web", "worker", "beat", "mlflow"}
+WORKERS = {"worker": "default", "worker-cpu": "cpu", "worker-gpu": "gpu"}  # with WORKERS_BY_QUEUE
+PROGRAMS = {"web", *WORKERS, "beat", "mlflow"}
 SERVERS = {"postgres", "redis"}
 NO_DOOR = {"beat", "prepare"}  # nothing to ask for their health
 
@@ -64,10 +67,64 @@ def test_supervisor_itself_reads_the_file(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "log").mkdir()
     monkeypatch.setenv("STEWARD_HOME", str(tmp_path))
     monkeypatch.setenv("RUN_AS", str(os.getuid()))
+    monkeypatch.setenv("CPU_WORKER", "true")
+    monkeypatch.setenv("GPU_WORKER", "false")
     options = ServerOptions()
     options.realize(["-c", str(ROOT / "supervisord.conf")])
     assert {group.name for group in options.process_group_configs} == PROGRAMS
+    begun = {group.name: group.process_configs[0].autostart for group in options.process_group_configs}
+    assert [name for name, starts in begun.items() if not starts] == ["worker-gpu"]
     assert options.logfile == str(tmp_path / "log/supervisord.log")
+
+
+def started(name: str, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """What deploy/start does, with commands that say how they were called in the place of the real ones."""
+    shutil.copytree(ROOT / "deploy", folder / "deploy", dirs_exist_ok=True)
+    said = folder / ".venv/bin"
+    said.mkdir(parents=True, exist_ok=True)
+    for command in ("celery", "supervisord", "python"):
+        (said / command).write_text('#!/bin/sh\necho "$@"; echo "cpu $CPU_WORKER gpu $GPU_WORKER"\n')
+        (said / command).chmod(0o755)
+    clean = {key: value for key, value in os.environ.items() if key not in ("REDIS_URL", "WORKERS_BY_QUEUE")}
+    called: list[str | Path] = [folder / "deploy/start", name]
+    return subprocess.run(called, env={**clean, **env}, capture_output=True, text=True, check=False)
+
+
+def queues_of(command: str) -> tuple[set[str], str]:
+    options = shlex.split(command)
+    taken = options[options.index("--queues") + 1].split(",")
+    return set(taken), options[options.index("--concurrency") + 1]
+
+
+def test_a_worker_alone_takes_every_queue_and_compose_gives_each_queue_its_own(
+    tmp_path: Path, compose: dict[str, Any]
+) -> None:
+    alone = started("worker", tmp_path, WORKER_CONCURRENCY="3").stdout
+    assert queues_of(alone) == (set(Queue.values), "3")
+    env = compose["services"]["worker"]["environment"]
+    env = {"WORKERS_BY_QUEUE": env["WORKERS_BY_QUEUE"], "CPU_CONCURRENCY": "5", "GPU_CONCURRENCY": "1"}
+    found = {name: queues_of(started(name, tmp_path, **env).stdout) for name in WORKERS}
+    assert {name: taken for name, (taken, _) in found.items()} == {name: {queue} for name, queue in WORKERS.items()}
+    assert (found["worker-cpu"][1], found["worker-gpu"][1]) == ("5", "1")
+    assert set(WORKERS.values()) == set(Queue.values)
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        ({}, "cpu false gpu false"),
+        ({"WORKERS_BY_QUEUE": "1"}, "cpu true gpu false"),
+        ({"WORKERS_BY_QUEUE": "1", "GPU_CONCURRENCY": "2"}, "cpu true gpu true"),
+    ],
+)
+def test_supervisor_starts_the_workers_that_are_asked_for(tmp_path: Path, env: dict[str, str], said: str) -> None:
+    assert started("site", tmp_path, **env).stdout.splitlines()[-1] == said
+
+
+def test_a_word_that_is_no_answer_starts_no_worker(tmp_path: Path) -> None:
+    done = started("worker", tmp_path, WORKERS_BY_QUEUE="maybe")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "WORKERS_BY_QUEUE must be true or false but got 'maybe'" in done.stderr
 
 
 def test_compose_opens_ports_on_the_loopback_only(compose: dict[str, Any]) -> None:

@@ -48,7 +48,13 @@ def test_a_killed_web_process_comes_back_and_the_site_stops_as_one(
 ) -> None:
     port, mlflow_port = free_port(), free_port()
     env = {"STEWARD_HOME": str(tmp_path / "home"), "PORT": str(port), "MLFLOW_PORT": str(mlflow_port)}
-    env |= {"DATABASE_URL": "", "REDIS_URL": "", "RUN_AS": str(os.getuid())}
+    env |= {
+        "DATABASE_URL": "",
+        "REDIS_URL": "",
+        "RUN_AS": str(os.getuid()),
+        "CPU_WORKER": "false",
+        "GPU_WORKER": "false",
+    }
     site = processes([ROOT / "deploy/start", "site"], env=env, ready=lambda: answers(port), within_secs=180)
 
     first = pid_of("web", env)

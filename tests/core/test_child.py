@@ -198,3 +198,14 @@ def test_the_child_dies_with_its_watcher(moment: str, processes: Callable[..., P
     os.kill(watcher.pid, signal.SIGKILL)
     eventually(lambda: all(gone(pid) for pid in started), within_secs=10)
     assert Errand.objects.get(pk=job.pk).state == "running"
+
+
+@pytest.mark.postgres
+def test_a_job_whose_database_went_away_is_given_back_and_not_failed() -> None:
+    job = watched("first sever", "succeed after all")
+    assert (job.state, job.attempt) == ("queued", 1)
+    assert job.error.startswith("the database was away: ")
+    again = jobs.claim(job, worker="tests")
+    assert again is not None
+    child.watch(again)
+    assert Errand.objects.get(pk=job.pk).state == "succeeded"

@@ -11,7 +11,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from mlops_site.core import jobs
-from mlops_site.core.choices import JobState
+from mlops_site.core.choices import JobState, Queue
 from mlops_site.core.errors import Conflict
 from mlops_site.core.models import AuditRecord
 from mlops_site.core.permissions import Actor
@@ -242,6 +242,12 @@ class TestSweep:
         jobs.release(job, error="killed")
         assert (again(job).state, again(job).error, again(job).lease_until) == ("queued", "killed", None)
         assert [due.pk for due in jobs.due()] == [job.pk]
+
+    def test_a_long_line_at_one_queue_hides_nothing_of_another(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(jobs, "SWEPT", 2)
+        heavy = [Errand.objects.create(queue=Queue.GPU) for _ in range(3)]
+        light = queued()
+        assert {job.pk for job in jobs.due()} == {heavy[0].pk, heavy[1].pk, light.pk}
 
     def test_jobs_are_found_by_id_whatever_their_kind(self) -> None:
         job = queued()

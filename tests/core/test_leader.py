@@ -21,7 +21,7 @@ from mlops_site.core.scheduler import LEASE, LeaderScheduler
 from tests.processes import ROOT, Process
 
 pytestmark = pytest.mark.django_db(transaction=True)
-QUEUE, SWEEPS = "ticks of a test", "celery"
+QUEUE, SWEEPS = "ticks of a test", "default"
 ENV = {
     "DJANGO_SETTINGS_MODULE": "tests.settings",
     "LOG_LEVEL": "INFO",

@@ -82,10 +82,10 @@ def test_the_bell_starts_a_child_only_for_heavy_jobs(is_light: bool, monkeypatch
 def test_the_bell_is_rung_after_the_commit(
     monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
 ) -> None:
-    rung: list[str] = []
-    monkeypatch.setattr(tasks.execute_job, "delay", rung.append)
+    rung: list[tuple[str, str]] = []
+    monkeypatch.setattr(tasks.execute_job, "apply_async", lambda args, *, queue: rung.append((*args, queue)))
     job = Errand.objects.create()
     with django_capture_on_commit_callbacks(execute=True):
         tasks.ring(job)
         assert rung == []
-    assert rung == [str(job.pk)]
+    assert rung == [(str(job.pk), "default")]

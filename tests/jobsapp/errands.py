@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+from django.db import connection
+
 from mlops_site.core import jobs
 from mlops_site.core.choices import JobState
 from mlops_site.core.errors import Conflict
@@ -51,6 +53,12 @@ def hang(errand: Errand, rest: str) -> None:
     time.sleep(300)
 
 
+def sever(errand: Errand, rest: str) -> None:
+    """What a restart of PostgreSQL does to whoever is connected."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
 def first(errand: Errand, order: str) -> None:
     """The order, but in the first attempt only."""
     if errand.attempt == 1:
@@ -81,4 +89,4 @@ def load(errand: Errand, artifact: str) -> None:
     scorer.load(digest, form, SIGNATURE)
 
 
-ORDERS = {f.__name__: f for f in (reach, succeed, spawn, crash, leave, hang, first, eat, refuse, fail, load)}
+ORDERS = {f.__name__: f for f in (reach, succeed, spawn, crash, leave, hang, first, sever, eat, refuse, fail, load)}

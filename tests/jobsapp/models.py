@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 
+from mlops_site.core.choices import Queue
 from mlops_site.core.models import Job
 
 
@@ -13,6 +14,7 @@ class Errand(Job):
     executor = "tests.jobsapp.errands.execute"
     kind = "errand"
 
+    queue = models.CharField(max_length=10, default=Queue.DEFAULT)
     orders = models.JSONField(default=list)  # ["reach 0.5", "spawn PATH", "eat", "hang", ...]: see errands
     note = models.CharField(max_length=200, blank=True)
 

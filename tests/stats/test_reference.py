@@ -63,10 +63,12 @@ def test_the_sample_depends_on_the_salt_alone_and_keeps_the_extremes(monkeypatch
 
 
 def test_the_hash_picks_about_as_many_rows_as_wanted() -> None:
-    chosen = reference._sampled(400_000, "salt")
+    chosen = reference._sampled(400_000, "salt", 0, 400_000, reference.SAMPLE_ROWS)
     assert chosen.sum() == pytest.approx(100_000, rel=0.01)
     assert chosen[:200_000].mean() == pytest.approx(0.25, abs=0.01)
-    assert reference._sampled(100_000, "salt").all()
+    assert reference._sampled(100_000, "salt", 0, 100_000, reference.SAMPLE_ROWS).all()
+    tail = reference._sampled(400_000, "salt", 300_000, 100_000, reference.SAMPLE_ROWS)
+    assert (tail == chosen[300_000:]).all()
 
 
 def test_frequent_levels_have_a_bin_and_the_others_are_known_by_hash() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -23,7 +24,7 @@ from tests.training import workers
 from tests.training.claims import SMALL, claims
 from tests.training.workers import child_of, fresh, until
 from training.ml.studies import open_storage
-from training.models import DatasetVersion, Run
+from training.models import DatasetVersion, Run, Share
 from training.pipeline.selection import study_name
 from training.services import cancel_run, request_run
 from training.tasks import ring
@@ -57,12 +58,12 @@ def site(processes: Callable[..., Process], tmp_path: Path) -> Site:
 
 
 @pytest.fixture
-def begin(scientist: Actor, model: RegisteredModel, upload: Callable[..., DatasetVersion]) -> Callable[[int], Run]:
+def begin(scientist: Actor, model: RegisteredModel, upload: Callable[..., DatasetVersion]) -> Callable[..., Run]:
     """A run of five trials that is running when it is returned."""
     upload(claims(1500))
 
-    def create(seed: int) -> Run:
-        asked = {**SMALL, "n_trials": 5, "model_name": model.name, "dataset": "hie", "seed": seed}
+    def create(seed: int, **changes: int) -> Run:
+        asked = {**SMALL, "n_trials": 5, "model_name": model.name, "dataset": "hie", "seed": seed, **changes}
         run = request_run(actor=scientist, **asked)
         ring(run)
         until(lambda: fresh(run).state == "running")
@@ -80,13 +81,13 @@ def finished_trials(run: Run) -> dict[int, float | None]:
         return {}
 
 
-def assert_done_once(run: Run, kept: dict[int, float | None]) -> None:
+def assert_done_once(run: Run, kept: dict[int, float | None], *, trials: int = 5) -> None:
     until(lambda: fresh(run).has_ended)
     run = fresh(run)
-    trials = finished_trials(run)
+    finished = finished_trials(run)
     assert (run.state, run.error) == ("succeeded", "")
-    assert kept.items() <= trials.items()
-    assert len(trials) == run.trials_done == run.trials_total == 5
+    assert kept.items() <= finished.items()
+    assert len(finished) == run.trials_done == run.trials_total == trials
     assert Version.objects.filter(lineage__run=str(run.pk)).count() == 1
     assert PromotionRequest.objects.filter(version=run.version).count() == 1
 
@@ -106,6 +107,27 @@ def test_a_run_completes_once_whatever_is_killed(
         assert_done_once(run, kept)
         if fresh(run).attempt == 1:  # the moment was after the end: aim earlier
             took_secs = 0.8 * (time.monotonic() - started)
+
+
+def at_work_or_over(job: Run | Share, run: Run) -> bool:
+    return child_of(job) is not None or fresh(run).has_ended
+
+
+def test_a_spread_run_completes_once_although_both_who_work_on_it_are_killed(
+    site: Site, processes: Callable[..., Process], tmp_path: Path, begin: Callable[..., Run]
+) -> None:
+    workers.start_worker(processes, tmp_path)
+    run = begin(0, n_trials=12, workers=2)
+    share = run.shares.get()
+    for job, other in ((share, run), (run, share)):
+        for each in (job, other):
+            until(partial(at_work_or_over, each, run))
+        if child := child_of(job):
+            child.kill()
+    until(lambda: fresh(run).has_ended)
+    assert_done_once(run, {}, trials=12)
+    until(lambda: Share.objects.get(pk=share.pk).has_ended)
+    assert Share.objects.get(pk=share.pk).state == "succeeded"
 
 
 def test_a_run_that_always_dies_is_given_up_with_the_reason(site: Site, begin: Callable[[int], Run]) -> None:

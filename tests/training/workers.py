@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from mlops_site.core.models import Job
 from tests.processes import Process
 from training.models import Run
 
@@ -33,8 +34,8 @@ def start_worker(processes: Start, tmp_path: Path) -> Process:
     return processes(command, log=log, env=ENV, ready=lambda: " ready." in log.read_text())
 
 
-def child_of(run: Run) -> psutil.Process | None:
-    """The process that executes the run, if there is one now."""
+def child_of(run: Job) -> psutil.Process | None:
+    """The process that executes the run, or another job, if there is one now."""
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
         if "execute_run" in words and str(run.pk) in words and process.status() != psutil.STATUS_ZOMBIE:

@@ -109,6 +109,8 @@ class TrainingStart(StrictSerializer):
         help_text="read for features that a caller leaves out",
     )
     need = TextField(max_length=20, required=False, help_text=f"of the gate: {', '.join(Need.values)}")
+    workers = serializers.IntegerField(required=False, help_text="worker processes that share the trials")
+    gpu = serializers.BooleanField(required=False, help_text="leave the run to workers of the queue gpu")
     seed = serializers.IntegerField(required=False)
     trigger_reason = TextField(max_length=200, required=False)
 

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('training', '0006_features'),
+        ('training', '0007_spread'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

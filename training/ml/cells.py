@@ -1,5 +1,6 @@
 """Settle one Arrow column as int64, float64 (null = missing) or text, or refuse it."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -15,21 +16,60 @@ _CODE = r"^\s*[+-]?(0\d|\d{19})"
 _TRUTH = r"(?i)^\s*(true|false)\s*$"
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """What some csv cells of a column say of its type: how many are present and missing among numbers, and whether all
+    that are present are truth values, numbers, whole numbers. Cells that follow one another add up."""
+
+    present: int = 0
+    missing: int = 0
+    truth: bool = True
+    number: bool = True
+    whole: bool = True
+
+    def __add__(self, other: "Evidence") -> "Evidence":
+        return Evidence(
+            self.present + other.present,
+            self.missing + other.missing,
+            self.truth and other.truth,
+            self.number and other.number,
+            self.whole and other.whole,
+        )
+
+
 def from_text(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Settle a column of csv text: numbers if every present cell is one, true and false as 1 and 0, or text.
 
     The spellings of MISSING_NUMBERS are missing among numbers only: in a text column "None" is a level.
     """
+    return settled(name, column, evidence(column))
+
+
+def evidence(column: pa.ChunkedArray) -> Evidence:
+    """Of csv cells (n,)."""
     missing = pc.is_in(column, value_set=pa.array(MISSING_NUMBERS))
     present = column.filter(pc.and_not(pc.is_valid(column), missing))
     if not len(present):
+        return Evidence(missing=len(column))
+    number = _is_numeric(present)
+    return Evidence(
+        len(present), len(column) - len(present), _every(present, _TRUTH), number, number and _all_whole(present)
+    )
+
+
+def settled(name: str, column: pa.ChunkedArray, known: Evidence, *, first: int = 0) -> pa.ChunkedArray:
+    """Csv cells (n,) as the type that the evidence of the whole column gives it; `first` rows are ahead of them."""
+    if not known.present:
         return pa.chunked_array([pa.nulls(len(column), pa.float64())])
-    cells = pc.if_else(missing, None, column)
-    if _every(present, _TRUTH):
+    cells = pc.if_else(pc.is_in(column, value_set=pa.array(MISSING_NUMBERS)), None, column)
+    if known.truth:
         return from_typed(name, pc.equal(pc.utf8_lower(pc.utf8_trim_whitespace(cells)), "true"))
-    if not _is_numeric(present):
+    if not known.number:
         return column
-    return _spelled_out(name, pc.utf8_trim_whitespace(cells))
+    trimmed = pc.utf8_trim_whitespace(cells)
+    if known.whole:
+        return _integers(name, _plain(trimmed).cast(pa.int64()))
+    return _finite(name, _plain(trimmed).cast(pa.float64()), trimmed, first=first)
 
 
 def from_typed(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -64,13 +104,18 @@ def _is_numeric(present: pa.ChunkedArray) -> bool:
     return bool(pc.all(pc.or_(number, infinite)).as_py()) and not _any(present, _CODE)
 
 
-def _spelled_out(name: str, cells: pa.ChunkedArray) -> pa.ChunkedArray:
+def _plain(cells: pa.ChunkedArray) -> pa.ChunkedArray:
     # Arrow's parser knows no leading plus sign in integers.
-    plain = pc.replace_substring_regex(cells, r"^\+", "")
+    return pc.replace_substring_regex(cells, r"^\+", "")
+
+
+def _all_whole(present: pa.ChunkedArray) -> bool:
+    """Whether all numbers are spelled as 64-bit integers."""
     try:
-        return _integers(name, plain.cast(pa.int64()))
+        _plain(pc.utf8_trim_whitespace(present)).cast(pa.int64())
     except pa.ArrowInvalid:
-        return _finite(name, plain.cast(pa.float64()), cells)
+        return False
+    return True
 
 
 def _integers(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -81,9 +126,9 @@ def _integers(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
         raise refusal("out_of_range", message, field=name) from problem
 
 
-def _finite(name: str, numbers: pa.ChunkedArray, cells: Any) -> pa.ChunkedArray:
+def _finite(name: str, numbers: pa.ChunkedArray, cells: Any, *, first: int = 0) -> pa.ChunkedArray:
     at = pc.index(pc.is_inf(numbers), True).as_py()
     if at >= 0:
-        message = f"column {name!r} must be finite but row {at + 1} holds {str(cells[at].as_py())[:40]}"
+        message = f"column {name!r} must be finite but row {first + at + 1} holds {str(cells[at].as_py())[:40]}"
         raise refusal("not_finite", message, field=name)
     return pc.if_else(pc.is_nan(numbers), None, numbers)

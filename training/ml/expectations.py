@@ -18,7 +18,7 @@ All parts may be left out. Patterns are those of RE2, which takes linear time wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -113,8 +113,13 @@ def _shape(frame: pd.DataFrame, document: dict[str, Any], private: Collection[st
             yield Check(
                 "schema_kind", name, rule["severity"], False, message, rows_where(odd), got, rule["is"], samples
             )
-    extra: dict[str, Any] = document.get("extra_columns") or {}
-    for name in frame.columns if extra and columns else ():
+    yield from extras(frame.columns, document)
+
+
+def extras(names: Iterable[str], document: dict[str, Any]) -> Iterator[Check]:
+    """Of these columns of a table, those that the document does not know, where it says what to think of them."""
+    columns, extra = document.get("columns", {}), document.get("extra_columns") or {}
+    for name in names if extra and columns else ():
         if name not in columns:
             yield Check("schema_extra", str(name), extra["severity"], False, f"Column {name!r} is not in the schema.")
 

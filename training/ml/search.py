@@ -1,18 +1,16 @@
 """An Optuna search of one model type: resumable, shared by any number of workers, ending with exactly n trials."""
 
 import contextlib
-import os
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import optuna
 import pandas as pd
 from numpy.typing import ArrayLike
-from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
-from optuna.storages import RDBStorage, fail_stale_trials
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import RDBStorage
 from optuna.study import MaxTrialsCallback, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -21,20 +19,17 @@ from training.ml.decisions import BEST_F1, Rule
 from training.ml.estimators import Recipe, Weights, default_params, search_space
 from training.ml.evaluate import Classes, FoldScores, cross_validate
 from training.ml.preparation import Preparations
+from training.ml.sharing import FINISHED, Lost, Surplus, check_room, retry_running, told_already
 from training.ml.space import Space, suggest
 from training.ml.spaces import Params
 from training.ml.splits import Fold
-from training.ml.studies import HEARTBEAT_SECS, open_storage
+from training.ml.studies import open_storage
 
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+WAIT_SECS = 0.2  # between looks at a study that others fill
 
 
 class Stopped(Exception):
     """The caller asked for the end; finished trials are kept and the study can be resumed."""
-
-
-class _Surplus(Exception):
-    """Enough trials are finished or under way in other workers."""
 
 
 @dataclass(frozen=True)
@@ -103,14 +98,15 @@ def search(
     tune: bool = True,
     on_trial: Callable[[Trial], None] = lambda trial: None,
     should_stop: Callable[[], bool] = lambda: False,
-    alone: bool = True,
+    worker: str = "",
 ) -> Best:
     """Search until the study has `n_trials` finished trials (one, of the defaults, without `tune`).
 
     A study of that name is resumed: what is finished counts, and a trial whose process died is tried again with
-    its parameters: at once if the caller is `alone` at the study (it holds the run's lease), else when its
-    heartbeat is stale. The first trial is the default parameters where the space has them. A pruned trial
-    counts as finished. `should_stop` is asked after every fold.
+    its parameters. Without `worker` the caller is alone at the study (it holds the run's lease), and what is found
+    running is of the dead. With it, as one of several, only what bears its own name is; that of others is dead when
+    its heartbeat is stale, and each worker needs a `seed` of its own. The first trial is the default parameters where
+    the space has them. A pruned trial counts as finished. `should_stop` is asked after every fold.
 
     Raises:
         Stopped: `should_stop` said so.
@@ -123,9 +119,9 @@ def search(
     with open_storage(storage_url) as storage:
         study = _study(storage, study_name, objective)
         _first_defaults(study, recipe, space)
-        if alone:
-            _retry_running(study, storage)
-        _run(study, objective, space, wanted, seed if alone else seed + os.getpid(), on_trial, should_stop)
+        retry_running(study, storage, worker)
+        lost = Lost(study, storage)
+        _run(study, objective, space, wanted, seed, on_trial, should_stop, worker, lost)
         return _best(study, recipe)
 
 
@@ -147,22 +143,6 @@ def _first_defaults(study: optuna.Study, recipe: Recipe, space: Space) -> None:
         study.enqueue_trial(fitting)
 
 
-def _retry_running(study: optuna.Study, storage: RDBStorage) -> None:
-    """Fail what a dead process left running and queue it again; a late answer from it is then refused."""
-    retry = storage.get_heartbeat_stale_trial_callback()
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        with contextlib.suppress(UpdateFinishedTrialError):
-            storage.set_trial_state_values(trial._trial_id, state=TrialState.FAIL)
-            if retry is not None:
-                retry(study, storage.get_trial(trial._trial_id))
-
-
-def _retry_stale(study: optuna.Study) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        fail_stale_trials(study)
-
-
 def _run(
     study: optuna.Study,
     objective: Objective,
@@ -171,9 +151,13 @@ def _run(
     seed: int,
     on_trial: Callable[[Trial], None],
     should_stop: Callable[[], bool],
+    worker: str,
+    lost: Lost,
 ) -> None:
     def measured(trial: optuna.Trial) -> float:
-        _check_room(study, trial, wanted)
+        check_room(study, trial, wanted)
+        if worker:
+            trial.set_user_attr("worker", worker)
         return _measured(trial, objective, space, should_stop)
 
     def heard(_: optuna.Study, trial: FrozenTrial) -> None:
@@ -183,23 +167,13 @@ def _run(
     while _count(study) < wanted:
         _stop_if(should_stop)
         if _count(study, TrialState.RUNNING) >= wanted:
-            _retry_stale(study)
-            time.sleep(HEARTBEAT_SECS / 5)
+            lost.retry()
+            time.sleep(WAIT_SECS)
             continue
         # A resumed sampler with the first seed would propose the first trials again.
-        study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.get_trials(deepcopy=False)))
-        with contextlib.suppress(_Surplus, UpdateFinishedTrialError), _told_already():
+        study.sampler = optuna.samplers.TPESampler(seed=(seed + len(study.get_trials(deepcopy=False))) % 2**32)
+        with contextlib.suppress(Surplus, UpdateFinishedTrialError), told_already():
             study.optimize(measured, callbacks=[heard, MaxTrialsCallback(wanted, states=FINISHED)])
-
-
-@contextlib.contextmanager
-def _told_already() -> Iterator[None]:
-    """On SQLite two workers can both take the trial that waits first: who ends second finds it finished, goes on."""
-    try:
-        yield
-    except ValueError as error:
-        if not str(error).startswith("Cannot tell a "):
-            raise
 
 
 def _measured(trial: optuna.Trial, objective: Objective, space: Space, should_stop: Callable[[], bool]) -> float:
@@ -218,14 +192,6 @@ def _measured(trial: optuna.Trial, objective: Objective, space: Space, should_st
     trial.set_user_attr("se", scores.se)
     trial.set_user_attr("threshold", scores.threshold)
     return scores.mean
-
-
-def _check_room(study: optuna.Study, trial: optuna.Trial, wanted: int) -> None:
-    """Give way when enough other trials are finished or were started before this one."""
-    others = study.get_trials(deepcopy=False, states=(*FINISHED, TrialState.RUNNING))
-    ahead = [o for o in others if o.state in FINISHED or o.number < trial.number]
-    if len(ahead) >= wanted:
-        raise _Surplus
 
 
 def _stop_if(should_stop: Callable[[], bool]) -> None:

@@ -10,6 +10,7 @@ from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from sqlalchemy import make_url
 
 HEARTBEAT_SECS = 5
+GRACE_SECS = 3 * HEARTBEAT_SECS
 
 
 def rdb_url(url: str) -> str:
@@ -36,7 +37,7 @@ def open_storage(url: str) -> Iterator[RDBStorage]:
             rdb_url(url),
             engine_kwargs={"connect_args": {"timeout": 20}} if database else {"pool_pre_ping": True},
             heartbeat_interval=HEARTBEAT_SECS,
-            grace_period=3 * HEARTBEAT_SECS,
+            grace_period=GRACE_SECS,
             heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
         )
     try:

@@ -28,6 +28,8 @@ MAX_ROWS = 2_000_000
 MAX_COLUMNS = 2_000
 MAX_CELLS = 50_000_000
 MAX_NAME = 128
+ROW_GROUP = 100_000
+PARQUET: dict[str, Any] = {"compression": "zstd", "version": "2.6", "store_schema": False}  # how canonical files are
 
 __all__ = ["Problem", "TableError", "digest_of", "from_frame", "read_table", "to_parquet"]
 
@@ -68,7 +70,7 @@ def to_parquet(frame: pd.DataFrame) -> bytes:
     """Return the same parquet bytes for the same canonical frame: no index, no pandas or Arrow metadata."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
     sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd", version="2.6", store_schema=False, row_group_size=100_000)
+    pq.write_table(table, sink, row_group_size=ROW_GROUP, **PARQUET)
     return sink.getvalue()
 
 

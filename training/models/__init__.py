@@ -16,6 +16,7 @@ from training.models.quality import QUALITY_LAWS, Expectations, GateReport, Waiv
 from training.models.record import RunNote, UnrecordedRun
 from training.models.reproduction import Reproduction, Training
 from training.models.run import Run, RunLine
+from training.models.share import Share
 from training.models.source import DataSource, Fetch
 
 LAWS = [
@@ -52,6 +53,7 @@ __all__ = [
     "Run",
     "RunLine",
     "RunNote",
+    "Share",
     "Training",
     "UnrecordedRun",
     "VersionProfile",

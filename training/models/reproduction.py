@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
+from mlops_site.core.choices import Queue
 from mlops_site.core.models import Job, User
 from training.models.run import Run
 
@@ -20,6 +21,7 @@ class Reproduction(Job):
     executor = "training.pipeline.reproduce.execute"
     kind = "reproduction"
 
+    queue = models.CharField(max_length=10, choices=Queue.choices, default=Queue.CPU)
     run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="reproductions")
     requested_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     trials_done = models.PositiveIntegerField(default=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
+from mlops_site.core.choices import JobState, Queue
 from mlops_site.core.models import Job, User
 from registry.models import RegisteredModel, Version
 from training.models.dataset import DatasetVersion
@@ -17,6 +18,7 @@ class Run(Job):
     model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="+")
     dataset = models.ForeignKey(DatasetVersion, on_delete=models.PROTECT, related_name="runs")
     requested_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    queue = models.CharField(max_length=10, choices=Queue.choices, default=Queue.CPU)
     spec = models.JSONField()  # what was asked, complete with defaults
     seed = models.PositiveBigIntegerField()
     code = models.CharField(max_length=80)  # commit, "+dirty" when the tree differs from it
@@ -42,6 +44,9 @@ class Run(Job):
     @property
     def team_name(self) -> str:
         return self.model.team.name
+
+    def parts(self) -> list[Job]:
+        return list(self.shares.filter(state=JobState.QUEUED))
 
     def tell(self, text: str) -> None:
         """A line of its log."""

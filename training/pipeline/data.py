@@ -13,7 +13,7 @@ from mlops_site.core.errors import Invalid
 from mlops_site.stats.columns import Kind, encode, infer_kinds
 from mlops_site.stats.scored import TaskType
 from training.ml import evaluate, splits
-from training.models import Training
+from training.models import Share, Training
 from training.pipeline import quality
 from training.pipeline.steps import say
 from training.services.quality import frame_of
@@ -57,7 +57,7 @@ class Rows:
     period: tuple[str, str] | None  # first and last time of all rows, where they have one
 
 
-def rows_of(run: Training) -> Rows:
+def rows_of(run: Training | Share) -> Rows:
     """Read, encode and split. The same run gives the same rows on every attempt and machine.
 
     Raises ArtifactDamaged when the stored bytes are not those of the digest, Conflict `data_gone` when there are none,
@@ -93,7 +93,7 @@ def rows_of(run: Training) -> Rows:
     return Rows(kinds, spec["task_type"], *parts, splits.period(times))
 
 
-def _usable(run: Training, table: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.intp]]:
+def _usable(run: Training | Share, table: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.intp]]:
     """The rows (n) with a target, and their places (n,) in the data set."""
     spec, declared = run.spec, run.dataset
     target = spec["target"]
@@ -103,7 +103,7 @@ def _usable(run: Training, table: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[n
     return known, np.flatnonzero(table[target].notna())
 
 
-def _weights(run: Training, table: pd.DataFrame) -> NDArray[np.float64] | None:
+def _weights(run: Training | Share, table: pd.DataFrame) -> NDArray[np.float64] | None:
     """By row that has a target: those that the data set's last version added are at its end (see `added_rows`)."""
     asked = run.spec.get("new_rows_weight")
     if asked is None:

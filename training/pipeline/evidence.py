@@ -23,6 +23,7 @@ from training.pipeline.data import Part, Rows
 from training.pipeline.selection import rule_of
 from training.selectors.quality import told as told_of_gates
 from training.selectors.quality import verdicts_of
+from training.services.spec import WHERE
 
 GOLDEN_ROWS = 20
 PROVING_ROWS = 500  # on which the ONNX form must be exact
@@ -80,7 +81,7 @@ def candidate_of(run: Run, winner: Winner, rows: Rows, files: Files) -> Candidat
         holdout_bytes=holdout_of(winner, rows),
         metrics=metrics_of(winner.report),
         params={"model_type": winner.model_type, **winner.params},
-        config=run.spec,
+        config={name: value for name, value in run.spec.items() if name not in WHERE},
         data_digest=run.dataset.digest,
         golden=files.golden,
         reference=_reference(run, rows),

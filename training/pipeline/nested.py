@@ -41,8 +41,9 @@ def estimate(run: Training, rows: Rows, ranked: list[search.Best]) -> int:
     per_fold = int(run.spec["n_trials"]) * len(run.spec["model_types"])
     scores: list[nested.OuterScore] = []
     for number, fold in enumerate(_outer(run, rows, outer)):
-        pass_to(run, f"nested search {number + 1} of {outer}", progress=selection.share(run, spent + number * per_fold))
-        best = _searched(run, rows, Inner(number, *_inside(run, rows, fold)), spent + number * per_fold)
+        before = spent + number * per_fold
+        pass_to(run, f"nested search {number + 1} of {outer}", progress=selection.share_done(run, before))
+        best = _searched(run, rows, Inner(number, *_inside(run, rows, fold)), before)
         score = _scored(run, rows, fold, best)
         say(run, f"outer fold {number + 1}: {score.model_type}, promised {score.promised:.4f}, found {score.value:.4f}")
         scores.append(score)
@@ -110,7 +111,7 @@ def _searched(run: Run, rows: Rows, inner: Inner, before: int) -> search.Best:
 def _best(run: Run, name: str, objective: search.Objective, inner: Inner, before: int) -> search.Best:
     def heard(trial: search.Trial) -> None:
         done = before + trial.done
-        jobs.advance(run, progress=selection.share(run, done), trials_done=done)
+        jobs.advance(run, progress=selection.share_done(run, done), trials_done=done)
 
     try:
         return search.search(

@@ -17,13 +17,13 @@ from training.choices import CrossValidation, Stage
 from training.ml import leakage, quality
 from training.ml.findings import NEVER_WAIVED, Check, QualityReport, Severity
 from training.ml.splits import Fold
-from training.models import Expectations, GateReport, Run, Training
+from training.models import Expectations, GateReport, Run, Share, Training
 from training.pipeline.steps import say
 from training.selectors import quality as gates
 from training.services.quality import said_of
 
 
-def of_table(run: Training, table: pd.DataFrame) -> QualityReport:
+def of_table(run: Training | Share, table: pd.DataFrame) -> QualityReport:
     """What is found in the whole table of a run. What nothing can be trained without ends the run at once."""
     spec, declared = run.spec, run.dataset
     report = quality.check(
@@ -42,7 +42,7 @@ def of_table(run: Training, table: pd.DataFrame) -> QualityReport:
 
 
 def before_training(
-    run: Training,
+    run: Training | Share,
     report: QualityReport,
     table: pd.DataFrame,
     *,
@@ -63,11 +63,11 @@ def before_training(
         judge(run, Stage.TRAINING, replace(report, checks=(*report.checks, *placed)))
 
 
-def _expected(run: Training) -> Expectations | None:
+def _expected(run: Training | Share) -> Expectations | None:
     return gates.expectations(run.dataset.dataset).first()
 
 
-def _with_times(run: Training, document: dict[str, Any] | None) -> dict[str, Any] | None:
+def _with_times(run: Training | Share, document: dict[str, Any] | None) -> dict[str, Any] | None:
     """The document with what the run itself says of when its features are known."""
     asked = run.spec.get("available_at")
     if not asked:
@@ -91,7 +91,7 @@ def _leaks(
     yield leakage.rows_overlap(table[[*spec["features"], spec["target"]]], held)
 
 
-def judge(run: Training, stage: Stage, report: QualityReport) -> None:
+def judge(run: Training | Share, stage: Stage, report: QualityReport) -> None:
     """Keep what was found, under the waivers of now, and go on or raise Invalid."""
     if isinstance(run, Run):
         report = report.waive(gates.in_force(run.dataset.dataset, but_of=run.requested_by))

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import optuna
 from django.conf import settings
-from optuna.exceptions import OptunaError
+from django.db.models import Value
+from django.db.models.functions import Greatest
+from optuna.exceptions import OptunaError, StorageInternalError
 from sqlalchemy.exc import SQLAlchemyError
 
 from mlops_site.core import jobs
-from mlops_site.core.errors import Invalid
+from mlops_site.core.errors import Invalid, Unavailable
 from mlops_site.stats import metrics
 from training.ml import search, studies
 from training.ml.decisions import Rule
 from training.ml.estimators import Recipe, device, model_type
 from training.ml.preparation import Preparations
-from training.models import Training
+from training.models import Run, Share, Training
 from training.pipeline.data import Rows
 from training.pipeline.steps import Fence, pass_to, say
 
@@ -43,6 +46,58 @@ def prepare_storage() -> None:
         pass
 
 
+def objective_of(run: Training | Share, rows: Rows, name: str, prepared: Preparations) -> search.Objective:
+    """What the trials of one model type of a run are measured on: the same in every process that works on it."""
+    jobs_at_once = cores() if model_type(name, rows.task_type).parallel else 1
+    monotone = run.spec.get("monotone", {})
+    recipe = Recipe(name, rows.task_type, rows.kinds, {}, run.seed, n_jobs=jobs_at_once, monotone=monotone)
+    return search.Objective(
+        recipe,
+        rows.training.frame,
+        rows.training.truth,
+        rows.folds,
+        run.spec["metric"],
+        rows.classes,
+        prepared,
+        rule_of(run.spec),
+        rows.training.weights,
+    )
+
+
+def join(
+    run: Training | Share,
+    objective: search.Objective,
+    *,
+    seed: int,
+    on_trial: Callable[[search.Trial], None],
+    should_stop: Callable[[], bool],
+    worker: str = "",
+) -> search.Best:
+    """Work on the study of one model type of a run until it is full, alone or as one `worker` of several. Raises
+    LeaseLost, Invalid for data that cannot be scored, Unavailable where Optuna's storage is away."""
+    spec, name = run.spec, objective.recipe.name
+    of = run.run if isinstance(run, Share) else run
+    try:
+        return search.search(
+            objective,
+            storage_url=settings.OPTUNA_STORAGE,
+            study_name=study_name(of, name),
+            n_trials=spec["n_trials"],
+            seed=seed,
+            overrides=spec["search_space"].get(name),
+            tune=spec["hyperparameter_optimization"],
+            on_trial=on_trial,
+            should_stop=should_stop,
+            worker=worker,
+        )
+    except search.Stopped:
+        raise jobs.LeaseLost(f"attempt {run.attempt} of {run} is no longer current") from None
+    except (SQLAlchemyError, StorageInternalError) as error:
+        raise Unavailable(f"Optuna's storage does not answer: {type(error).__name__}", code="optuna_down") from error
+    except ValueError as error:
+        raise Invalid(f"{name} cannot be trained on {run.dataset}: {error}", code="not_trainable") from error
+
+
 def searched(run: Training, rows: Rows) -> list[search.Best]:
     """The best of each model type, best first, with the leaderboard kept in the row. A study that an earlier
     attempt began is continued. Raises LeaseLost, and Invalid for data that cannot be scored."""
@@ -50,7 +105,7 @@ def searched(run: Training, rows: Rows) -> list[search.Best]:
     prepared = Preparations(rows.training.frame)
     for name in run.spec["model_types"]:
         done = sum(best.trials for best in found)
-        pass_to(run, f"search {name}", progress=share(run, done), trials_done=max(done, run.trials_done))
+        pass_to(run, f"search {name}", progress=share_done(run, done), trials_done=_at_least(done))
         found.append(_best(run, rows, name, prepared, done=done))
         found.sort(key=lambda best: best.mean, reverse=_greater(run))
         board = [entry(run, best) for best in found]
@@ -83,39 +138,21 @@ def study_name(run: Training, model_type: str) -> str:
 
 
 def _best(run: Training, rows: Rows, name: str, prepared: Preparations, *, done: int) -> search.Best:
-    spec = run.spec
-    jobs_at_once = cores() if model_type(name, rows.task_type).parallel else 1
     if found := device(name):
         say(run, f"{name} trains on {found[0]}: {found[1]}")
-    monotone = spec.get("monotone", {})
-    recipe = Recipe(name, rows.task_type, rows.kinds, {}, run.seed, n_jobs=jobs_at_once, monotone=monotone)
-    objective = search.Objective(
-        recipe,
-        rows.training.frame,
-        rows.training.truth,
-        rows.folds,
-        spec["metric"],
-        rows.classes,
-        prepared,
-        rule_of(spec),
-        rows.training.weights,
+    return join(
+        run,
+        objective_of(run, rows, name, prepared),
+        seed=run.seed,
+        on_trial=lambda trial: _hear(run, name, trial, done),
+        should_stop=Fence(run),
+        worker=str(run.pk) if is_spread(run) else "",
     )
-    try:
-        return search.search(
-            objective,
-            storage_url=settings.OPTUNA_STORAGE,
-            study_name=study_name(run, name),
-            n_trials=spec["n_trials"],
-            seed=run.seed,
-            overrides=spec["search_space"].get(name),
-            tune=spec["hyperparameter_optimization"],
-            on_trial=lambda trial: _hear(run, name, trial, done),
-            should_stop=Fence(run),
-        )
-    except search.Stopped:
-        raise jobs.LeaseLost(f"attempt {run.attempt} of {run} is no longer current") from None
-    except ValueError as error:
-        raise Invalid(f"{name} cannot be trained on {run.dataset}: {error}", code="not_trainable") from error
+
+
+def is_spread(run: Training) -> bool:
+    """Whether other workers join the studies; a reproduction is always alone."""
+    return isinstance(run, Run) and run.spec.get("workers", 1) > 1
 
 
 def _hear(run: Training, name: str, trial: search.Trial, done: int) -> None:
@@ -125,13 +162,18 @@ def _hear(run: Training, name: str, trial: search.Trial, done: int) -> None:
     best = run.best
     if trial.value is not None and (best is None or _better(run, trial.value, best["value"])):
         best = {"model_type": name, "value": trial.value}
-    jobs.advance(run, progress=share(run, total), trials_done=total, best=best)
+    jobs.advance(run, progress=share_done(run, total), trials_done=_at_least(total), best=best)
     shown = f"{best['value']:.4f}" if best else "none"
     say(run, f"{name} trial {trial.done} of {trial.total}: {value}, best so far {shown}")
 
 
-def share(run: Training, done: int) -> float:
-    """How far a run is after so many trials."""
+def _at_least(done: int) -> Any:
+    """Another worker may have counted further."""
+    return Greatest("trials_done", Value(done))
+
+
+def share_done(run: Training | Share, done: int) -> float:
+    """The progress of a run of which so many trials are finished."""
     return SEARCH_FROM + (SEARCH_TO - SEARCH_FROM) * done / run.trials_total
 
 

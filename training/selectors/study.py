@@ -36,7 +36,7 @@ def seconds_left(run: Run) -> float | None:
 
 def finished_trials(run: UUID, model_type: str) -> list[Any]:
     """Complete and pruned ones of one model type, as Optuna's FrozenTrial."""
-    from training.ml.search import FINISHED
+    from training.ml.sharing import FINISHED
 
     study = study_of(run, model_type)
     return [] if study is None else study.get_trials(deepcopy=False, states=FINISHED)

@@ -23,6 +23,7 @@ MAX_CLASSES = 50
 MAX_SLICES = 20
 MAX_TRIALS = 1_000
 MAX_OUTER = 10
+MAX_WORKERS = 64
 MAX_SEED = 2**32 - 1  # NumPy's
 
 
@@ -64,7 +65,8 @@ def _wrong(field: str, message: str, code: str = "invalid") -> FieldError:
 
 
 def _numbers(config: RunConfig) -> Iterator[FieldError]:
-    for field, low, high in (("n_trials", 1, MAX_TRIALS), ("cv_folds", 2, 20), ("seed", 0, MAX_SEED)):
+    bounds = (("n_trials", 1, MAX_TRIALS), ("cv_folds", 2, 20), ("workers", 1, MAX_WORKERS), ("seed", 0, MAX_SEED))
+    for field, low, high in bounds:
         value = getattr(config, field)
         if type(value) is not int or not low <= value <= high:
             yield _wrong(field, f"must be a whole number from {low} to {high} but got {value!r:.80}", "out_of_range")
@@ -72,9 +74,10 @@ def _numbers(config: RunConfig) -> Iterator[FieldError]:
     if outer is not None and (type(outer) is not int or not 2 <= outer <= MAX_OUTER):
         message = f"must be a whole number from 2 to {MAX_OUTER} but got {outer!r:.80}"
         yield _wrong("nested_folds", message, "out_of_range")
-    if type(config.hyperparameter_optimization) is not bool:
-        got = config.hyperparameter_optimization
-        yield _wrong("hyperparameter_optimization", f"must be true or false but got {got!r:.80}")
+    for field in ("hyperparameter_optimization", "gpu"):
+        got = getattr(config, field)
+        if type(got) is not bool:
+            yield _wrong(field, f"must be true or false but got {got!r:.80}")
     margin: Any = config.margin
     if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 <= margin < float("inf"):
         yield _wrong("margin", f"must be a finite number of at least 0 but got {margin!r:.80}", "out_of_range")

@@ -25,6 +25,8 @@ class RunConfig:
     `slices` are columns of the data set, features or not, by whose groups the holdout is told apart.
     `available_at` names, for features, the column with the time at which their value was known: a row where that is
     after the data set's time column blocks the run.
+    `workers` is how many worker processes, on any machines, share the trials: one leads, the others join as they become
+    free. `gpu` leaves the run to workers of the queue gpu. Neither is part of what the version is.
     `margin` is how much worse than the champion, in units of the metric, still counts as no worse: the gate wants the
     whole interval above minus the margin, so a small holdout needs a wider one. With `need` "superior" it wants the
     whole interval above 0 instead: a candidate that is only as good stays in development.
@@ -56,4 +58,6 @@ class RunConfig:
     nested_folds: int | None = None
     new_rows_weight: float = 1.0
     feature_sets: list[str] | None = None
+    workers: int = 1
+    gpu: bool = False
     seed: int = 0

@@ -20,11 +20,13 @@ from training import signals
 from training.models import Dataset, DatasetVersion, Expectations, VersionProfile
 from training.models.dataset import DATASET_NAME
 from training.selectors.keeping import gone
+from training.services import large
 from training.services.schema import profile_of, schema_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from training.ml.quality import QualityReport
     from training.ml.refusals import TableError
 
 
@@ -116,6 +118,8 @@ def prepare_dataset(
     source_digest = _digest(source, filename, declared)
     if found := _existing(name, source_digest):
         return found
+    if large.is_large(source, filename):
+        return _prepared_in_parts(source, name, owner, declared, source_digest)
     table = _judged(source, filename, name, declared)
     from training.ml import tables
 
@@ -123,6 +127,23 @@ def prepare_dataset(
     looks = profile_of(table.frame, salt=name)
     what = (table.schema, table.quality, *looks)
     return Prepared(name, owner, declared, source_digest, stored.digest, len(table.frame), *what)
+
+
+def _prepared_in_parts(source: BinaryIO, name: str, owner: Team, declared: Declaration, source_digest: str) -> Prepared:
+    """The same of a csv that is too long for one frame."""
+    from training.ml import tables
+
+    number, expected = _expected(name, declared)
+    rules: dict[str, Any] = {"name": name, "target": declared.target, "expected": expected, "private": declared.pii}
+    roles: dict[str, Any] = {role: getattr(declared, role) or None for role in ("time_column", "group_column")}
+    try:
+        with large.opened(source, **roles, **rules) as table:
+            _pass(table.report, table.columns, declared)
+            quality = {**table.report.to_json(), "expectations": number}
+            what = (table.kept(), table.rows, table.schema, quality, table.counts, table.personal)
+            return Prepared(name, owner, declared, source_digest, *what)
+    except tables.TableError as error:
+        raise refused(error) from error
 
 
 def keep_dataset(ready: Prepared, *, actor: Actor, lineage: dict[str, Any] | None = None) -> DatasetVersion:
@@ -221,7 +242,6 @@ def too_large(limit: int) -> TooLarge:
 def _judged(source: BinaryIO, filename: str, name: str, declared: Declaration) -> Judged:
     """Read the file and put it through the gate; Invalid with every reason against it."""
     from training.ml import quality, tables
-    from training.ml.findings import NEVER_WAIVED
 
     try:
         frame = tables.read_table(source, filename=filename, max_bytes=settings.MAX_UPLOAD_BYTES)
@@ -237,14 +257,21 @@ def _judged(source: BinaryIO, filename: str, name: str, declared: Declaration) -
         expected=expected,
         private=declared.pii,
     )
-    unknown = [column for column in declared.pii if column not in frame.columns]
+    _pass(report, list(frame.columns), declared)
+    schema = schema_of(frame, declared.target, time_column, group_column)
+    return Judged(frame, schema, {**report.to_json(), "expectations": number})
+
+
+def _pass(report: QualityReport, columns: list[str], declared: Declaration) -> None:
+    """Raise Invalid with every reason against a table that nothing can be trained on."""
+    from training.ml.findings import NEVER_WAIVED
+
+    unknown = [column for column in declared.pii if column not in columns]
     errors = [FieldError("pii", "unknown_column", f"pii names {column!r}, which is no column") for column in unknown]
     fatal = [check for check in report.blocks if check.name in NEVER_WAIVED]
     errors += [FieldError(_field(check.name), check.name, check.message) for check in fatal]
     if errors:
         raise Invalid(errors[0].message, code=errors[0].code, errors=errors)
-    schema = schema_of(frame, declared.target, time_column, group_column)
-    return Judged(frame, schema, {**report.to_json(), "expectations": number})
 
 
 def _expected(name: str, declared: Declaration) -> tuple[int | None, dict[str, Any] | None]:

@@ -29,6 +29,7 @@ def request_reproduction(run: Run, *, actor: Actor) -> Reproduction:
         _check(run)
         made = Reproduction.objects.create(
             run=run,
+            queue=run.queue,
             requested_by=person(actor),
             memory_limit_mb=run.memory_limit_mb,
             time_limit_secs=run.time_limit_secs,

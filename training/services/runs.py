@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models.functions import Coalesce, Now
+
 from mlops_site.core import events, jobs
+from mlops_site.core.choices import ENDED, Queue
 from mlops_site.core.errors import Conflict, FieldError, Invalid, NotFound
 from mlops_site.core.permissions import Action, Actor, person, require, visible
 from registry.models import RegisteredModel
 from registry.services.guards import check_live
 from training import signals
-from training.models import DatasetVersion, Run
+from training.models import DatasetVersion, Run, Share
 from training.selectors import dataset_named
 from training.selectors.keeping import gone
 from training.services import origin
@@ -18,6 +21,8 @@ from training.services.config import RunConfig
 from training.services.quality import check_passed
 from training.services.records import note_run
 from training.services.spec import completed
+
+WAITING = {Queue.CPU.value: "waiting for a worker", Queue.GPU.value: "waiting for a worker of the queue gpu"}
 
 
 def request_run(
@@ -44,19 +49,22 @@ def request_run(
         _check_kept(version)
         check_passed(version, actor=actor)
         spec = completed(config, model=model, version=version)
+        queue = (Queue.GPU if spec.get("gpu") else Queue.CPU).value
         run = Run.objects.create(
             model=model,
             dataset=version,
             requested_by=person(actor),
+            queue=queue,
             spec=spec,
             seed=config.seed,
             **origin.made_with(),
             trigger_reason=_reason(trigger_reason),
             trigger=trigger or {},
             trials_total=spec["n_trials"] * len(spec["model_types"]) * (1 + spec.get("nested_folds", 0)),
-            step="waiting for a worker",
+            step=WAITING[queue],
         )
         note_run(run)
+        Share.objects.bulk_create(_shares(run))
         events.record("run.requested", actor=actor, subject=run.subject, team=model.team.name, data=_said(run))
         signals.run_requested.send(sender=Run, run=run)
     return run
@@ -74,7 +82,15 @@ def cancel_run(run: Run, *, actor: Actor) -> Run:
     with events.atomic():
         require(actor, Action.RUN_REQUEST, run.model.team, subject=run.subject)
         jobs.cancel(run, actor=actor, team=run.team_name)
+        run.shares.exclude(state__in=ENDED).update(cancel_requested_at=Coalesce("cancel_requested_at", Now()))
     return run
+
+
+def _shares(run: Run) -> list[Share]:
+    """The parts of the other workers, no more of them than there are trials."""
+    others = range(2, min(run.spec.get("workers", 1), run.trials_total) + 1)
+    limits = {"memory_limit_mb": run.memory_limit_mb, "time_limit_secs": run.time_limit_secs}
+    return [Share(run=run, number=number, queue=run.queue, step=WAITING[run.queue], **limits) for number in others]
 
 
 def _model(actor: Actor, name: object) -> RegisteredModel:

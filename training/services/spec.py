@@ -14,6 +14,7 @@ from training.services.constraints import held
 from training.services.feature_uses import sets_of
 from training.services.schema import default_features, label_meant, labels_of
 
+WHERE = ("workers", "gpu")  # where a run is done is no part of what it makes
 DEFAULT_METRICS = {"binary": "roc_auc", "classification": "f1_score", "regression": "rmse"}
 
 
@@ -52,6 +53,7 @@ def _asked_for(config: RunConfig) -> dict[str, Any]:
     need = "" if config.need == Need.NON_INFERIOR else config.need
     weight = 0 if config.new_rows_weight == 1 else float(config.new_rows_weight)
     asked: dict[str, Any] = {"monotone": held(config), "need": need, "new_rows_weight": weight}
+    asked |= {"workers": config.workers if config.workers > 1 else 0, "gpu": config.gpu}
     asked |= {name: getattr(config, name) for name in names}
     return {name: value for name, value in asked.items() if value}
 

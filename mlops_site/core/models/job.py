@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from mlops_site.core.choices import ENDED, JobState
+from mlops_site.core.choices import ENDED, JobState, Queue
 
 
 def _memory_limit_mb() -> int:
@@ -28,6 +28,7 @@ class Job(models.Model):
     executor: ClassVar[str]  # dotted path of `execute(job)`, run in the child process
     kind: ClassVar[str]  # "run"; part of audit subjects
     in_process: ClassVar[bool] = False  # light work: done by whoever claims it, without a child
+    queue: str = Queue.DEFAULT  # a kind with rows of several queues has a column of this name instead
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     state = models.CharField(max_length=10, choices=JobState.choices, default=JobState.QUEUED)
@@ -69,6 +70,10 @@ class Job(models.Model):
     @property
     def subject(self) -> str:
         return f"{self.kind}:{self.id}"
+
+    def parts(self) -> list[Job]:
+        """Jobs that share its work and wait: the bell rings for them once it is claimed."""
+        return []
 
     @property
     def team_name(self) -> str:

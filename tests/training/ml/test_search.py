@@ -22,7 +22,8 @@ from optuna.trial import TrialState
 
 from training.ml import search as searching
 from training.ml.estimators import Recipe, default_params
-from training.ml.search import FINISHED, Objective, Stopped, search
+from training.ml.search import Objective, Stopped, search
+from training.ml.sharing import FINISHED
 from training.ml.splits import folds
 from training.ml.studies import open_storage
 
@@ -58,7 +59,7 @@ def trials(url: str, name: str = "s") -> list[optuna.trial.FrozenTrial]:
 
 
 def run(url: str, n: int = 4, **changes: Any) -> searching.Best:
-    return search(made(), storage_url=url, study_name="s", n_trials=n, seed=1, **changes)
+    return search(made(), storage_url=url, study_name="s", n_trials=n, **{"seed": 1, **changes})
 
 
 def test_tries_the_defaults_first_and_keeps_the_best(url: str) -> None:
@@ -158,13 +159,13 @@ def test_who_tells_a_finished_trial_goes_on(url: str, monkeypatch: pytest.Monkey
 def test_two_workers_share_a_study_and_end_with_exactly_n(url: str) -> None:
     failures: list[BaseException] = []
 
-    def work() -> None:
+    def work(name: str) -> None:
         try:
-            run(url, n=6, alone=False)
+            run(url, n=6, worker=name, seed=ord(name))
         except BaseException as problem:
             failures.append(problem)
 
-    workers = [threading.Thread(target=work) for _ in range(2)]
+    workers = [threading.Thread(target=work, args=(name,)) for name in "ab"]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -176,7 +177,7 @@ def test_two_workers_share_a_study_and_end_with_exactly_n(url: str) -> None:
 @pytest.mark.filterwarnings("ignore:Heartbeat of storage")
 def test_gives_way_to_a_trial_that_another_worker_has_under_way(url: str) -> None:
     run(url, n=2)
-    worker = threading.Thread(target=run, args=(url, 3), kwargs={"alone": False})
+    worker = threading.Thread(target=run, args=(url, 3), kwargs={"worker": "a"})
     with open_storage(url) as storage:
         study = optuna.load_study(study_name="s", storage=storage)
         other = study.ask()
@@ -186,20 +187,6 @@ def test_gives_way_to_a_trial_that_another_worker_has_under_way(url: str) -> Non
         study.tell(other, 0.0)
         worker.join(30)
     assert sum(trial.state in FINISHED for trial in trials(url)) == 3
-
-
-@pytest.mark.filterwarnings("ignore:Heartbeat of storage")
-def test_a_surplus_trial_stops_before_it_is_measured(url: str) -> None:
-    with open_storage(url) as storage:
-        study = optuna.create_study(study_name="s", storage=storage)
-        first, second = study.ask(), study.ask()
-        searching._check_room(study, first, 1)
-        with pytest.raises(searching._Surplus):
-            searching._check_room(study, second, 1)
-        study.tell(first, 0.0)
-        with pytest.raises(searching._Surplus):
-            searching._check_room(study, second, 1)
-        searching._check_room(study, second, 2)
 
 
 CHILD = """

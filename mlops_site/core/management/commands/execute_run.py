@@ -6,14 +6,28 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error, InterfaceError, OperationalError, close_old_connections
 from django.utils.module_loading import import_string
 
 from mlops_site.core import child, jobs
 from mlops_site.core.choices import JobState
 from mlops_site.core.errors import StewardError, StorageFull, Unavailable
+from mlops_site.core.models import Job
 
 log = logging.getLogger(__name__)
 MAX_WAIT_SECS = 60
+
+
+def _release(job: Job, error: str) -> None:
+    """Back to the queue, once the database answers again; if it does not, the lease runs out."""
+    for _ in range(MAX_WAIT_SECS):
+        close_old_connections()
+        try:
+            jobs.release(job, error=error)
+        except Error:
+            time.sleep(1)
+        else:
+            return
 
 
 class Command(BaseCommand):
@@ -41,6 +55,8 @@ class Command(BaseCommand):
             # Three attempts are all that a job without progress has: they should outlast a restart of what is down.
             time.sleep(min(error.retry_after_secs or 1, MAX_WAIT_SECS))
             jobs.release(job, error=error.detail)
+        except (OperationalError, InterfaceError) as error:
+            _release(job, f"the database was away: {str(error).strip()}"[:2000])
         except StewardError as error:
             jobs.finish(job, JobState.FAILED, error=error.detail)
         except Exception as error:
