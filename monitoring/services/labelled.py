@@ -17,7 +17,8 @@ from monitoring.selectors.policies import PRODUCTION, labelled, last_production_
 from registry.models import RegisteredModel, Version
 from training.models import DatasetVersion
 from training.selectors.keeping import data_of
-from training.services.datasets import Declaration, Prepared, parquet_of, prepare_dataset
+from training.services.datasets import Prepared, parquet_of, prepare_dataset
+from training.services.judging import Declaration
 from training.services.schema import label_meant
 
 if TYPE_CHECKING:

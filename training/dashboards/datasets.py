@@ -13,7 +13,7 @@ from mlops_site.core.errors import Forbidden, Malformed, NotFound
 from mlops_site.core.models import Team
 from mlops_site.core.permissions import Action, Actor
 from training import selectors, services
-from training.forms import DatasetForm, RegisterForm
+from training.forms.data import DatasetForm, RegisterForm
 from training.ml.overview import ColumnLook
 from training.models import DatasetVersion
 from training.selectors import keeping, lineage

@@ -13,7 +13,7 @@ from mlops_site.core.models import User
 from mlops_site.core.permissions import Action, Actor
 from training import plots, selectors, services
 from training.dashboards.datasets import version_at
-from training.forms import EraseForm, KeepingForm
+from training.forms.data import EraseForm, KeepingForm
 from training.models import Dataset, DatasetVersion
 from training.selectors import differences
 

@@ -13,7 +13,7 @@ from mlops_site.core.errors import Forbidden
 from mlops_site.core.permissions import Action
 from training import selectors, services
 from training.dashboards.datasets import version_at
-from training.forms import ExpectationsForm, InferForm, RevokeForm, WaiverForm
+from training.forms.quality import ExpectationsForm, InferForm, RevokeForm, WaiverForm
 from training.models import Dataset, Waiver
 from training.models.quality import MAX_WAIVED_DAYS
 from training.selectors import quality as gates

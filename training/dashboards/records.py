@@ -16,7 +16,7 @@ from mlops_site.core.errors import Forbidden, Invalid
 from mlops_site.core.permissions import Action
 from training import selectors, services
 from training.dashboards.datasets import version_at
-from training.forms import NoteForm
+from training.forms.runs import NoteForm
 from training.models import Run
 from training.selectors.comparison import FEWEST, MOST, runs_compared
 from training.selectors.notes import figure_of

@@ -19,7 +19,7 @@ from registry.models import RegisteredModel
 from training import plots, selectors, services, tasks
 from training.dashboards import study
 from training.dashboards.reproductions import reproduced
-from training.forms import RunForm
+from training.forms.runs import RunForm
 from training.models import Run
 from training.selectors import quality as gates
 from training.selectors.notes import notes_of

@@ -14,7 +14,7 @@ from mlops_site.core.errors import Forbidden
 from mlops_site.core.models import Team
 from mlops_site.core.permissions import Action, Actor
 from training import services, tasks
-from training.forms import SourceForm
+from training.forms.data import SourceForm
 from training.models import DataSource
 from training.selectors import sources
 

@@ -24,7 +24,8 @@ from training.ml import tables
 from training.models import DatasetVersion, DataSource, Fetch, Run
 from training.selectors.sources import CHECK, KEEP, START
 from training.services import request_run
-from training.services.datasets import Declaration, keep_dataset, parquet_of, prepare_dataset
+from training.services.datasets import keep_dataset, parquet_of, prepare_dataset
+from training.services.judging import Declaration
 from training.services.queries import rows_of
 
 

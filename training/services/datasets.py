@@ -2,50 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from django.conf import settings
 from django.db.models import Max
 
-from mlops_site.core import events, places, store
-from mlops_site.core.errors import Conflict, FieldError, Invalid, NotFound, StewardError, TooLarge
+from mlops_site.core import events, places
+from mlops_site.core.errors import Conflict, FieldError, Invalid, NotFound
 from mlops_site.core.models import Team
 from mlops_site.core.permissions import Action, Actor, person, require, team_for
 from training import signals
-from training.models import Dataset, DatasetVersion, Expectations, VersionProfile
+from training.models import Dataset, DatasetVersion, VersionProfile
 from training.models.dataset import DATASET_NAME
 from training.selectors.keeping import gone
-from training.services import large
-from training.services.schema import profile_of, schema_of
+from training.services.judging import Declaration, digest_of, refused, stored
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from training.ml.quality import QualityReport
-    from training.ml.refusals import TableError
-
-
-_CHUNK_BYTES = 1 << 20
-_EXTRA = {"extra_columns": {"severity": "warn"}}
-_TOO_LARGE = {"too_large", "too_many_rows", "too_many_columns", "too_many_cells"}
-_FIELDS = {
-    **dict.fromkeys(("target_column", "target_missing", "target_kind", "constant_target", "classes"), "target"),
-    **dict.fromkeys(("time_column", "time_order"), "time_column"),
-    **dict.fromkeys(("group_column", "group_missing"), "group_column"),
-}
-
-
-class Judged(NamedTuple):
-    """A file that can be kept; its quality says whether it may be trained on."""
-
-    frame: pd.DataFrame
-    schema: dict[str, Any]
-    quality: dict[str, Any]
 
 
 class Prepared(NamedTuple):
@@ -61,16 +38,6 @@ class Prepared(NamedTuple):
     quality: dict[str, Any]
     counts: bytes
     personal: list[dict[str, str]]
-
-
-@dataclass(frozen=True)
-class Declaration:
-    """What the columns mean. It is part of what makes two uploads the same version."""
-
-    target: str
-    time_column: str = ""
-    group_column: str = ""
-    pii: tuple[str, ...] = ()
 
 
 def create_dataset_version(
@@ -115,35 +82,10 @@ def prepare_dataset(
     """The first half of `create_dataset_version`, outside any transaction: read, judge and store. The version itself
     where it exists. What is prepared and then not kept leaves a file that no row names."""
     owner = _owner(actor, name, team)
-    source_digest = _digest(source, filename, declared)
+    source_digest = digest_of(source, filename, declared)
     if found := _existing(name, source_digest):
         return found
-    if large.is_large(source, filename):
-        return _prepared_in_parts(source, name, owner, declared, source_digest)
-    table = _judged(source, filename, name, declared)
-    from training.ml import tables
-
-    stored = store.put(tables.to_parquet(table.frame), max_bytes=8 * settings.MAX_UPLOAD_BYTES)
-    looks = profile_of(table.frame, salt=name)
-    what = (table.schema, table.quality, *looks)
-    return Prepared(name, owner, declared, source_digest, stored.digest, len(table.frame), *what)
-
-
-def _prepared_in_parts(source: BinaryIO, name: str, owner: Team, declared: Declaration, source_digest: str) -> Prepared:
-    """The same of a csv that is too long for one frame."""
-    from training.ml import tables
-
-    number, expected = _expected(name, declared)
-    rules: dict[str, Any] = {"name": name, "target": declared.target, "expected": expected, "private": declared.pii}
-    roles: dict[str, Any] = {role: getattr(declared, role) or None for role in ("time_column", "group_column")}
-    try:
-        with large.opened(source, **roles, **rules) as table:
-            _pass(table.report, table.columns, declared)
-            quality = {**table.report.to_json(), "expectations": number}
-            what = (table.kept(), table.rows, table.schema, quality, table.counts, table.personal)
-            return Prepared(name, owner, declared, source_digest, *what)
-    except tables.TableError as error:
-        raise refused(error) from error
+    return Prepared(name, owner, declared, source_digest, *stored(source, filename, name, declared))
 
 
 def keep_dataset(ready: Prepared, *, actor: Actor, lineage: dict[str, Any] | None = None) -> DatasetVersion:
@@ -219,84 +161,3 @@ def _existing(name: str, source_digest: str) -> DatasetVersion | None:
         message = f"these bytes are {found}, and {why}; keep them under another name, or leave them out"
         raise Conflict(message, code="data_gone", errors=[FieldError("file", "data_gone", message)])
     return found
-
-
-def _digest(source: BinaryIO, filename: str, declared: Declaration) -> str:
-    """sha256 of the bytes, what kind of file they are and what was declared; the source is read in pieces."""
-    limit, size, sha = settings.MAX_UPLOAD_BYTES, 0, hashlib.sha256()
-    while chunk := source.read(_CHUNK_BYTES):
-        size += len(chunk)
-        if size > limit:
-            raise too_large(limit)
-        sha.update(chunk)
-    source.seek(0)
-    suffix = filename.lower().rpartition(".")[2]
-    return events.digest_of({"bytes": sha.hexdigest(), "kind": suffix, **asdict(declared)})
-
-
-def too_large(limit: int) -> TooLarge:
-    message = f"the file must be at most {limit:,} bytes but has more"
-    return TooLarge(message, errors=[FieldError("file", "too_large", message)])
-
-
-def _judged(source: BinaryIO, filename: str, name: str, declared: Declaration) -> Judged:
-    """Read the file and put it through the gate; Invalid with every reason against it."""
-    from training.ml import quality, tables
-
-    try:
-        frame = tables.read_table(source, filename=filename, max_bytes=settings.MAX_UPLOAD_BYTES)
-    except tables.TableError as error:
-        raise refused(error) from error
-    time_column, group_column = declared.time_column or None, declared.group_column or None
-    number, expected = _expected(name, declared)
-    report = quality.check(
-        frame,
-        target=declared.target,
-        time_column=time_column,
-        group_column=group_column,
-        expected=expected,
-        private=declared.pii,
-    )
-    _pass(report, list(frame.columns), declared)
-    schema = schema_of(frame, declared.target, time_column, group_column)
-    return Judged(frame, schema, {**report.to_json(), "expectations": number})
-
-
-def _pass(report: QualityReport, columns: list[str], declared: Declaration) -> None:
-    """Raise Invalid with every reason against a table that nothing can be trained on."""
-    from training.ml.findings import NEVER_WAIVED
-
-    unknown = [column for column in declared.pii if column not in columns]
-    errors = [FieldError("pii", "unknown_column", f"pii names {column!r}, which is no column") for column in unknown]
-    fatal = [check for check in report.blocks if check.name in NEVER_WAIVED]
-    errors += [FieldError(_field(check.name), check.name, check.message) for check in fatal]
-    if errors:
-        raise Invalid(errors[0].message, code=errors[0].code, errors=errors)
-
-
-def _expected(name: str, declared: Declaration) -> tuple[int | None, dict[str, Any] | None]:
-    """What is expected of the data set; where nobody has said so, that it looks like the newest version of the same
-    target that passed its own gate."""
-    from training.ml import expectations
-
-    newest = Expectations.objects.filter(dataset__name=name).first()
-    if newest is not None:
-        return newest.version, newest.document
-    rows = DatasetVersion.objects.filter(dataset__name=name, target=declared.target, quality__passed=True)
-    schema = rows.order_by("-version").values_list("schema", flat=True).first()
-    return None, None if schema is None else {"columns": expectations.inferred(schema)["columns"], **_EXTRA}
-
-
-def _field(check: str) -> str:
-    """The field of the request that a check of the gate is about."""
-    return _FIELDS.get(check, "file")
-
-
-def refused(error: TableError) -> StewardError:
-    """The refusal of a table: one kind for whatever is wrong with it, but for its size."""
-    errors = [
-        FieldError("file" if problem.field == "file" else f"file.{problem.field}", problem.code, problem.message)
-        for problem in error.problems
-    ]
-    kind = TooLarge if error.code in _TOO_LARGE else Invalid
-    return kind(error.message, code=error.code, errors=errors)

@@ -16,8 +16,8 @@ from mlops_site.core.errors import FieldError, Invalid, TooLarge
 from mlops_site.core.permissions import Action, Actor, require
 from mlops_site.core.rows import Refused, Rejection
 from training.models import DatasetVersion, FeatureSetVersion
-from training.services.datasets import refused
 from training.services.feature_values import Said, judged, keep
+from training.services.judging import refused
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,10 +14,11 @@ from mlops_site.core.errors import FieldError, Invalid
 from mlops_site.core.permissions import Action, Actor, require
 from training.models import DatasetVersion, FeatureSetVersion
 from training.selectors.feature_frames import values_frame
-from training.services.datasets import Declaration, keep_dataset, parquet_of, prepare_dataset
+from training.services.datasets import keep_dataset, parquet_of, prepare_dataset
 from training.services.feature_tables import check_rows, moment_of, read_table, unit_of, zone_faults
 from training.services.feature_uses import keep_dataset_uses, sets_named
 from training.services.feature_values import cut_of
+from training.services.judging import Declaration
 
 if TYPE_CHECKING:
     import pandas as pd
