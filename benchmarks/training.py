@@ -217,17 +217,30 @@ def processor() -> float:
     return used.ru_utime + used.ru_stime
 
 
+def _pipeline(asked: Mapping[str, Any], params: Mapping[str, Any]) -> Any:
+    """What a data scientist would write by hand."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    named = {kind: [name for name, of in asked["kinds"].items() if of == kind] for kind in ("number", "category")}
+    if asked["type"] == "random_forest":
+        model: Any = RandomForestClassifier(**params, random_state=asked["seed"], n_jobs=os.cpu_count())
+    else:
+        model = HistGradientBoostingClassifier(**params, random_state=asked["seed"])
+    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    numbers = ("n", SimpleImputer(strategy="median"), named["number"])
+    return Pipeline([("columns", ColumnTransformer([numbers, ("c", encoder, named["category"])])), ("model", model)])
+
+
 def bare(folder: Path) -> None:
     """Plain scikit-learn and Optuna."""
     import optuna
     import pandas as pd
     from optuna.study import MaxTrialsCallback
-    from sklearn.compose import ColumnTransformer
-    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-    from sklearn.impute import SimpleImputer
     from sklearn.metrics import roc_auc_score
-    from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import OneHotEncoder
 
     from training.ml.estimators import search_space
     from training.ml.space import suggest  # `trial.suggest_float` and its like
@@ -236,17 +249,9 @@ def bare(folder: Path) -> None:
     asked = json.loads((folder / "asked.json").read_text())
     space = search_space(asked["type"], "classification")
     frame, truth = pd.read_parquet(folder / "rows.parquet"), np.load(folder / "truth.npz")["truth"]
-    texts = [name for name, kind in asked["kinds"].items() if kind == "category"]
-    numbers = [name for name, kind in asked["kinds"].items() if kind == "number"]
 
-    def fitted(params: Mapping[str, Any], rows: Any) -> Pipeline:
-        if asked["type"] == "random_forest":
-            model: Any = RandomForestClassifier(**params, random_state=asked["seed"], n_jobs=os.cpu_count())
-        else:
-            model = HistGradientBoostingClassifier(**params, random_state=asked["seed"])
-        encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-        columns = ColumnTransformer([("n", SimpleImputer(strategy="median"), numbers), ("c", encoder, texts)])
-        return Pipeline([("columns", columns), ("model", model)]).fit(frame.iloc[rows], truth[rows])
+    def fitted(params: Mapping[str, Any], rows: Any) -> Any:
+        return _pipeline(asked, params).fit(frame.iloc[rows], truth[rows])
 
     def objective(trial: optuna.Trial) -> float:
         if "folds" not in trial.user_attrs:  # all that were queued have been taken: no time is lost on one more

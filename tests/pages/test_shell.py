@@ -27,7 +27,7 @@ def links(client: Client) -> list[str]:
 
 
 def test_navigation_has_only_what_the_person_may_open(site: Scene, as_: LogIn) -> None:
-    common = ["Home", "Models", "Training runs", "Data sets", "Feature sets", "Alerts", "Reports"]
+    common = ["Home", "Models", "Training runs", "Data sets", "Sources", "Feature sets", "Alerts", "Reports"]
     common += ["Retraining", "Experiments", "Predictions", "Batch scoring"]
     governance = ["Approvals", "Inventory", "Period report"]
     assert links(as_(site.author)) == [*common, "Schedules", *governance, "My tokens"]

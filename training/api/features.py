@@ -171,7 +171,7 @@ class TrainingSets(ApiView):
         dataset = selectors.dataset_named(self.actor, said.pop("labels"))
         labels = Labels(dataset, said.pop("unit_column"), said.pop("time_column"), said.pop("zone", ""))
         made = build_training_set(actor=self.actor, labels=labels, **said)
-        return Response(DatasetAnswer(made).data, status=status.HTTP_201_CREATED)
+        return Response(DatasetAnswer(made, context={"actor": self.actor}).data, status=status.HTTP_201_CREATED)
 
 
 def _said(found: Any) -> dict[str, Any]:

@@ -79,7 +79,8 @@ def test_outer_and_inner_folds_keep_groups_together_and_look_back_only(
 ) -> None:
     frame = claims()
     dated = frame.assign(year=2_000 + np.arange(len(frame)) % 24)
-    run = request_small(upload(dated), nested_folds=2, cv=cv, cv_folds=2)
+    run = jobs.claim(request_small(upload(dated), nested_folds=2, cv=cv, cv_folds=2), worker="test")
+    assert run is not None
     rows = data.rows_of(run)
     for fold in nested._outer(run, rows, 2):
         part, inner = nested._inside(run, rows, fold)

@@ -58,7 +58,7 @@ def trials(run: Run) -> list[optuna.trial.FrozenTrial]:
         return optuna.load_study(study_name=name, storage=storage).trials
 
 
-@pytest.mark.parametrize("place", ["trial 2 of 3", "refit", "evaluate", "record in MLflow", "gate and register"])
+@pytest.mark.parametrize("place", ["trial 2 of 3", "refit", "evaluate", "convert", "gate and register"])
 def test_finished_trials_are_kept_and_there_are_exactly_as_many_as_asked(
     request_small: Create, dataset: DatasetVersion, place: str
 ) -> None:

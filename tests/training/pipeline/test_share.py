@@ -76,7 +76,8 @@ def test_a_share_goes_on_where_the_run_died_and_the_run_goes_on_where_a_share_di
 
 
 def test_every_process_has_the_same_rows_folds_and_seeds(request_small: Create, dataset: DatasetVersion) -> None:
-    run = request_small(dataset, workers=2)
+    run = jobs.claim(request_small(dataset, workers=2), worker="test")
+    assert run is not None
     one, other = (data.rows_of(job) for job in (run, run.shares.get()))
     assert one.training.frame.equals(other.training.frame)
     assert [[part.tolist() for part in fold] for fold in one.folds] == [
