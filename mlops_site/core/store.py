@@ -12,6 +12,7 @@ import io
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -177,7 +178,8 @@ def _renew(digest: str) -> None:
     storage = _storage()
     if isinstance(storage, FileSystemStorage):
         with contextlib.suppress(FileNotFoundError):
-            os.utime(storage.path(_name(digest)))
+            now = time.time_ns()  # what the kernel sets by itself is some milliseconds behind the clock that rows take
+            os.utime(storage.path(_name(digest)), ns=(now, now))
     elif isinstance(storage, Renewing):
         storage.renew(_name(digest))
 
