@@ -79,8 +79,8 @@ class Schedule(ApiView):
 class Backfill(ApiView):
     @extend_schema(request=BackfillStart, responses={202: JobAnswer})
     def post(self, request: Request) -> Response:
-        """Queue reports on windows that are over, up to 1,000. They raise no alerts; windows with a report are passed
-        over."""
+        """Queue reports on the windows of up to 366 days that are over. They raise no alerts; windows with a report are
+        passed over."""
         asked = valid(BackfillStart(data=request.data))
         model = model_named(self.actor, asked["model_name"])
         number = asked.get("model_version")

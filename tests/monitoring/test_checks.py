@@ -269,7 +269,7 @@ class TestBackfill:
     @pytest.mark.parametrize(
         ("fields", "code"),
         [
-            ({"every": "5m"}, "too_many_windows"),
+            ({"window_from": timezone.now() - 400 * DAY}, "window_too_long"),
             ({"every": "30d"}, "no_window"),
             ({"length": "1m"}, "invalid"),
             ({"every": 7}, "invalid"),
