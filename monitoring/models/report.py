@@ -38,6 +38,15 @@ class Report(models.Model):
     def __str__(self) -> str:
         return f"{self.version} {self.window_from:%Y-%m-%d %H:%M} to {self.window_to:%Y-%m-%d %H:%M}"
 
+    @property
+    def why(self) -> str:
+        """asked, schedule, in_time or backfill."""
+        return "asked" if self.explicit else self.occasion
+
+    @property
+    def why_in_words(self) -> str:
+        return "asked for" if self.explicit else self.get_occasion_display()
+
 
 class MonitoringRun(Job):
     """A report asked for, or with `every` one on each past window of `length` that ends so far apart. It reads sums
