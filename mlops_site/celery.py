@@ -21,7 +21,11 @@ app.conf.beat_schedule = {
     },
     "system: send deliveries": {"task": "core.send_deliveries", "schedule": 10.0, "options": {"expire_seconds": 10}},
     "system: mirror in MLflow": {"task": "training.mirror", "schedule": 10.0, "options": {"expire_seconds": 10}},
-    "system: fold": {"task": "monitoring.fold", "schedule": 5.0, "options": {"expire_seconds": 5}},
+    "system: fold": {
+        "task": "monitoring.fold",
+        "schedule": settings.FOLD_SECS,
+        "options": {"expire_seconds": max(1, round(settings.FOLD_SECS))},
+    },
     "system: watch experiments": {"task": "abtesting.watch", "schedule": 60.0, "options": {"expire_seconds": 60}},
     "system: score shadows": {"task": "abtesting.score_shadows", "schedule": 5.0, "options": {"expire_seconds": 5}},
     "system: compact buckets": {"task": "monitoring.compact", "schedule": 300.0, "options": {"expire_seconds": 300}},

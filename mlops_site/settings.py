@@ -197,6 +197,10 @@ OPTUNA_STORAGE = env.address(
 DRIFT_THRESHOLD = env.number("DRIFT_THRESHOLD", 0.1, low=0, high=1)
 PERFORMANCE_DEGRADATION_THRESHOLD = env.number("PERFORMANCE_DEGRADATION_THRESHOLD", 0.05, low=0, high=1)
 MIN_SAMPLES_FOR_MONITORING = env.integer("MIN_SAMPLES_FOR_MONITORING", 100, low=1, high=1_000_000)
+# So many new answers and labels make a look before the schedule's next; 0 leaves all to the schedule.
+MONITORING_CHECK_AFTER = env.integer("MONITORING_CHECK_AFTER", MIN_SAMPLES_FOR_MONITORING, low=0, high=100_000_000)
+# How long what was logged may wait to be added up, unless a batch rings. Beat's every message costs a SQLite file more.
+FOLD_SECS = env.number("FOLD_SECS", 1.0 if env.text("REDIS_URL") else 5.0, low=0.2, high=600)
 # The operator's own address: it may be private, and plain HTTP.
 MONITORING_WEBHOOK_URL = env.address("MONITORING_WEBHOOK_URL", schemes=("http://", "https://"))
 

@@ -20,10 +20,12 @@ from mlops_site.stats.columns import Kind
 from mlops_site.stats.compare import Drift, drift, profile_drift
 from mlops_site.stats.judge import too_few
 from mlops_site.stats.profile import profile, reference_bins
+from monitoring.choices import DAY, Occasion
 from monitoring.models import FoldItem, MonitoringRun, Report
 from monitoring.selectors import Summed, basis_of, window_sum
-from monitoring.selectors.reports import findings_before, rows_in
+from monitoring.selectors.reports import findings_before, has_report, rows_in
 from monitoring.services import fold_all
+from monitoring.services.backfill import windows_of
 from monitoring.services.reports import Content, Window, keep_report
 from monitoring.stats import persistence
 from monitoring.stats.findings import Finding, Judged, feature_json, findings, plain
@@ -40,14 +42,36 @@ NO_REFERENCE = "not computable: the version has no reference profile"
 
 
 def execute(job: MonitoringRun) -> None:
-    """The report that the job asks for, with its alerts, once; then the job's end."""
+    """The report that the job asks for, with its alerts, once, or those on the past; then the job's end."""
     fold_all(within_secs=FOLD_SECS)
+    if job.every is not None:
+        _report_afterwards(job)
+        return
     settled = not FoldItem.objects.filter(waiting=False).exists()
     content = report_of_window(job.version, job.window_from, job.window_to, explicit=job.explicit, settled=settled)
     with jobs.fenced(job):
         window = Window(job.window_from, job.window_to)
-        report = keep_report(job.version, content, window, explicit=job.explicit, created_by=job.requested_by)
+        why: dict[str, Any] = {"explicit": job.explicit, "occasion": Occasion(job.occasion)}
+        report = keep_report(job.version, content, window, created_by=job.requested_by, **why)
         jobs.finish(job, JobState.SUCCEEDED, report=report, step="done", progress=1.0)
+
+
+def _report_afterwards(job: MonitoringRun) -> None:
+    """A report on each of the job's past windows that has none, from old to new, each kept at once, so that another
+    attempt goes on where this one ended."""
+    every, length = job.every or DAY, job.length or DAY
+    windows = list(windows_of(Window(job.window_from, job.window_to), every, length, now=job.created_at))
+    for done, window in enumerate(windows, start=1):
+        if not has_report(job.version, window.start, window.end):
+            content = report_of_window(job.version, window.start, window.end, explicit=False)
+            told = content._replace(findings=[{**finding, "raised": False} for finding in content.findings])
+            with jobs.fenced(job):
+                why: dict[str, Any] = {"explicit": False, "occasion": Occasion.BACKFILL}
+                keep_report(job.version, told, window, created_by=job.requested_by, **why)
+        jobs.beat(job)
+        jobs.advance(job, step=f"window {done:,} of {len(windows):,}", progress=done / len(windows))
+    with jobs.fenced(job):
+        jobs.finish(job, JobState.SUCCEEDED, step="done", progress=1.0)
 
 
 def report_of_window(

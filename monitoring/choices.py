@@ -30,6 +30,14 @@ class Span(models.IntegerChoices):
     DAY = 86_400, "day"
 
 
+class Occasion(models.TextChoices):
+    """Why a report was made that nobody asked for. One in time looks again at the window that is not over."""
+
+    SCHEDULE = "schedule", "on schedule"
+    IN_TIME = "in_time", "enough new rows"
+    BACKFILL = "backfill", "afterwards"
+
+
 class Severity(models.TextChoices):
     CRITICAL = "critical", "critical"
     HIGH = "high", "high"

@@ -95,6 +95,31 @@ class ScheduleForm(forms.Form):
     enabled = forms.BooleanField(required=False, label="In force")
 
 
+class MonitoringScheduleForm(forms.Form):
+    enabled = forms.BooleanField(required=False, label="In force", help_text="Else nobody looks at it by itself.")
+    every = forms.CharField(
+        max_length=20, widget=forms.TextInput(attrs=_SHORT), label="A report every", help_text=_LENGTH
+    )
+    window = forms.CharField(
+        max_length=20, widget=forms.TextInput(attrs=_SHORT), label="On the last", help_text=_LENGTH
+    )
+    check_after = forms.IntegerField(
+        required=False,
+        min_value=0,
+        label="And after so many new rows",
+        help_text="Answers and labels; of a busy model one fiftieth of its last report. 0: only on time.",
+    )
+
+
+class BackfillForm(forms.Form):
+    start = forms.DateTimeField(label="From (UTC)", help_text="Like 2026-11-01 00:00.")
+    end = forms.DateTimeField(label="To (UTC)")
+    every = forms.CharField(
+        max_length=20, widget=forms.TextInput(attrs=_SHORT), label="A window that ends every", help_text=_LENGTH
+    )
+    window = forms.CharField(max_length=20, widget=forms.TextInput(attrs=_SHORT), label="Each on", help_text=_LENGTH)
+
+
 class ScoreForm(forms.Form):
     """A file, or a data set that is here already."""
 

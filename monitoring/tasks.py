@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import time
+
 from celery import shared_task
+from django.conf import settings
 from django.db import close_old_connections, transaction
 from django.utils import timezone
 
 from mlops_site.core.tasks import ring
 from monitoring import services
 from monitoring.models import Alert, RetrainPolicy
-from monitoring.services import reports, retraining
-from registry.choices import Stage
-from registry.models import StageInterval
+from monitoring.services import retraining
 
-FOLD_SECS = 5.0  # Beat's interval
+FOLD_AT_MOST_SECS = 20.0
 
 
 @shared_task(name="monitoring.fold")
 def fold() -> None:
-    """Fold what is queued. Any number of them share the work."""
+    """Fold what is queued, and look at once at what has changed enough by it. Any number of them share the work."""
     close_old_connections()
-    services.fold_all()
+    deadline = time.monotonic() + FOLD_AT_MOST_SECS
+    taken = True
+    while taken and time.monotonic() < deadline:
+        taken = bool(services.fold())
+        for run in services.request_due_checks():
+            ring(run)
 
 
 @shared_task(name="monitoring.compact")
@@ -39,13 +45,18 @@ def forget_pieces() -> None:
 
 @shared_task(name="monitoring.run_all")
 def run_all() -> None:
-    """Ask for a report on the last 24 hours of every model in production."""
+    """Ask for a report on every model in production that has no schedule of its own."""
     close_old_connections()
-    serving = StageInterval.objects.open().filter(stage=Stage.PRODUCTION).select_related("version__model")
-    window = reports.window_of("24h")
-    for interval in serving:
-        version, span = interval.version, {"window_from": window.start, "window_to": window.end}
-        ring(reports.request_report(actor=None, model=version.model, version=version, explicit=False, **span))
+    for run in services.request_scheduled():
+        ring(run)
+
+
+@shared_task(name="monitoring.run_model")
+def run_model(model_name: str) -> None:
+    """A tick of a model's own schedule."""
+    close_old_connections()
+    for run in services.request_scheduled(model_name):
+        ring(run)
 
 
 @shared_task(name="monitoring.evaluate_alert")
@@ -76,4 +87,4 @@ def retrain_on_schedule(model_name: str) -> None:
 
 def ring_fold() -> None:
     """Fold once what was logged is committed. A broker that is down delays it until Beat rings."""
-    transaction.on_commit(lambda: fold.apply_async(expires=FOLD_SECS), robust=True)
+    transaction.on_commit(lambda: fold.apply_async(expires=settings.FOLD_SECS), robust=True)

@@ -7,6 +7,7 @@ from monitoring.dashboards.alerts import AlertPage, AlertsPage
 from monitoring.dashboards.model import MonitoringPage
 from monitoring.dashboards.policy import RetrainDecisionsPage, RetrainPolicyPage, TeamRetrainPolicyPage
 from monitoring.dashboards.reports import ReportPage, ReportsPage
+from monitoring.dashboards.schedules import BackfillPage, MonitoringSchedulePage
 from monitoring.dashboards.skew import SkewPage
 
 urlpatterns = [
@@ -22,6 +23,8 @@ urlpatterns = [
     path("retraining", RetrainDecisionsPage.as_view(), name="retrain_decisions"),
     path("retraining/teams/<str:team>", TeamRetrainPolicyPage.as_view(), name="team_retrain_policy"),
     path("models/<str:model>/retraining", RetrainPolicyPage.as_view(), name="retrain_policy"),
+    path("models/<str:model>/monitoring/schedule", MonitoringSchedulePage.as_view(), name="monitoring_schedule"),
+    path("models/<str:model>/monitoring/past", BackfillPage.as_view(), name="backfill"),
     path("models/<str:model>/skew", SkewPage.as_view(), name="skew"),
     path("models/<str:model>/monitoring", MonitoringPage.as_view(), name="monitoring"),
 ]

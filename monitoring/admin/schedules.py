@@ -22,6 +22,7 @@ from mlops_site.core.permissions import Action
 from mlops_site.core.templatetags.steward import moment, span, tag
 from monitoring.forms import ScheduleForm
 from monitoring.selectors.policies import RETRAINING, schedules
+from monitoring.selectors.schedules import WATCHING
 from monitoring.services import set_schedule
 from monitoring.services.ticks import EVERY_MODEL
 from training.selectors.sources import SCHEDULED
@@ -47,7 +48,7 @@ class SchedulePage(FormPage):
 
     def facts(self) -> dict[str, Any]:
         row = self.row
-        mine = row.name == EVERY_MODEL or row.name.startswith((RETRAINING, SCHEDULED))
+        mine = row.name == EVERY_MODEL or row.name.startswith((RETRAINING, SCHEDULED, WATCHING))
         return {
             "crumbs": [("Schedules", reverse(LIST))],
             "back": reverse(LIST),

@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from mlops_site.core.api.serializers import MomentField, StrictSerializer, TextField
+from monitoring.choices import Occasion
 from monitoring.models import Report
 from monitoring.services.reports import Window, window_of
 from registry.api.serializers import PageFilter
@@ -136,10 +137,11 @@ class ReportAnswer(serializers.ModelSerializer[Report]):
     volume = VolumeAnswer(source="body.volume", allow_null=True)
     notes = serializers.ListField(source="body.notes", child=serializers.CharField())
     findings = serializers.ListField(child=serializers.DictField())
+    occasion = serializers.ChoiceField(["asked", *Occasion.values], source="why")
 
     class Meta:
         model = Report
         fields = (
             "id", "model_name", "model_version", "window", "covered", "samples", "drift", "performance", "quality",
-            "volume", "notes", "findings", "explicit", "from_frames", "created_by", "created_at",
+            "volume", "notes", "findings", "explicit", "occasion", "from_frames", "created_by", "created_at",
         )  # fmt: skip

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from django.urls import path
 
-from monitoring.api import alerts, batches, dashboard, ingest, policies, reports, skew
+from monitoring.api import alerts, batches, dashboard, ingest, policies, reports, schedules, skew
 
 app_name = "monitoring"
 urlpatterns = [
     path("models/<model:name>/retrain-policy", policies.Policy.as_view(), name="retrain-policy"),
     path("models/<model:name>/retrain-policy/dry-run", policies.DryRun.as_view(), name="retrain-dry-run"),
     path("teams/<str:team>/retrain-policy", policies.TeamPolicy.as_view(), name="team-retrain-policy"),
+    path("models/<model:name>/monitoring-schedule", schedules.Schedule.as_view(), name="monitoring-schedule"),
+    path("monitoring/backfill", schedules.Backfill.as_view(), name="backfill"),
     path("monitoring/retrain-decisions", policies.Decisions.as_view(), name="retrain-decisions"),
     path("models/<model:name>/score", batches.Score.as_view(), name="score"),
     path("scoring", batches.Batches.as_view(), name="batches"),

@@ -9,6 +9,7 @@ from monitoring.models.policy import RetrainDecision, RetrainPolicy, RetrainRule
 from monitoring.models.prediction import Label, Prediction
 from monitoring.models.profile import Bucket, FoldItem
 from monitoring.models.report import MonitoringRun, Report
+from monitoring.models.schedule import MonitoringSchedule, Unchecked
 
 __all__ = [
     "LAWS",
@@ -22,10 +23,12 @@ __all__ = [
     "FoldItem",
     "Label",
     "MonitoringRun",
+    "MonitoringSchedule",
     "Prediction",
     "Report",
     "RetrainDecision",
     "RetrainPolicy",
     "RetrainRules",
     "TeamRetrainPolicy",
+    "Unchecked",
 ]

@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from mlops_site.core.models import Job, User
+from monitoring.choices import Occasion
 from registry.models import RegisteredModel, Version
 
 
@@ -20,6 +21,7 @@ class Report(models.Model):
     window_from = models.DateTimeField()
     window_to = models.DateTimeField()
     explicit = models.BooleanField(default=False)  # a person asked: alarms need no persistence
+    occasion = models.CharField(max_length=10, choices=Occasion.choices, default=Occasion.SCHEDULE)
     from_frames = models.BooleanField(default=False)  # of data that came with the question, not of logged rows
     samples = models.PositiveBigIntegerField()
     overall_score = models.FloatField(null=True)
@@ -36,9 +38,19 @@ class Report(models.Model):
     def __str__(self) -> str:
         return f"{self.version} {self.window_from:%Y-%m-%d %H:%M} to {self.window_to:%Y-%m-%d %H:%M}"
 
+    @property
+    def why(self) -> str:
+        """asked, schedule, in_time or backfill."""
+        return "asked" if self.explicit else self.occasion
+
+    @property
+    def why_in_words(self) -> str:
+        return "asked for" if self.explicit else self.get_occasion_display()
+
 
 class MonitoringRun(Job):
-    """A report asked for. It reads sums only, so it is done where it was claimed, without a child process."""
+    """A report asked for, or with `every` one on each past window of `length` that ends so far apart. It reads sums
+    only, so it is done where it was claimed, without a child process."""
 
     executor = "monitoring.analysis.execute"
     kind = "monitoring"
@@ -49,6 +61,9 @@ class MonitoringRun(Job):
     window_from = models.DateTimeField()
     window_to = models.DateTimeField()
     explicit = models.BooleanField(default=True)
+    occasion = models.CharField(max_length=10, choices=Occasion.choices, default=Occasion.SCHEDULE)
+    every = models.DurationField(null=True, blank=True)
+    length = models.DurationField(null=True, blank=True)
     requested_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", null=True, blank=True)
     report = models.OneToOneField(Report, on_delete=models.PROTECT, related_name="run", null=True, blank=True)
 

@@ -24,6 +24,7 @@ from monitoring.models import (
     RetrainRules,
     TeamRetrainPolicy,
 )
+from monitoring.selectors.schedules import WATCHING
 from registry.choices import Stage
 from registry.models import RegisteredModel, StageInterval
 from registry.selectors import in_production
@@ -171,7 +172,9 @@ def waiting_alerts(policy: RetrainPolicy) -> QuerySet[Alert]:
 def schedules(actor: Actor) -> QuerySet[PeriodicTask]:
     """The rows that Beat reads: everybody's, and of models and sources those that the actor may see."""
     mine = visible(actor, RegisteredModel.objects.all()).values(row=Concat(Value(RETRAINING), "name"))
+    watched = visible(actor, RegisteredModel.objects.all()).values(row=Concat(Value(WATCHING), "name"))
     sources = visible(actor, DataSource.objects.all()).values(row=Concat(Value(SCHEDULED), "name"))
-    shared = ~Q(name__startswith=RETRAINING) & ~Q(name__startswith=SCHEDULED)
-    rows: QuerySet[PeriodicTask] = PeriodicTask.objects.filter(shared | Q(name__in=mine) | Q(name__in=sources))
+    shared = ~Q(name__startswith=RETRAINING) & ~Q(name__startswith=SCHEDULED) & ~Q(name__startswith=WATCHING)
+    own = Q(name__in=mine) | Q(name__in=watched) | Q(name__in=sources)
+    rows: QuerySet[PeriodicTask] = PeriodicTask.objects.filter(shared | own)
     return rows.select_related("interval", "crontab")

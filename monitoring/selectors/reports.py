@@ -9,6 +9,7 @@ from django.db.models import QuerySet, Sum
 
 from mlops_site.core.errors import NotFound
 from mlops_site.core.permissions import Actor, visible
+from monitoring.choices import Occasion
 from monitoring.models import Bucket, Report
 from registry.models import Version
 
@@ -33,10 +34,19 @@ def report_of(actor: Actor, report_id: UUID) -> Report:
 
 
 def findings_before(version: Version, window_to: datetime, count: int) -> list[list[dict[str, object]]]:
-    """Findings of the last `count` scheduled reports on the version's logged rows that ended before; oldest first."""
+    """Findings of the last `count` scheduled reports on the version's logged rows that ended before, be it that they
+    were made afterwards; oldest first. Looks in between share a window with the report that ends it, and do not count.
+    """
     rows = Report.objects.filter(version=version, explicit=False, from_frames=False, window_to__lt=window_to)
+    rows = rows.exclude(occasion=Occasion.IN_TIME)
     newest = rows.order_by("-window_to", "-created_at").values_list("findings", flat=True)[:count]
     return list(reversed(newest))
+
+
+def has_report(version: Version, start: datetime, end: datetime) -> bool:
+    """Whether there is one on exactly this window of logged rows that nobody had to ask for."""
+    same = {"version": version, "window_from": start, "window_to": end}
+    return Report.objects.filter(**same, explicit=False, from_frames=False).exists()
 
 
 def rows_in(version: Version, start: datetime, end: datetime) -> int:

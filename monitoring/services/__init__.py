@@ -12,7 +12,9 @@ from monitoring.services.alerts import (
     silence_alert,
 )
 from monitoring.services.answers import Draft, answers_kept, log_answers
+from monitoring.services.backfill import request_backfill
 from monitoring.services.batches import cancel_scoring, forget_pieces, opened_result, request_scoring
+from monitoring.services.checks import request_due_checks, request_scheduled
 from monitoring.services.compaction import compact
 from monitoring.services.explanations import explain_prediction, explain_predictions, request_explanations
 from monitoring.services.folding import fold, fold_all
@@ -22,7 +24,7 @@ from monitoring.services.policies import drop_retrain_policy, set_retrain_policy
 from monitoring.services.rehearsal import dry_run_policy
 from monitoring.services.reports import keep_report, request_report
 from monitoring.services.retraining import trigger_retraining
-from monitoring.services.schedules import set_schedule
+from monitoring.services.schedules import drop_monitoring_schedule, set_monitoring_schedule, set_schedule
 from monitoring.services.settling import settle
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "answers_kept",
     "cancel_scoring",
     "compact",
+    "drop_monitoring_schedule",
     "drop_retrain_policy",
     "dry_run_policy",
     "explain_prediction",
@@ -48,12 +51,16 @@ __all__ = [
     "raise_alerts",
     "raise_experiment",
     "raise_revalidation",
+    "request_backfill",
+    "request_due_checks",
     "request_explanations",
     "request_report",
+    "request_scheduled",
     "request_scoring",
     "resolve_alert",
     "resolve_experiment",
     "resolve_revalidation",
+    "set_monitoring_schedule",
     "set_retrain_policy",
     "set_schedule",
     "set_team_retrain_policy",

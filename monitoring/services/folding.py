@@ -25,6 +25,7 @@ from monitoring.choices import PredictionStatus, Span
 from monitoring.models import FoldItem, Label, Prediction
 from monitoring.selectors.bases import Basis, bases
 from monitoring.services.buckets import Content, Key, Vanished, added, content_of, locked, placed, write
+from monitoring.services.checks import count_unchecked
 from monitoring.signals import Answer, Folded, Known, answers_folded
 from monitoring.stats.tally import Answers, Tally
 
@@ -96,6 +97,13 @@ class _Changes:
         """Whoever adds up by something else than versions does it in the same transaction, so each item counts once."""
         if self.folded:
             answers_folded.send(sender=FoldItem, folded=self.folded)
+
+    def by_version(self) -> dict[int, int]:
+        """Version id -> how many answers and labels."""
+        found: dict[int, int] = defaultdict(int)
+        for (version, _), change in self.by_key.items():
+            found[version] += len(change.gained)
+        return found
 
     def _of(self, answer: Answer) -> _Change:
         return self.by_key[answer.version_id, placed(answer.predicted_at, self.now)]
@@ -174,6 +182,7 @@ def _fold(limit: int, among: Collection[int] | None) -> int:
     if names:
         _make_ready(Label.objects.filter(**_among(names)).values("pk"))
     changes.tell()
+    count_unchecked(changes.by_version())
     return len(items)
 
 

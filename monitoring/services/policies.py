@@ -155,7 +155,8 @@ def _invalid(errors: list[FieldError]) -> Invalid:
     return Invalid(errors[0].message, code=errors[0].code, errors=errors)
 
 
-def _flag(value: object) -> bool:
+def flag(value: object) -> bool:
+    """True or false; ValueError for anything else."""
     if not isinstance(value, bool):
         raise ValueError(f"must be true or false but got {value!r:.80}")
     return value
@@ -205,7 +206,7 @@ def _overrides(value: object) -> dict[str, Any]:
 
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {
-    "enabled": _flag,
+    "enabled": flag,
     "performance_degradation": _share,
     "data_drift_score": _share,
     "prediction_volume_drop": _share,
@@ -213,7 +214,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "cool_down": _cool_down,
     "min_labels": _labels,
     "daily_budget": _budget,
-    "keeps_training_rows": _flag,
+    "keeps_training_rows": flag,
     "new_rows_weight": _weight,
     "config_overrides": _overrides,
 }

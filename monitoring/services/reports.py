@@ -12,7 +12,8 @@ from mlops_site.core.durations import length_within
 from mlops_site.core.errors import Conflict, Invalid
 from mlops_site.core.models import User
 from mlops_site.core.permissions import Action, Actor, require
-from monitoring.models import MonitoringRun, Report
+from monitoring.choices import Occasion
+from monitoring.models import MonitoringRun, Report, Unchecked
 from monitoring.selectors.periods import within
 from monitoring.selectors.spans import span_after, start_of, whole
 from monitoring.services.alerts import raise_alerts
@@ -48,15 +49,17 @@ def request_report(
     window_from: datetime,
     window_to: datetime,
     explicit: bool = True,
+    occasion: Occasion = Occasion.SCHEDULE,
 ) -> MonitoringRun:
     """A queued job that reports on the answers of one version (the one in production if left out) in a window, which
-    is widened to whole buckets; the caller rings the bell. Without an actor it is the schedule's.
+    is widened to whole buckets; the caller rings the bell. Without an actor it is made by itself, at an
+    `occasion`, and what was folded so far counts as looked at.
 
     Raises Forbidden, Conflict `no_production_version`, and Invalid for a window that ends before it starts, lies
     before 2000 or in the future, or is longer than 366 days.
     """
     now = timezone.now()
-    asked = _checked(window_from, window_to, now=now)
+    asked = checked_window(window_from, window_to, now=now)
     window = Window(*whole(*asked, now=now))
     with events.atomic():
         if actor is not None:
@@ -70,9 +73,12 @@ def request_report(
             window_from=window.start,
             window_to=window.end,
             explicit=explicit,
+            occasion=occasion,
             requested_by=actor.user if actor else None,
             step="waiting for a worker",
         )
+        if not explicit:
+            Unchecked.objects.filter(version=chosen).update(rows=0)
         if actor is not None:
             data = {"version": chosen.number, "from": window.start.isoformat(), "to": window.end.isoformat()}
             events.record("monitoring.requested", actor=actor, subject=run.subject, team=model.team.name, data=data)
@@ -86,11 +92,17 @@ def window_of(length: object, *, now: datetime | None = None) -> Window:
         last = length_within(length, SHORTEST, LONGEST)
     except ValueError as error:
         raise Invalid.on("window", f"window {error}", code="invalid_window") from error
+    return window_before(last, now=now)
+
+
+def window_before(length: timedelta, *, now: datetime | None = None) -> Window:
+    """The last `length` up to now, from the start of the bucket that its first moment lies in."""
     end = now or timezone.now()
-    return Window(start_of(end - last, span_after(last)), end)
+    return Window(start_of(end - length, span_after(length)), end)
 
 
-def _checked(start: datetime, end: datetime, *, now: datetime) -> Window:
+def checked_window(start: datetime, end: datetime, *, now: datetime) -> Window:
+    """The window; Invalid where `request_report` says."""
     for name, moment in (("from", start), ("to", end)):
         if moment > now + CLOCKS_DIFFER:
             message = f"window.{name} must not lie in the future but got {moment.isoformat()}; it is {now.isoformat()}"
@@ -111,10 +123,12 @@ def keep_report(
     window: Window,
     *,
     explicit: bool,
+    occasion: Occasion = Occasion.SCHEDULE,
     from_frames: bool = False,
     created_by: User | None = None,
 ) -> Report:
-    """Keep what was computed and raise its alerts, in the caller's transaction or one of its own."""
+    """Keep what was computed and raise its alerts, in the caller's transaction or one of its own. One that is made
+    afterwards raises none: nobody can act on what is over."""
     with events.atomic():
         report = Report.objects.create(
             model=version.model,
@@ -122,9 +136,13 @@ def keep_report(
             window_from=window.start,
             window_to=window.end,
             explicit=explicit,
+            occasion=occasion,
             from_frames=from_frames,
             created_by=created_by,
             **content._asdict(),
         )
-        raise_alerts(report)
+        if occasion != Occasion.BACKFILL:
+            raise_alerts(report)
+        if not explicit:
+            Unchecked.objects.filter(version=version).update(samples=report.samples)
     return report

@@ -75,7 +75,7 @@ def test_it_may_be_waited_for(version: Version, engineer: Person, rung: list[str
     assert (status, rung) == (200, [])
     assert set(report) == {
         "id", "model_name", "model_version", "window", "covered", "samples", "drift", "performance", "quality",
-        "volume", "notes", "findings", "explicit", "from_frames", "created_by", "created_at",
+        "volume", "notes", "findings", "explicit", "occasion", "from_frames", "created_by", "created_at",
     }  # fmt: skip
     assert set(report["drift"]) == {"overall_score", "severity", "drifted", "total", "features", "note"}
     assert set(report["drift"]["features"][0]) == {
@@ -83,7 +83,7 @@ def test_it_may_be_waited_for(version: Version, engineer: Person, rung: list[str
     }  # fmt: skip
     assert set(report["performance"]) >= {"realised", "estimated", "label_coverage", "baseline"}
     assert (report["model_name"], report["model_version"], report["created_by"]) == ("high_cost", "1.0.0", "author")
-    assert report["explicit"]
+    assert (report["explicit"], report["occasion"]) == (True, "asked")
     assert MonitoringRun.objects.get().state == JobState.SUCCEEDED
     assert engineer.get(f"{REPORTS}/{report['id']}") == (200, report)
 

@@ -35,6 +35,8 @@ def pages(site: Scene) -> dict[str, str]:
         "cancel": reverse("run_cancel", args=[site.working.pk]),
         **of_data(site),
         "skew": reverse("skew", args=[name]),
+        "schedule": reverse("monitoring_schedule", args=[name]),
+        "past": reverse("backfill", args=[name]),
         "approval": reverse("admin:registry_promotionrequest_change", args=[site.request.pk]),
         "monitoring": reverse("monitoring", args=[name]),
         "timeline": reverse("timeline", args=[name]),
