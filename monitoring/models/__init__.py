@@ -9,6 +9,7 @@ from monitoring.models.policy import RetrainDecision, RetrainPolicy, RetrainRule
 from monitoring.models.prediction import Label, Prediction
 from monitoring.models.profile import Bucket, FoldItem
 from monitoring.models.report import MonitoringRun, Report
+from monitoring.models.slices import ErrorCode, FairnessLimits, Slice
 
 __all__ = [
     "LAWS",
@@ -17,8 +18,10 @@ __all__ = [
     "BatchRun",
     "Bucket",
     "Completion",
+    "ErrorCode",
     "Explanation",
     "ExplanationRun",
+    "FairnessLimits",
     "FoldItem",
     "Label",
     "MonitoringRun",
@@ -27,5 +30,6 @@ __all__ = [
     "RetrainDecision",
     "RetrainPolicy",
     "RetrainRules",
+    "Slice",
     "TeamRetrainPolicy",
 ]
