@@ -111,7 +111,8 @@ def overrides(counts: Counts) -> Overrides:
 def failures(tally: Tally, breakdown: Breakdown, names: Mapping[int, str]) -> list[Failures]:
     """Failed answers by code, the most frequent first. Failures of before codes were counted have none."""
     counts = breakdown.part("errors")
-    found = {names.get(place, OTHERS) or NAMELESS: int(counts[place]) for place in np.flatnonzero(counts[:ERROR_CODES])}
+    places = np.flatnonzero(counts[:ERROR_CODES]).tolist()
+    found = {names.get(place, OTHERS) or NAMELESS: int(counts[place]) for place in places}
     rest = int(counts[ERROR_CODES]) + tally.errors - int(counts.sum())
     if rest > 0:
         found[OTHERS] = found.get(OTHERS, 0) + rest

@@ -1,4 +1,4 @@
-"""All that the labels of a window say of a version: the metrics of the registry's table and those of production alone."""
+"""All that labels say of a version: the metrics of the registry's table, and those of production alone."""
 
 from __future__ import annotations
 
