@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from django.urls import path
 
-from monitoring.api import alerts, batches, dashboard, ingest, policies, reports, skew
+from monitoring.api import alerts, batches, dashboard, ingest, policies, reports, skew, slices
 
 app_name = "monitoring"
 urlpatterns = [
     path("models/<model:name>/retrain-policy", policies.Policy.as_view(), name="retrain-policy"),
     path("models/<model:name>/retrain-policy/dry-run", policies.DryRun.as_view(), name="retrain-dry-run"),
     path("teams/<str:team>/retrain-policy", policies.TeamPolicy.as_view(), name="team-retrain-policy"),
+    path("models/<model:name>/slices", slices.Slices.as_view(), name="slices"),
+    path("models/<model:name>/slices/<int:pk>", slices.SliceDetail.as_view(), name="slice"),
+    path("models/<model:name>/fairness-limits", slices.Limits.as_view(), name="fairness-limits"),
     path("monitoring/retrain-decisions", policies.Decisions.as_view(), name="retrain-decisions"),
     path("models/<model:name>/score", batches.Score.as_view(), name="score"),
     path("scoring", batches.Batches.as_view(), name="batches"),

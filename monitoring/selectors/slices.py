@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
 from mlops_site.stats.bins import CategoryBins, NumericBins
 from monitoring.models import ErrorCode, FairnessLimits, Prediction, Slice
@@ -20,11 +19,9 @@ from registry.models import RegisteredModel, Version
 LOOKED_AT = 5_000  # answers, for the levels of a slice
 
 
-def slices_of(model: RegisteredModel, *, at: datetime | None = None) -> QuerySet[Slice]:
-    """The slices in force (now, or at a moment), by name."""
-    moment = at or timezone.now()
-    rows = Slice.objects.filter(model=model).filter(Q(counts_until=None) | Q(counts_until__gt=moment))
-    return rows.select_related("model__team", "declared_by")
+def slices_of(model: RegisteredModel) -> QuerySet[Slice]:
+    """The slices in force, by name."""
+    return Slice.objects.filter(model=model, counts_until=None).select_related("declared_by")
 
 
 def slicings_between(model_id: int, start: datetime, end: datetime) -> list[Slicing]:

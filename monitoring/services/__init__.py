@@ -24,6 +24,7 @@ from monitoring.services.reports import keep_report, request_report
 from monitoring.services.retraining import trigger_retraining
 from monitoring.services.schedules import set_schedule
 from monitoring.services.settling import settle
+from monitoring.services.slices import declare_slice, end_slice, set_fairness_limits
 
 __all__ = [
     "Draft",
@@ -32,8 +33,10 @@ __all__ = [
     "answers_kept",
     "cancel_scoring",
     "compact",
+    "declare_slice",
     "drop_retrain_policy",
     "dry_run_policy",
+    "end_slice",
     "explain_prediction",
     "explain_predictions",
     "fold",
@@ -54,6 +57,7 @@ __all__ = [
     "resolve_alert",
     "resolve_experiment",
     "resolve_revalidation",
+    "set_fairness_limits",
     "set_retrain_policy",
     "set_schedule",
     "set_team_retrain_policy",

@@ -52,7 +52,7 @@ class Failures(NamedTuple):
     """Failed answers with one code."""
 
     code: str
-    count: int
+    rows: int
     share: float  # of all answers
 
 
