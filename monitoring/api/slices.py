@@ -9,7 +9,7 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from mlops_site.core.api.serializers import StrictSerializer, TextField
+from mlops_site.core.api.serializers import FiniteField, StrictSerializer, TextField
 from mlops_site.core.api.views import ApiView
 from monitoring import services
 from monitoring.choices import SliceSource
@@ -23,14 +23,17 @@ from registry.selectors import model_named
 
 class SliceFields(StrictSerializer):
     name = TextField(max_length=128)
-    source = serializers.ChoiceField(SliceSource.choices)
     levels = serializers.ListField(child=TextField(max_length=128), required=False, max_length=50)
-    cuts = serializers.ListField(child=serializers.FloatField(), required=False, max_length=50)
+    cuts = serializers.ListField(child=FiniteField(), required=False, max_length=50)
+
+    def get_fields(self) -> dict[str, Any]:
+        # As an attribute it would hide the field's own `source`.
+        return {**super().get_fields(), "source": serializers.ChoiceField(SliceSource.choices)}
 
 
 class LimitFields(StrictSerializer):
     limits = serializers.DictField(
-        child=serializers.FloatField(allow_null=True), required=False, help_text="measure -> gap, or null for none"
+        child=FiniteField(allow_null=True), required=False, help_text="measure -> gap, or null for none"
     )
     min_rows = serializers.IntegerField(required=False)
 
