@@ -23,7 +23,7 @@ def limbs(values: Floats) -> Counts:
     rest = np.asarray(values, dtype=np.float64)
     parts = []
     for unit in UNITS[:-1]:
-        whole_units = np.floor(rest / unit)  # by a power of two: exact, and so is what is left
+        whole_units = np.trunc(rest / unit)  # by a power of two: exact, and so is what is left; a floor's would not be
         parts.append(whole_units)
         rest = rest - whole_units * unit
     return np.stack([*parts, np.rint(rest / UNITS[-1])], axis=-1).astype(np.int64)
