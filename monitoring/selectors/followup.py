@@ -37,10 +37,10 @@ def followup(version: Version, now: Summed) -> FollowUp:
     """Two queries, and one more where an answer failed."""
     breakdown, tally = now.breakdown, now.tally
     asked = slicings_between(version.model_id, now.start, now.end)
-    limits = fairness_of(version.model)
+    limits, said = fairness_of(version.model), calibration(tally)
     return FollowUp(
-        metrics=all_realised(tally, breakdown, costs_of(version)),
-        calibration=calibration(tally),
+        metrics=all_realised(tally, breakdown, costs_of(version), said=said),
+        calibration=said,
         lags=lags(tally, breakdown),
         overrides=overrides(breakdown.part("decisions")),
         failures=failures(tally, breakdown, error_names(version) if tally.errors else {}),

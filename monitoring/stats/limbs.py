@@ -9,7 +9,9 @@ import numpy as np
 from mlops_site.stats.bins import Counts
 from mlops_site.stats.scored import Floats
 
-UNITS = (2.0**40, 2.0**10, 2.0**-20, 2.0**-50)
+SHIFTS = (90, 60, 30, 0)  # of a unit over the smallest one, as powers of two
+FINEST = 50
+UNITS = tuple(2.0 ** (shift - FINEST) for shift in SHIFTS)
 LIMBS = len(UNITS)
 LARGEST = 2.0**40  # of a value whose square is added too
 
@@ -31,7 +33,8 @@ def limbs(values: Floats) -> Counts:
 
 def whole(parts: Counts) -> Fraction:
     """What LIMBS sums stand for together."""
-    return sum((int(part) * Fraction(unit) for part, unit in zip(parts.tolist(), UNITS, strict=True)), Fraction(0))
+    total = sum(part << shift for part, shift in zip(parts.tolist(), SHIFTS, strict=True))
+    return Fraction(total, 1 << FINEST)
 
 
 def floats(parts: Counts) -> Floats:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from mlops_site.stats.metrics import METRICS
 from monitoring.stats.amounts import actual_over_expected, gini, pairs
 from monitoring.stats.breakdown import Breakdown
-from monitoring.stats.calibration import calibration
+from monitoring.stats.calibration import Calibration, calibration
 from monitoring.stats.performance import Metric, Z, realised
 from monitoring.stats.tally import Tally
 
@@ -23,14 +23,21 @@ BEST = {
 }
 
 
-def all_realised(tally: Tally, breakdown: Breakdown, costs: Mapping[str, float] | None = None) -> list[Metric]:
+def all_realised(
+    tally: Tally,
+    breakdown: Breakdown,
+    costs: Mapping[str, float] | None = None,
+    *,
+    said: Calibration | None = None,
+) -> list[Metric]:
     """Those of `performance.realised`, then of two classes calibration_error, calibration_slope and, with the costs of
-    the four outcomes, cost_per_row; of values gini and actual_over_expected. What has no value is left out."""
+    the four outcomes, cost_per_row; of values gini and actual_over_expected. What has no value is left out. `said` is the calibration, if
+    it is known already."""
     found: list[Metric | None] = [*realised(tally)]
     if tally.shape.task_type == "regression":
         found += [gini(breakdown), actual_over_expected(pairs(breakdown.part("pairs")))]
-    elif (said := calibration(tally)) is not None:
-        found += [said.error, said.slope]
+    elif (calibrated := said or calibration(tally)) is not None:
+        found += [calibrated.error, calibrated.slope]
     if costs and tally.shape.is_binary:
         found.append(cost_per_row(tally, costs))
     return [metric for metric in found if metric is not None]
