@@ -154,6 +154,7 @@ class SliceForm(forms.Form):
         offered += [(f"slice:{name}", f"slice {name}") for name in names]
         offer(self, "by", [*offered, ("", "another name")])
         self.fields["by"].required = False
+        self.fields["by"].initial = offered[0][0] if offered else ""
 
     def asked(self) -> dict[str, Any]:
         """As the service takes it."""

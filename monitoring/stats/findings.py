@@ -88,8 +88,14 @@ def _of_gaps(sliced: Sliced, gaps: list[Gap]) -> Finding:
         for gap in ranked[:_SHOWN]
     ]
     rest = f" and {len(ranked) - _SHOWN} more" if len(ranked) > _SHOWN else ""
-    evidence = {"slice": sliced.name, "reference": sliced.reference, "gaps": [plain(gap) for gap in ranked]}
-    return _finding("fairness", sliced.name, f"by {sliced.name[:60]}: {'; '.join(said)}{rest}", evidence)
+    evidence = {"slice": sliced.name, "reference": sliced.reference, "gaps": [_told(gap) for gap in ranked]}
+    return _finding("fairness", sliced.name, f"gap by {sliced.name[:60]}: {'; '.join(said)}{rest}", evidence)
+
+
+def _told(gap: Gap) -> dict[str, Any]:
+    said = plain(gap)
+    names = ("level", "value", "reference_value", "difference", "ci95", "n", "reference_n", "adjusted", "limit")
+    return {"measure": gap.measure.replace("_", " "), **{name: said[name] for name in names}}
 
 
 def _of_quality(feature: str, worse: list[QualityFinding]) -> Finding:

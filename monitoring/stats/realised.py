@@ -31,8 +31,8 @@ def all_realised(
     said: Calibration | None = None,
 ) -> list[Metric]:
     """Those of `performance.realised`, then of two classes calibration_error, calibration_slope and, with the costs of
-    the four outcomes, cost_per_row; of values gini and actual_over_expected. What has no value is left out. `said` is the calibration, if
-    it is known already."""
+    the four outcomes, cost_per_row; of values gini and actual_over_expected. What has no value is left out. `said` is
+    the calibration, if it is known already."""
     found: list[Metric | None] = [*realised(tally)]
     if tally.shape.task_type == "regression":
         found += [gini(breakdown), actual_over_expected(pairs(breakdown.part("pairs")))]
