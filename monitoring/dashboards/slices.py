@@ -13,6 +13,7 @@ from mlops_site.core.dashboards import FormPage
 from mlops_site.core.permissions import Action
 from monitoring import services
 from monitoring.forms import FairnessForm, SliceForm
+from monitoring.models import FairnessLimits
 from monitoring.selectors.slices import (
     fairness_of,
     features_of,
@@ -35,6 +36,10 @@ class SlicesPage(FormPage):
     @cached_property
     def model(self) -> RegisteredModel:
         return model_named(self.actor, self.kwargs["model"])
+
+    @cached_property
+    def fairness(self) -> FairnessLimits:
+        return fairness_of(self.model)
 
     def form_sent(self) -> type[forms.Form]:
         sent = self.request.POST
@@ -60,13 +65,14 @@ class SlicesPage(FormPage):
             "room": MAX_SLICES - len(rows),
             "most": MAX_SLICES,
             "may_set": self.actor.may(Action.SLICES_SET, model.team_id),
-            "limits": limits_in_force(fairness_of(model)),
-            "min_rows": fairness_of(model).min_rows,
+            "limits": limits_in_force(self.fairness),
+            "min_rows": self.fairness.min_rows,
         }
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Both forms, that which was sent as it was sent."""
-        found, sent = super().get_context_data(**kwargs), kwargs.get("form")
+        sent = kwargs.get("form")
+        found = super().get_context_data(**{"form": forms.Form(), **kwargs})
         adding = sent if isinstance(sent, SliceForm) else SliceForm(**self._declaring())
         limiting = sent if isinstance(sent, FairnessForm) else FairnessForm(**self._limiting())
         return {**found, "adding": adding, "limiting": limiting}
@@ -91,6 +97,5 @@ class SlicesPage(FormPage):
         return {"features": features_of(version_watched(self.model)), "names": names_sent(self.model)}
 
     def _limiting(self) -> dict[str, Any]:
-        found = fairness_of(self.model)
-        limits = limits_in_force(found)
-        return {"measures": list(limits), "initial": {**limits, "min_rows": found.min_rows}}
+        limits = limits_in_force(self.fairness)
+        return {"measures": list(limits), "initial": {**limits, "min_rows": self.fairness.min_rows}}

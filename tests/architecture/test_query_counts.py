@@ -213,7 +213,7 @@ class Site:
             **self.records(),
             **self.data_pages(),
             "alerts": "/alerts",
-            "monitoring": f"{model}/monitoring",
+            **self.monitoring_pages(),
             "timeline": f"{model}/timeline",
             "explanations": f"{model}/{scene.served.number}/explanations",
             "predictions": f"/predictions?q={asked[0].request_id}",
@@ -232,7 +232,6 @@ class Site:
             "admin experiments": "/admin/abtesting/experiment/",
             "admin schedules": "/admin/django_celery_beat/periodictask/",
             "retraining": f"{model}/retraining",
-            "slices": f"{model}/slices",
             "retraining decisions": "/retraining",
             "retraining of a team": f"/retraining/teams/{scene.model.team.name}",
             "admin deliveries": "/admin/core/delivery/",
@@ -240,6 +239,10 @@ class Site:
             "admin approvals": "/admin/registry/promotionrequest/",
             "admin predictions": "/admin/monitoring/prediction/",
         }
+
+    def monitoring_pages(self) -> dict[str, str]:
+        model = f"/models/{self.scene.model.name}"
+        return {"monitoring": f"{model}/monitoring", "slices": f"{model}/slices"}
 
     def data_pages(self) -> dict[str, str]:
         return {
