@@ -1,8 +1,9 @@
 """What a report costs: `python -m benchmarks.report` reports on 30 days of a version with 30 features, at the traffic
 of a claims department and at 100 times that, on SQLite in a folder of its own.
 
-The buckets are as production leaves them: hours of the last three days, days before. A report reads the window and
-the one before it. Measured is CPU time, the median of the runs; the first report of a process also reads the
+The buckets are as production leaves them: hours of the last three days, days before. The answers are told apart by
+three slices of six levels, every third of them was reviewed, and one in a thousand failed. A report reads the window
+and the one before it. Measured is CPU time, the median of the runs; the first report of a process also reads the
 version's reference.
 """
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 NUMBERS, CATEGORIES, DAYS = 20, 10, 30
 ROWS_A_DAY, TIMES = 1_000, 100
 REFERENCE_ROWS, LABELLED = 20_000, 0.5
-GOAL_MS, GOAL_RATIO = 100.0, 1.2
+SLICES, LEVELS, REVIEWED = 3, 4, 3  # and those of what is other or missing
+GOAL_MS, GOAL_RATIO = 50.0, 1.2
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
@@ -95,11 +97,25 @@ def version(times: int) -> Version:
         actor=author,
         candidate=candidate(reference=profile(reference, bins).to_bytes(), signature=signature, metrics=metrics),
     )
-    fill(made, bins, times * ROWS_A_DAY, random)
+    fill(made, bins, times * ROWS_A_DAY, random, declared(model, made))
     return made
 
 
-def fill(made: Version, bins: Any, rows_a_day: int, random: np.random.Generator) -> None:
+def declared(model: Any, made: Version) -> list[int]:
+    """Ids of the slices that the model is told apart by."""
+    from monitoring.models import Slice
+
+    names = [f"slice_{n}" for n in range(SLICES)]
+    levels = [f"level_{n}" for n in range(LEVELS)]
+    since = NOW - 3 * DAYS * DAY
+    rows = [
+        Slice(model=model, name=name, source="slice", levels=levels, counts_from=since, declared_by=made.created_by)
+        for name in names
+    ]
+    return [row.pk for row in Slice.objects.bulk_create(rows)]
+
+
+def fill(made: Version, bins: Any, rows_a_day: int, random: np.random.Generator, slices: list[int]) -> None:
     """Hours of the last three days, days before."""
     from mlops_site.stats.profile import profile
     from monitoring.choices import Span
@@ -110,14 +126,29 @@ def fill(made: Version, bins: Any, rows_a_day: int, random: np.random.Generator)
     hours = [(NOW - HOUR * n, Span.HOUR, rows_a_day // 24) for n in range(1, 73)]
     days = [(NOW - DAY * n, Span.DAY, rows_a_day) for n in range(4, 2 * DAYS + 1)]
     for start, span, rows in hours + days:
+        said = answers(rows, random)
         Bucket.objects.create(
             version=made,
             span_secs=span,
             started_at=start,
             rows=rows,
             profile=profile(frame(rows, random), bins).to_bytes(with_bins=False),
-            tally=Tally.of(answers(rows, random), shape).to_bytes(),
+            tally=Tally.of(said, shape).to_bytes(),
+            breakdown=followed_up(said, shape, slices, random).to_bytes(),
         )
+
+
+def followed_up(said: Any, shape: Any, slices: list[int], random: np.random.Generator) -> Any:
+    from monitoring.stats.breakdown import Breakdown
+    from monitoring.stats.followed import Followed
+
+    n = len(said.label)
+    lag = np.where([label is None for label in said.label], np.nan, random.lognormal(11, 1.5, n))
+    human = [decision if at % REVIEWED == 0 else None for at, decision in enumerate(said.prediction)]
+    error = np.where(random.random(n) < 0.001, random.integers(0, 5, n), -1)
+    places = {key: random.integers(0, LEVELS + 2, n) for key in slices}
+    rows = Followed(said, human, error, lag, lag + 60, places)
+    return Breakdown.of(rows, shape, dict.fromkeys(slices, LEVELS + 2))
 
 
 def answers(rows: int, random: np.random.Generator) -> Any:
@@ -166,7 +197,8 @@ def keep(costs: dict[str, Cost], runs: int) -> int:
     notes = {
         **_results.about("report"),
         "runs": f"{runs} of each, medians",
-        "model": f"{NUMBERS} numbers and {CATEGORIES} categories, {DAYS} days, {LABELLED:.0%} labelled",
+        "model": f"{NUMBERS} numbers and {CATEGORIES} categories, {DAYS} days, {LABELLED:.0%} labelled, "
+        f"{SLICES} slices of {LEVELS + 2} levels",
         "ratio": f"{often / once:.2f}",
         "goal": f"{goal}: {'met' if is_met else 'missed'}",
     }

@@ -23,13 +23,14 @@ from mlops_site.stats.profile import profile, reference_bins
 from monitoring.choices import DAY, Occasion
 from monitoring.models import FoldItem, MonitoringRun, Report
 from monitoring.selectors import Summed, basis_of, window_sum
+from monitoring.selectors.followup import followup, followup_json
 from monitoring.selectors.reports import findings_before, has_report, rows_in
 from monitoring.services import fold_all
 from monitoring.services.backfill import windows_of
 from monitoring.services.reports import Content, Window, keep_report
 from monitoring.stats import persistence
 from monitoring.stats.findings import Finding, Judged, feature_json, findings, plain
-from monitoring.stats.performance import Metric, degradation, realised
+from monitoring.stats.performance import Metric, degradation
 from monitoring.stats.quality import quality
 from monitoring.stats.volume import volume
 from registry.models import Version
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FOLD_SECS = 2.0
+HELD_BACK = ("drift", "fairness")  # what chance alone says now and then
 NO_REFERENCE = "not computable: the version has no reference profile"
 
 
@@ -80,7 +82,8 @@ def report_of_window(
     """What the version's answers from `start` to before `end` say. An explicit report raises what it finds; another
     holds drift back until it has lasted (see `stats.persistence`)."""
     now, before = window_sum(version, start, end), rows_in(version, start - (end - start), start)
-    metrics, few = realised(now.tally), too_few(now.rows, settings.MIN_SAMPLES_FOR_MONITORING)
+    few, followed = too_few(now.rows, settings.MIN_SAMPLES_FOR_MONITORING), followup(version, now)
+    metrics = followed.metrics
     judged = Judged(
         drift=_drift(version, now),
         quality=[] if few else _quality(version, now),
@@ -92,6 +95,7 @@ def report_of_window(
             threshold=settings.PERFORMANCE_DEGRADATION_THRESHOLD,
             min_samples=settings.MIN_SAMPLES_FOR_MONITORING,
         ),
+        slices=[] if few else followed.slices,
     )
     notes = [few, "" if settled else "some answers are still being added up and are not in this report"]
     notes.append(NO_REFERENCE if judged.drift is None else "")
@@ -101,6 +105,7 @@ def report_of_window(
         "samples": now.rows,
         **_body(judged),
         "performance": _performance(version, now, metrics, judged),
+        "followup": followup_json(followed),
         "notes": [note for note in notes if note],
     }
     found = findings(judged)
@@ -132,11 +137,18 @@ def baseline_of(version: Version) -> dict[str, float]:
 
 
 def _held_back(version: Version, end: datetime, found: list[Finding]) -> list[Finding]:
-    """Drift is told once it was there in enough of the last windows."""
-    past = findings_before(version, end, persistence.M - 1)
-    drifted = [any(finding["rule"] == "drift" for finding in each) for each in past]
-    lasts = persistence.persistent([*drifted, True])
-    return [finding._replace(raised=lasts) if finding.rule == "drift" else finding for finding in found]
+    """Drift, and a gap between slices, are told once they were there in enough of the last windows."""
+    past = [
+        {(each["rule"], each["subject"]) for each in one} for one in findings_before(version, end, persistence.M - 1)
+    ]
+    return [
+        finding._replace(
+            raised=persistence.persistent([*((finding.rule, finding.subject) in each for each in past), True])
+        )
+        if finding.rule in HELD_BACK
+        else finding
+        for finding in found
+    ]
 
 
 def _body(judged: Judged) -> dict[str, Any]:

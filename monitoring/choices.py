@@ -17,6 +17,13 @@ class Source(models.TextChoices):
     LOGGED = "logged", "logged by the caller"
 
 
+class SliceSource(models.TextChoices):
+    """Where the value comes from by which answers are told apart."""
+
+    SLICE = "slice", "slices of the answer"
+    FEATURE = "feature", "feature"
+
+
 class FoldKind(models.TextChoices):
     PREDICTION = "prediction", "prediction"
     LABEL = "label", "label"
@@ -54,6 +61,7 @@ class Rule(models.TextChoices):
     VOLUME = "volume", "prediction volume"
     REVALIDATION = "revalidation", "revalidation due"
     EXPERIMENT = "experiment", "experiment"
+    FAIRNESS = "fairness", "gap between slices"
 
 
 SEVERITY_OF = {
@@ -63,6 +71,7 @@ SEVERITY_OF = {
     Rule.VOLUME: Severity.LOW,
     Rule.REVALIDATION: Severity.HIGH,
     Rule.EXPERIMENT: Severity.HIGH,
+    Rule.FAIRNESS: Severity.HIGH,
 }
 
 

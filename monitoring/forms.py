@@ -153,3 +153,58 @@ class ScoreForm(forms.Form):
         name, _, number = said.pop("version").partition("@")
         filename = said["file"].name if said["file"] else ""
         return {"model_name": name, "version": number, "filename": filename, **said}
+
+
+class SliceForm(forms.Form):
+    """A slice to count by. What is sent besides is the limits, see `FairnessForm`."""
+
+    by = forms.ChoiceField(label="By", help_text="An input, or a name in the slices that answers are logged with.")
+    name = forms.CharField(
+        required=False, max_length=128, label="Another name", help_text="That answers will be logged with."
+    )
+    levels = forms.CharField(
+        required=False,
+        max_length=1500,
+        label="Levels",
+        help_text="Texts between commas; the rest is counted as other. Empty: the frequent ones, or the quartiles of a "
+        "number.",
+    )
+    cuts = forms.CharField(
+        required=False, max_length=300, label="Or cut a number at", help_text="Such as 40, 65. Levels stay empty then."
+    )
+
+    def __init__(self, *args: Any, features: list[str], names: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        offered = [*((f"feature:{name}", f"input {name}") for name in features)]
+        offered += [(f"slice:{name}", f"slice {name}") for name in names]
+        offer(self, "by", [*offered, ("", "another name")])
+        self.fields["by"].required = False
+        self.fields["by"].initial = offered[0][0] if offered else ""
+
+    def asked(self) -> dict[str, Any]:
+        """As the service takes it."""
+        source, _, name = self.cleaned_data["by"].partition(":")
+        levels, cuts = (
+            [part.strip() for part in self.cleaned_data[field].split(",") if part.strip()]
+            for field in ("levels", "cuts")
+        )
+        return {"name": name or self.cleaned_data["name"], "source": source or "slice", "levels": levels, "cuts": cuts}
+
+
+class FairnessForm(forms.Form):
+    """From which gap on an alert is raised; a measure that is left empty raises none."""
+
+    min_rows = forms.IntegerField(
+        min_value=10, max_value=1_000_000, label="Compare from so many rows on", help_text="Of a level, behind a rate."
+    )
+
+    def __init__(self, *args: Any, measures: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in measures:
+            label = f"Gap of {name.replace('_', ' ')}"
+            self.fields[name] = forms.FloatField(required=False, min_value=0.0001, max_value=10, label=label)
+
+    def asked(self) -> dict[str, Any]:
+        """As the service takes it."""
+        said = dict(self.cleaned_data)
+        return {"min_rows": said.pop("min_rows"), "limits": said}

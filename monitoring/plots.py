@@ -86,6 +86,14 @@ def performance_figure(info: Trend, events: Sequence[Event] = ()) -> go.Figure:
     return _marked(figure, info.times, events)
 
 
+def share_figure(info: Trend) -> go.Figure:
+    """Shares over time, with their intervals as a band."""
+    figure = performance_figure(info)
+    figure.update_layout(height=250)
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    return figure
+
+
 def volume_figure(info: Volume) -> go.Figure:
     """A bar per step; failures stand in it in the second colour."""
     figure = _figure(y="predictions")
@@ -106,6 +114,27 @@ def latency_figure(info: Latency) -> go.Figure:
             x=info.times, y=values, mode="lines+markers", name=name, line={"color": colour}, marker={"size": 5}
         )
     figure.update_yaxes(rangemode="tozero")
+    return figure
+
+
+def calibration_figure(
+    predicted: Sequence[float], observed: Sequence[float], lower: Sequence[float], upper: Sequence[float]
+) -> go.Figure:
+    """Share that truly is positive by mean score, with its interval; right scores lie on the dashed line."""
+    figure = _figure(y="truly positive", height=250)
+    up = [high - value for value, high in zip(observed, upper, strict=True)]
+    down = [value - low for value, low in zip(observed, lower, strict=True)]
+    figure.add_scatter(
+        x=predicted,
+        y=observed,
+        mode="lines+markers",
+        name="by score, 95 % interval",
+        line={"color": BLUE, "width": 2},
+        error_y={"type": "data", "symmetric": False, "array": up, "arrayminus": down, "width": 4},
+    )
+    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", name="right scores", line={"color": GREY, "dash": "dash"})
+    figure.update_xaxes(title={"text": "score"}, range=[0, 1], tickformat=".0%")
+    figure.update_yaxes(tickformat=".0%", range=[0, 1])
     return figure
 
 

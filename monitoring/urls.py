@@ -9,6 +9,7 @@ from monitoring.dashboards.policy import RetrainDecisionsPage, RetrainPolicyPage
 from monitoring.dashboards.reports import ReportPage, ReportsPage
 from monitoring.dashboards.schedules import BackfillPage, MonitoringSchedulePage
 from monitoring.dashboards.skew import SkewPage
+from monitoring.dashboards.slices import SlicesPage
 
 urlpatterns = [
     path("alerts", AlertsPage.as_view(), name="alerts"),
@@ -25,6 +26,7 @@ urlpatterns = [
     path("models/<str:model>/retraining", RetrainPolicyPage.as_view(), name="retrain_policy"),
     path("models/<str:model>/monitoring/schedule", MonitoringSchedulePage.as_view(), name="monitoring_schedule"),
     path("models/<str:model>/monitoring/past", BackfillPage.as_view(), name="backfill"),
+    path("models/<str:model>/slices", SlicesPage.as_view(), name="slices"),
     path("models/<str:model>/skew", SkewPage.as_view(), name="skew"),
     path("models/<str:model>/monitoring", MonitoringPage.as_view(), name="monitoring"),
 ]

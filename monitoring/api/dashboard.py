@@ -16,6 +16,7 @@ from mlops_site.core.errors import NotFound
 from monitoring.api.serializers import AlertLine
 from monitoring.selectors.charts import Series
 from monitoring.selectors.dashboard import Dashboard, dashboard, version_shown
+from monitoring.selectors.followup import followup_json
 from monitoring.selectors.periods import period
 from registry import selectors as registry
 
@@ -61,6 +62,10 @@ class DashboardAnswer(serializers.Serializer[Any]):
         help_text="{predictions, per_hour, mean_ms, p50_ms, p95_ms, errors, error_rate, load}; load is the share of "
         "the window that serving processes spent scoring"
     )
+    followup = serializers.JSONField(
+        help_text="{calibration, label_coverage, label_lag, overrides, failures, slices}, as in a report; over time in "
+        "series.followup"
+    )
     open_alerts = AlertLine(many=True, help_text="worst first")
     series = serializers.JSONField(help_text="{step_secs, steps: [...], drift: [...], events: [...]}")
 
@@ -93,6 +98,7 @@ def answer(found: Dashboard) -> dict[str, Any]:
         "quality": [row._asdict() for row in found.quality],
         "volume": found.volume._asdict(),
         "operations": found.operations._asdict(),
+        "followup": followup_json(found.followed),
         "open_alerts": AlertLine(found.alerts, many=True).data,
         "series": _series(found.series),
     }
@@ -133,4 +139,5 @@ def _series(series: Series) -> dict[str, Any]:
             for at, score in zip(series.drift.times, series.drift.scores, strict=True)
         ],
         "events": [event._asdict() for event in series.events],
+        "followup": [{**step._asdict(), "overrides": step.overrides._asdict()} for step in series.followed],
     }

@@ -133,6 +133,12 @@ class ReportAnswer(serializers.ModelSerializer[Report]):
     covered = PeriodAnswer(source="body.covered", default=None, allow_null=True)
     drift = DriftAnswer(source="body.drift")
     performance = PerformanceAnswer(source="body.performance")
+    followup = serializers.DictField(
+        source="body.followup",
+        default=None,
+        allow_null=True,
+        help_text="{calibration, label_coverage, label_lag, overrides, failures, slices}",
+    )
     quality = QualityAnswer(source="body.quality", many=True)
     volume = VolumeAnswer(source="body.volume", allow_null=True)
     notes = serializers.ListField(source="body.notes", child=serializers.CharField())
@@ -142,6 +148,6 @@ class ReportAnswer(serializers.ModelSerializer[Report]):
     class Meta:
         model = Report
         fields = (
-            "id", "model_name", "model_version", "window", "covered", "samples", "drift", "performance", "quality",
-            "volume", "notes", "findings", "explicit", "occasion", "from_frames", "created_by", "created_at",
+            "id", "model_name", "model_version", "window", "covered", "samples", "drift", "performance", "followup",
+            "quality", "volume", "notes", "findings", "explicit", "occasion", "from_frames", "created_by", "created_at",
         )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from monitoring.api import alerts, batches, dashboard, ingest, policies, reports, schedules, skew
+from monitoring.api import alerts, batches, dashboard, ingest, policies, reports, schedules, skew, slices
 
 app_name = "monitoring"
 urlpatterns = [
@@ -13,6 +13,9 @@ urlpatterns = [
     path("teams/<str:team>/retrain-policy", policies.TeamPolicy.as_view(), name="team-retrain-policy"),
     path("models/<model:name>/monitoring-schedule", schedules.Schedule.as_view(), name="monitoring-schedule"),
     path("monitoring/backfill", schedules.Backfill.as_view(), name="backfill"),
+    path("models/<model:name>/slices", slices.Slices.as_view(), name="slices"),
+    path("models/<model:name>/slices/<int:pk>", slices.SliceDetail.as_view(), name="slice"),
+    path("models/<model:name>/fairness-limits", slices.Limits.as_view(), name="fairness-limits"),
     path("monitoring/retrain-decisions", policies.Decisions.as_view(), name="retrain-decisions"),
     path("models/<model:name>/score", batches.Score.as_view(), name="score"),
     path("scoring", batches.Batches.as_view(), name="batches"),

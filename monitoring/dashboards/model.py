@@ -17,6 +17,7 @@ from mlops_site.core.templatetags.steward import metric
 from mlops_site.stats.distributions import Distribution, distribution
 from mlops_site.stats.judge import Q_LIMIT
 from monitoring import plots
+from monitoring.dashboards.followup import followed_facts
 from monitoring.selectors.dashboard import SHOWN, Dashboard, MetricNow, dashboard, version_shown
 from monitoring.selectors.fleet import volume_by_day
 from monitoring.selectors.periods import PRESETS, Period, period
@@ -105,6 +106,7 @@ def shown(found: Dashboard) -> dict[str, Any]:
         "latency_json": plots.latency_figure(charts.latency).to_json() if any(charts.latency.p50_ms) else "",
         "drift_json": plots.drift_figure(charts.drift).to_json() if len(charts.drift.times) > 1 else "",
         "steps": steps(found),
+        **(followed_facts(found) if not empty else {}),
     }
 
 

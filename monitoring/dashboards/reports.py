@@ -10,6 +10,7 @@ from django.core.paginator import Paginator
 from mlops_site.core.dashboards import Page
 from mlops_site.stats.judge import Q_LIMIT
 from monitoring.choices import Rule
+from monitoring.dashboards.followup import slice_tables
 from monitoring.selectors.reports import report_of, reports
 
 PAGE_SIZE = 50
@@ -41,6 +42,7 @@ class ReportPage(Page):
             "samples": found.samples,
             "features": [(row, found.version.importance.get(row["name"])) for row in rows],
             "performance": found.body.get("performance") or {},
+            "slice_tables": slice_tables((found.body.get("followup") or {}).get("slices") or []),
             "quality": found.body.get("quality") or [],
             "volume": found.body.get("volume") or {},
             "threshold": settings.DRIFT_THRESHOLD,

@@ -10,6 +10,7 @@ from monitoring.models.prediction import Label, Prediction
 from monitoring.models.profile import Bucket, FoldItem
 from monitoring.models.report import MonitoringRun, Report
 from monitoring.models.schedule import MonitoringSchedule, Unchecked
+from monitoring.models.slices import ErrorCode, FairnessLimits, Slice
 
 __all__ = [
     "LAWS",
@@ -18,8 +19,10 @@ __all__ = [
     "BatchRun",
     "Bucket",
     "Completion",
+    "ErrorCode",
     "Explanation",
     "ExplanationRun",
+    "FairnessLimits",
     "FoldItem",
     "Label",
     "MonitoringRun",
@@ -29,6 +32,7 @@ __all__ = [
     "RetrainDecision",
     "RetrainPolicy",
     "RetrainRules",
+    "Slice",
     "TeamRetrainPolicy",
     "Unchecked",
 ]

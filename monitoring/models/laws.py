@@ -5,6 +5,7 @@ from __future__ import annotations
 from mlops_site.core.laws import Deed, Law, append_only
 
 _KEPT = ("id", "model_id", "version_id", "rule", "subject_key", "first_seen_at")
+_COUNTED = ("id", "model_id", "name", "source", "levels", "cuts", "counts_from")
 
 LAWS: list[Law | Deed] = [
     Deed(
@@ -36,5 +37,14 @@ LAWS: list[Law | Deed] = [
         "OLD.status = 'resolved' OR " + " OR ".join(f"NEW.{column} <> OLD.{column}" for column in _KEPT),
         "an alert keeps what it is about, and a resolved one stays resolved",
     ),
+    Law(
+        "slice_counts_alike",
+        "monitoring_slice",
+        "UPDATE",
+        "OLD.counts_until IS NOT NULL OR " + " OR ".join(f"NEW.{column} <> OLD.{column}" for column in _COUNTED),
+        "what a slice counts never changes, and one that has ended stays so",
+    ),
+    Law("slice_no_delete", "monitoring_slice", "DELETE", "1 = 1", "slices are kept: labels may still come"),
+    *append_only("monitoring_errorcode"),
     Law("alert_no_delete", "monitoring_alert", "DELETE", "1 = 1", "alerts are kept"),
 ]

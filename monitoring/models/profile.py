@@ -41,6 +41,7 @@ class Bucket(models.Model):
     rows = models.PositiveBigIntegerField(default=0)
     profile = models.BinaryField(null=True)  # stats.profile bytes without bins; null without a reference
     tally = models.BinaryField(default=bytes)  # monitoring.stats.tally bytes
+    breakdown = models.BinaryField(default=bytes)  # monitoring.stats.breakdown bytes; of before there were any, none
     updated_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+import numpy as np
 
 from mlops_site.stats.judge import HIGH, MEDIUM
 from monitoring.models import Alert, Report
 from monitoring.plots import DriftTrend, Event, Latency, Trend, Volume
+from monitoring.selectors.followup import costs_of
 from monitoring.selectors.periods import Period
 from monitoring.selectors.windows import Point, series
+from monitoring.stats.followup import Overrides, overrides, quantile_secs
+from monitoring.stats.layout import DECISIONS
 from monitoring.stats.operations import quantile_ms
 from monitoring.stats.performance import Metric, realised
+from monitoring.stats.realised import BEST, all_realised
 from registry.choices import Stage
 from registry.models import StageInterval, Version
 
@@ -27,6 +35,16 @@ class Series:
     latency: Latency
     drift: DriftTrend
     events: list[Event]
+    followed: list[Followed]
+
+
+class Followed(NamedTuple):
+    """What became of the answers of one step, by when they were given; None where there is nothing to tell."""
+
+    at: datetime
+    coverage: float | None
+    lag_secs: float | None  # median from an answer to its label
+    overrides: Overrides
 
 
 def charts(
@@ -35,7 +53,7 @@ def charts(
     """Three queries beyond the reports given, newest first."""
     found = {point.at: point for point in series(version, period.start, period.end, period.step)}
     steps = [found.get(at) for at in period.times]
-    values = [_metric(point, metric) for point in steps]
+    values = [_metric(point, metric, costs_of(version)) for point in steps]
     tallies = [point.tally if point else None for point in steps]
     return Series(
         step_secs=int(period.step.total_seconds()),
@@ -61,14 +79,25 @@ def charts(
         ),
         drift=_drift(reports),
         events=_events(version, period),
+        followed=[_followed(at, point) for at, point in zip(period.times, steps, strict=True)],
     )
 
 
-def _metric(point: Point | None, name: str) -> Metric | None:
+def _metric(point: Point | None, name: str, costs: Mapping[str, float] | None) -> Metric | None:
     """Of one step, where it has labels enough for a value."""
     if point is None or not point.tally.labelled:
         return None
-    return next((metric for metric in realised(point.tally) if metric.name == name), None)
+    is_of_production = name in BEST or name == "gini"
+    found = all_realised(point.tally, point.breakdown, costs) if is_of_production else realised(point.tally)
+    return next((metric for metric in found if metric.name == name), None)
+
+
+def _followed(at: datetime, point: Point | None) -> Followed:
+    if point is None:
+        return Followed(at, None, None, overrides(np.zeros(len(DECISIONS), dtype=np.int64)))
+    breakdown = point.breakdown
+    lag = quantile_secs(breakdown.part("received_lag"), 0.5)
+    return Followed(at, point.tally.coverage, lag, overrides(breakdown.part("decisions")))
 
 
 def _drift(reports: Sequence[Report]) -> DriftTrend:

@@ -15,12 +15,14 @@ from monitoring.choices import UNRESOLVED, Severity
 from monitoring.models import Alert, Report
 from monitoring.selectors.bases import basis_of
 from monitoring.selectors.charts import Series, charts
+from monitoring.selectors.followup import FollowUp, costs_of, followup
 from monitoring.selectors.periods import Period
 from monitoring.selectors.windows import Summed, window_sum
 from monitoring.stats.health import Health, Signs, health
 from monitoring.stats.operations import Operations, operations
 from monitoring.stats.performance import Metric, degradation, headline, realised
 from monitoring.stats.quality import QualityFinding, quality
+from monitoring.stats.realised import BEST, all_realised, is_better
 from monitoring.stats.volume import Volume, volume
 from registry import selectors as registry
 from registry.models import RegisteredModel, Version
@@ -64,6 +66,7 @@ class Dashboard:
     alerts: list[Alert]
     reports: list[Report]
     series: Series
+    followed: FollowUp
 
     @property
     def ranked(self) -> list[FeatureDrift]:
@@ -99,7 +102,9 @@ def dashboard(version: Version, period: Period, *, metric: str = "") -> Dashboar
     depend on the rows, and their cost only on the buckets."""
     length = period.end - period.start
     now, past = window_sum(version, period.start, period.end), window_sum(version, period.start - length, period.start)
-    metrics = compared(realised(now.tally), realised(past.tally), version.metrics)
+    followed = followup(version, now)
+    earlier = all_realised(past.tally, past.breakdown, costs_of(version))
+    metrics = compared(followed.metrics, earlier, version.metrics)
     drawn = drawn_metric(now, metric)
     drift, note = drift_now(now, version)
     alerts, reports = _alerts(version.model), _reports(version, period)
@@ -120,6 +125,7 @@ def dashboard(version: Version, period: Period, *, metric: str = "") -> Dashboar
         alerts=alerts,
         reports=reports,
         series=charts(version, period, metric=drawn, baseline=baseline, reports=reports),
+        followed=followed,
     )
 
 
@@ -154,7 +160,7 @@ def compared(now: list[Metric], past: list[Metric], registered: Mapping[str, Map
 
 def _compared(now: Metric, past: Metric | None, baseline: float | None) -> MetricNow:
     change = now.value - past.value if past is not None else None
-    better = (change > 0) == METRICS[now.name].greater_is_better if change else None
+    better = is_better(now.name, now.value, past.value) if past is not None else None
     return MetricNow(
         now.name,
         now.value,
@@ -174,7 +180,7 @@ def _apart(first: tuple[float, float] | None, second: tuple[float, float] | None
 
 def drawn_metric(now: Summed, asked: str) -> str:
     """The metric to draw over time: the one asked for if it is known, else the one by which the model is judged."""
-    return asked if asked in METRICS else headline(now.tally.shape)[0]
+    return asked if asked in METRICS or asked in BEST else headline(now.tally.shape)[0]
 
 
 def signs(now: Summed, version: Version, drift: Drift | None, alerts: list[Alert]) -> Signs:

@@ -16,6 +16,7 @@ from mlops_site.stats.profile import Bins, Profile
 from monitoring.choices import Span
 from monitoring.models import Bucket
 from monitoring.selectors.bases import bases, basis_of
+from monitoring.stats.breakdown import Breakdown
 from monitoring.stats.tally import Tally
 from registry.models import Version
 
@@ -29,6 +30,12 @@ class Summed(NamedTuple):
     rows: int
     start: datetime
     end: datetime
+    parts: Sequence[bytes] = ()  # of the breakdown, by bucket
+
+    @property
+    def breakdown(self) -> Breakdown:
+        """Added up each time: keep it."""
+        return Breakdown.sum_of_bytes(self.parts, self.tally.shape)
 
     @property
     def span_secs(self) -> float:
@@ -42,6 +49,12 @@ class Point(NamedTuple):
     at: datetime  # start of the step
     rows: int
     tally: Tally
+    parts: Sequence[bytes] = ()
+
+    @property
+    def breakdown(self) -> Breakdown:
+        """Added up each time: keep it."""
+        return Breakdown.sum_of_bytes(self.parts, self.tally.shape)
 
 
 def window_sum(version: Version, start: datetime, end: datetime) -> Summed:
@@ -58,10 +71,11 @@ def window_sum(version: Version, start: datetime, end: datetime) -> Summed:
     before = [_end(bucket) for bucket in buckets if bucket.started_at < start]
     return Summed(
         profile=None if basis.bins is None else sum_profiles(inside, basis.bins),
-        tally=sum((Tally.from_bytes(bytes(b.tally), basis.shape) for b in inside), Tally.empty(basis.shape)),
+        tally=Tally.sum_of_bytes((bytes(bucket.tally) for bucket in inside), basis.shape),
         rows=sum(bucket.rows for bucket in inside),
         start=min([max([start, *before]), end]),
         end=max([end, *map(_end, inside)]),
+        parts=[bytes(bucket.breakdown) for bucket in inside],
     )
 
 
@@ -72,18 +86,21 @@ def series(versions: Version | Sequence[Version], start: datetime, end: datetime
         raise ValueError(f"step must be longer than nothing but got {step}")
     chosen = [versions] if isinstance(versions, Version) else versions
     known = bases([version.pk for version in chosen])
-    sums: dict[tuple[datetime, int], tuple[int, Tally]] = {}
+    sums: dict[tuple[datetime, int], Point] = {}
     for bucket in _touching(list(known), start, end).defer("profile"):
         if bucket.started_at < start:
             continue
         shape = known[bucket.version_id].shape
         key = start + (bucket.started_at - start) // step * step, bucket.version_id
-        rows, tally = sums.get(key, (0, Tally.empty(shape)))
-        sums[key] = rows + bucket.rows, tally + Tally.from_bytes(bytes(bucket.tally), shape)
-    return [
-        Point(version_id, at, rows, tally)
-        for (at, version_id), (rows, tally) in sorted(sums.items(), key=itemgetter(0))
-    ]
+        known_by_now = sums.get(key) or Point(key[1], key[0], 0, Tally.empty(shape))
+        sums[key] = _with(known_by_now, bucket)
+    return [point for _, point in sorted(sums.items(), key=itemgetter(0))]
+
+
+def _with(point: Point, bucket: Bucket) -> Point:
+    tally = point.tally + Tally.from_bytes(bytes(bucket.tally), point.tally.shape)
+    rows, parts = point.rows + bucket.rows, [*point.parts, bytes(bucket.breakdown)]
+    return point._replace(rows=rows, tally=tally, parts=parts)
 
 
 def sum_profiles(buckets: Iterable[Bucket], bins: Bins) -> Profile:

@@ -26,6 +26,7 @@ from monitoring.services.reports import keep_report, request_report
 from monitoring.services.retraining import trigger_retraining
 from monitoring.services.schedules import drop_monitoring_schedule, set_monitoring_schedule, set_schedule
 from monitoring.services.settling import settle
+from monitoring.services.slices import declare_slice, end_slice, set_fairness_limits
 
 __all__ = [
     "Draft",
@@ -34,9 +35,11 @@ __all__ = [
     "answers_kept",
     "cancel_scoring",
     "compact",
+    "declare_slice",
     "drop_monitoring_schedule",
     "drop_retrain_policy",
     "dry_run_policy",
+    "end_slice",
     "explain_prediction",
     "explain_predictions",
     "fold",
@@ -60,6 +63,7 @@ __all__ = [
     "resolve_alert",
     "resolve_experiment",
     "resolve_revalidation",
+    "set_fairness_limits",
     "set_monitoring_schedule",
     "set_retrain_policy",
     "set_schedule",

@@ -14,6 +14,7 @@ from monitoring.choices import Span
 from monitoring.models import Bucket
 from monitoring.selectors.bases import Basis
 from monitoring.selectors.spans import STEPS, start_of
+from monitoring.stats.breakdown import Breakdown
 from monitoring.stats.tally import Tally
 
 Key = tuple[int, datetime]  # version id, start of the bucket
@@ -29,12 +30,13 @@ class Content(NamedTuple):
     rows: int
     profile: Profile | None
     tally: Tally
+    breakdown: Breakdown
 
 
 def added(first: Content, second: Content) -> Content:
     """Both together, of one version."""
     profile = None if first.profile is None or second.profile is None else first.profile + second.profile
-    return Content(first.rows + second.rows, profile, first.tally + second.tally)
+    return Content(first.rows + second.rows, profile, first.tally + second.tally, first.breakdown + second.breakdown)
 
 
 def placed(at: datetime, now: datetime) -> datetime:
@@ -55,7 +57,8 @@ def content_of(bucket: Bucket, basis: Basis) -> Content:
         profile = Profile.empty(basis.bins)
     else:
         profile = Profile.from_bytes(bytes(bucket.profile), basis.bins)
-    return Content(bucket.rows, profile, Tally.from_bytes(bytes(bucket.tally), basis.shape))
+    tally = Tally.from_bytes(bytes(bucket.tally), basis.shape)
+    return Content(bucket.rows, profile, tally, Breakdown.from_bytes(bytes(bucket.breakdown), basis.shape))
 
 
 def locked(keys: Iterable[Key], span_secs: int) -> dict[Key, Bucket]:
@@ -87,6 +90,7 @@ def write(contents: Mapping[Key, Content], span_secs: int) -> list[Bucket]:
             rows=content.rows,
             profile=None if content.profile is None else content.profile.to_bytes(with_bins=False),
             tally=content.tally.to_bytes(),
+            breakdown=content.breakdown.to_bytes(),
             updated_at=now,
         )
         for (version, at), content in contents.items()
@@ -95,7 +99,7 @@ def write(contents: Mapping[Key, Content], span_secs: int) -> list[Bucket]:
         rows,
         update_conflicts=True,
         unique_fields=["version", "span_secs", "started_at"],
-        update_fields=["rows", "profile", "tally", "updated_at"],
+        update_fields=["rows", "profile", "tally", "breakdown", "updated_at"],
     )
     return rows
 
@@ -103,4 +107,5 @@ def write(contents: Mapping[Key, Content], span_secs: int) -> list[Bucket]:
 def digest_of_bucket(bucket: Bucket) -> str:
     """sha256 of what the row holds, in hex: how the audit chain knows a closed bucket."""
     parts = [str(bucket.rows).encode(), bytes(bucket.profile or b""), bytes(bucket.tally)]
+    parts += [bytes(bucket.breakdown)] if bucket.breakdown else []  # a bucket without has the digest that it had before
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()

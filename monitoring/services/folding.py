@@ -21,13 +21,15 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from mlops_site.stats.profile import Bins, Profile, profile
-from monitoring.choices import PredictionStatus, Span
+from monitoring.choices import Span
 from monitoring.models import FoldItem, Label, Prediction
 from monitoring.selectors.bases import Basis, bases
 from monitoring.services.buckets import Content, Key, Vanished, added, content_of, locked, placed, write
 from monitoring.services.checks import count_unchecked
+from monitoring.services.counted import Row, Rules, answers_of, breakdown_of, declared, rules
 from monitoring.signals import Answer, Folded, Known, answers_folded
-from monitoring.stats.tally import Answers, Tally
+from monitoring.stats.slicing import Slicing
+from monitoring.stats.tally import Tally
 
 __all__ = ["Answer", "Folded", "Known", "fold", "fold_all", "profile_of", "recall_waiting", "tally_of"]
 
@@ -47,6 +49,12 @@ class _Label(NamedTuple):
     label: Any
     human_decision: Any
     received_at: datetime
+    observed_at: datetime
+
+    @property
+    def first(self) -> tuple[datetime, datetime] | None:
+        """Observed and received, of the first revision: corrections say nothing of how late labels come."""
+        return (self.observed_at, self.received_at) if self.revision == 1 else None
 
     @property
     def name(self) -> Name:
@@ -62,13 +70,15 @@ class _Change:
     """What one bucket gains and loses: features of new rows, answers each with the label that it is counted with."""
 
     features: list[Mapping[str, Any]] = field(default_factory=list)
-    gained: list[tuple[Answer, Any]] = field(default_factory=list)
-    lost: list[tuple[Answer, Any]] = field(default_factory=list)
+    gained: list[Row] = field(default_factory=list)
+    lost: list[Row] = field(default_factory=list)
 
-    def content(self, basis: Basis) -> Content:
-        tally = tally_of(self.gained, basis) - tally_of(self.lost, basis)
+    def content(self, basis: Basis, by: Rules) -> Content:
+        gained, lost = ([(row.answer, row.label) for row in rows] for rows in (self.gained, self.lost))
+        tally = tally_of(gained, basis) - tally_of(lost, basis)
         counted = None if basis.bins is None else profile_of(self.features, basis.bins)
-        return Content(len(self.features), counted, tally)
+        breakdown = breakdown_of(self.gained, basis, by) - breakdown_of(self.lost, basis, by)
+        return Content(len(self.features), counted, tally, breakdown)
 
 
 class _Changes:
@@ -79,17 +89,17 @@ class _Changes:
         self.by_key: dict[Key, _Change] = defaultdict(_Change)
         self.folded: list[Folded] | None = [] if answers_folded.has_listeners(FoldItem) else None
 
-    def answered(self, answer: Answer, features: Mapping[str, Any]) -> None:
+    def answered(self, answer: Answer, features: Mapping[str, Any], slices: Mapping[str, Any]) -> None:
         change = self._of(answer)
         change.features.append(features)
-        change.gained.append((answer, None))
+        change.gained.append(Row(answer, features, slices, is_new=True))
         if self.folded is not None:
             self.folded.append(Folded(answer, is_new=True))
 
-    def labelled(self, answer: Answer, before: _Label | None, after: _Label) -> None:
-        change = self._of(answer)
-        change.gained.append((answer, after.label))
-        change.lost.append((answer, before.label if before else None))
+    def labelled(self, row: Row, before: _Label | None, after: _Label) -> None:
+        answer, change = row.answer, self._of(row.answer)
+        change.gained.append(row._replace(label=after.label, human=after.human_decision, first=after.first))
+        change.lost.append(row._replace(label=before.label, human=before.human_decision) if before else row)
         if self.folded is not None:
             self.folded.append(Folded(answer, False, before.known if before else None, after.known))
 
@@ -143,16 +153,7 @@ def recall_waiting(model: int | None = None) -> int:
 def tally_of(rows: Iterable[tuple[Answer, Any]], basis: Basis) -> Tally:
     """The tally of answers, each with its label or None."""
     given = list(rows)
-    nan = float("nan")
-    answers = Answers(
-        prediction=[answer.prediction for answer, _ in given],
-        score=[nan if answer.score is None else answer.score for answer, _ in given],
-        decision=[answer.decision for answer, _ in given],
-        status_is_error=[answer.status == PredictionStatus.ERROR for answer, _ in given],
-        latency_ms=[nan if answer.latency_ms is None else answer.latency_ms for answer, _ in given],
-        label=[label for _, label in given],
-    )
-    return Tally.of(answers, basis.shape) if given else Tally.empty(basis.shape)
+    return Tally.of(answers_of(given), basis.shape) if given else Tally.empty(basis.shape)
 
 
 def profile_of(features: Sequence[Mapping[str, Any]], bins: Bins) -> Profile:
@@ -175,8 +176,10 @@ def _fold(limit: int, among: Collection[int] | None) -> int:
     predictions = [prediction for _, prediction, _ in items if prediction is not None]
     labels = {label: pk for pk, _, label in items if label is not None}
     names = _take_predictions(changes, predictions)
-    waiting = [labels[label] for label in _take_labels(changes, labels)]
-    _add(changes.by_key)
+    told = _labels(labels)
+    slices = declared({model for model, _ in names} | {label.model_id for label in told})
+    waiting = [labels[label] for label in _take_labels(changes, told, slices)]
+    _add(changes.by_key, slices)
     FoldItem.objects.filter(pk__in=waiting).update(waiting=True)
     FoldItem.objects.filter(pk__in={pk for pk, *_ in items}.difference(waiting)).delete()
     if names:
@@ -188,28 +191,40 @@ def _fold(limit: int, among: Collection[int] | None) -> int:
 
 def _take_predictions(changes: _Changes, ids: Collection[UUID]) -> set[Name]:
     """What the predictions change, and their names."""
-    rows = Prediction.objects.filter(pk__in=ids).values_list(*Answer._fields, "features") if ids else []
+    rows = Prediction.objects.filter(pk__in=ids).values_list(*Answer._fields, "features", "slices") if ids else []
     names = set()
-    for *columns, features in rows:
+    for *columns, features, slices in rows:
         answer = Answer(*columns)
-        changes.answered(answer, features)
+        changes.answered(answer, features, slices)
         names.add(answer.name)
     return names
 
 
-def _take_labels(changes: _Changes, ids: Collection[int]) -> list[int]:
+def _labels(ids: Collection[int]) -> list[_Label]:
+    return [_Label(*row) for row in Label.objects.filter(pk__in=ids).values_list(*_Label._fields)] if ids else []
+
+
+def _take_labels(changes: _Changes, labels: Sequence[_Label], slices: Mapping[int, Sequence[Slicing]]) -> list[int]:
     """What the labels change; ids of those that must wait for their prediction."""
-    if not ids:
+    if not labels:
         return []
-    labels = [_Label(*row) for row in Label.objects.filter(pk__in=ids).values_list(*_Label._fields)]
-    among = _among({label.name for label in labels})
-    answers = [Answer(*row) for row in Prediction.objects.filter(**among).values_list(*Answer._fields)]
-    found = {answer.name: answer for answer in answers}
+    found = _answers({label.name for label in labels}, slices)
     before = _before(label for label in labels if label.revision > 1)
     for label in labels:
-        if answer := found.get(label.name):
-            changes.labelled(answer, before.get((*label.name, label.revision - 1)), label)
+        if row := found.get(label.name):
+            changes.labelled(row, before.get((*label.name, label.revision - 1)), label)
     return [label.id for label in labels if label.name not in found]
+
+
+def _answers(names: Collection[Name], slices: Mapping[int, Sequence[Slicing]]) -> dict[Name, Row]:
+    """The answers of these names, with what their models' slices are read from and no more."""
+    sources = {each.source for model in slices.values() for each in model}
+    more = ["features"] * ("feature" in sources) + ["slices"] * bool(sources)
+    width, found = len(Answer._fields), {}
+    for columns in Prediction.objects.filter(**_among(names)).values_list(*Answer._fields, *more):
+        answer, read = Answer(*columns[:width]), dict(zip(more, columns[width:], strict=True))
+        found[answer.name] = Row(answer, read.get("features", {}), read.get("slices", {}))
+    return found
 
 
 def _before(labels: Iterable[_Label]) -> dict[tuple[int, str, int], _Label]:
@@ -221,11 +236,12 @@ def _before(labels: Iterable[_Label]) -> dict[tuple[int, str, int], _Label]:
     return {(*label.name, label.revision): label for label in (_Label(*row) for row in rows)}
 
 
-def _add(changes: Mapping[Key, _Change]) -> None:
+def _add(changes: Mapping[Key, _Change], slices: Mapping[int, Sequence[Slicing]]) -> None:
     if not changes:
         return
     known = bases({version for version, _ in changes})
-    gains = {key: change.content(known[key[0]]) for key, change in changes.items()}  # before anything is locked
+    by = rules((row.answer for change in changes.values() for row in change.gained if row.is_new), slices)
+    gains = {key: change.content(known[key[0]], by) for key, change in changes.items()}  # before anything is locked
     rows = locked(gains, Span.MINUTES)
     write({key: added(content_of(row, known[key[0]]), gains[key]) for key, row in rows.items()}, Span.MINUTES)
 

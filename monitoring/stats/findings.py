@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from mlops_site.stats.compare import Drift, FeatureDrift
+from monitoring.stats.fairness import Gap, Sliced
 from monitoring.stats.performance import Degradation
 from monitoring.stats.quality import QualityFinding
 from monitoring.stats.volume import Volume
@@ -22,6 +23,7 @@ class Judged(NamedTuple):
     quality: list[QualityFinding]
     volume: Volume | None
     degradation: Degradation | None
+    slices: Sequence[Sliced] = ()
 
 
 class Finding(NamedTuple):
@@ -35,12 +37,14 @@ class Finding(NamedTuple):
 
 
 def findings(judged: Judged) -> list[Finding]:
-    """The worst first: performance, then drift of all features as one, then quality by feature, then volume."""
+    """The worst first: performance, then drift of all features as one, then gaps by slice, then quality by feature,
+    then volume."""
     found = []
     if judged.degradation is not None and judged.degradation.degraded:
         found.append(_of_performance(judged.degradation))
     if judged.drift is not None and judged.drift.drifted:
         found.append(_of_drift(judged.drift))
+    found += [_of_gaps(each, gaps) for each in judged.slices if (gaps := [gap for gap in each.gaps if gap.alarm])]
     worse = [finding for finding in judged.quality if finding.drifted]
     for feature in dict.fromkeys(finding.feature for finding in worse):
         found.append(_of_quality(feature, [finding for finding in worse if finding.feature == feature]))
@@ -74,6 +78,24 @@ def _of_drift(drift: Drift) -> Finding:
         "features": [feature_json(feature) for feature in drifted],
     }
     return _finding("drift", "", f"{drift.drifted} of {drift.total} features drifted: {names}{rest}", evidence)
+
+
+def _of_gaps(sliced: Sliced, gaps: list[Gap]) -> Finding:
+    ranked = sorted(gaps, key=lambda gap: -abs(gap.difference))
+    said = [
+        f"{gap.measure.replace('_', ' ')} {gap.value:.2f} in {gap.level[:40]}, {gap.reference_value:.2f} in "
+        f"{gap.reference[:40]}"
+        for gap in ranked[:_SHOWN]
+    ]
+    rest = f" and {len(ranked) - _SHOWN} more" if len(ranked) > _SHOWN else ""
+    evidence = {"slice": sliced.name, "reference": sliced.reference, "gaps": [_told(gap) for gap in ranked]}
+    return _finding("fairness", sliced.name, f"gap by {sliced.name[:60]}: {'; '.join(said)}{rest}", evidence)
+
+
+def _told(gap: Gap) -> dict[str, Any]:
+    said = plain(gap)
+    names = ("level", "value", "reference_value", "difference", "ci95", "n", "reference_n", "adjusted", "limit")
+    return {"measure": gap.measure.replace("_", " "), **{name: said[name] for name in names}}
 
 
 def _of_quality(feature: str, worse: list[QualityFinding]) -> Finding:

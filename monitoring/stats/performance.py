@@ -47,8 +47,9 @@ class Degradation(NamedTuple):
 def realised(tally: Tally) -> list[Metric]:
     """The metrics of the judged rows, in the order of the registry's table; one without a value is left out.
 
-    Two classes: accuracy, precision, recall, f1_score, roc_auc and brier (on 200 bins of the score); more classes:
-    the first four, macro; values: mae, rmse, r2. Definitions are those of `mlops_site.stats.metrics`.
+    Two classes: accuracy, precision, recall, f1_score, roc_auc, average_precision and brier (areas on 200 bins of the
+    score); more classes: the first four, macro; values: mae, rmse, r2. Definitions are those of
+    `mlops_site.stats.metrics`.
     """
     if tally.judged <= 0 and not (tally.shape.is_binary and tally.scores[1:].any()):
         return []
@@ -143,10 +144,26 @@ def _macro_error(confusion: Floats, n: int, by_truth: int, by_answer: int) -> fl
 def _of_scores(tally: Tally) -> list[Metric]:
     negative, positive = tally.scores[1:].astype(np.float64)
     found = [_mean("brier", tally.moments["brier"])] if tally.moments["brier"].count > 0 else []
-    return [*found, _auc(negative, positive)] if negative.any() and positive.any() else found
+    if not positive.any():
+        return found
+    found.append(_average_precision(negative, positive))
+    return [*found, auc_metric(negative, positive)] if negative.any() else found
 
 
-def _auc(negative: Floats, positive: Floats) -> Metric:
+def _average_precision(negative: Floats, positive: Floats) -> Metric:
+    """Mean precision over the recall that each bin adds, from the highest score down, its interval on the scale of the
+    logit with as many tries as there are positives. Source: Boyd, Eng and Page (2013), ECML PKDD, section 4.1."""
+    hits, taken = np.cumsum(positive[::-1]), np.cumsum((negative + positive)[::-1])
+    n, some = float(hits[-1]), taken > 0
+    value = float((positive[::-1][some] * hits[some] / taken[some]).sum() / n)
+    found = Metric("average_precision", value, None, int(taken[-1]))
+    if n < 2 or not 0 < value < 1:
+        return found
+    half, logit = Z / math.sqrt(n * value * (1 - value)), special.logit(value)
+    return found._replace(ci95=(float(special.expit(logit - half)), float(special.expit(logit + half))))
+
+
+def auc_metric(negative: Floats, positive: Floats) -> Metric:
     """The area under the curve, its interval on the scale of the logit. Source: Pepe (2003), section 5.2."""
     value, error = auc_of_bins(negative, positive)
     found = Metric("roc_auc", value, None, int(negative.sum() + positive.sum()))

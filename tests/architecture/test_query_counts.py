@@ -120,6 +120,7 @@ class Site:
             **self.features(),
             "models/<model:name>/retrain-policy": f"{model}/retrain-policy",
             "models/<model:name>/monitoring-schedule": f"{model}/monitoring-schedule",
+            "models/<model:name>/slices": f"{model}/slices",
             "jobs/<uuid:job_id>": f"jobs/{scene.run.pk}",
             "monitoring/alerts": "monitoring/alerts",
             "monitoring/reports": "monitoring/reports",
@@ -213,7 +214,7 @@ class Site:
             **self.records(),
             **self.data_pages(),
             "alerts": "/alerts",
-            "monitoring": f"{model}/monitoring",
+            **self.monitoring_pages(),
             "timeline": f"{model}/timeline",
             "explanations": f"{model}/{scene.served.number}/explanations",
             "predictions": f"/predictions?q={asked[0].request_id}",
@@ -241,6 +242,10 @@ class Site:
             "admin approvals": "/admin/registry/promotionrequest/",
             "admin predictions": "/admin/monitoring/prediction/",
         }
+
+    def monitoring_pages(self) -> dict[str, str]:
+        model = f"/models/{self.scene.model.name}"
+        return {"monitoring": f"{model}/monitoring", "slices": f"{model}/slices"}
 
     def data_pages(self) -> dict[str, str]:
         return {

@@ -65,7 +65,8 @@ class TestWindow:
         assert body["performance"]["estimated"] is None
         assert body["performance"]["baseline"] == {"f1_score": 0.75, "accuracy": 0.8}
         names = [metric["name"] for metric in body["performance"]["realised"]]
-        assert names == ["f1_score", "precision", "recall", "accuracy", "roc_auc", "brier"]
+        assert names[:7] == ["f1_score", "precision", "recall", "accuracy", "roc_auc", "average_precision", "brier"]
+        assert names[7:] == ["calibration_error", "calibration_slope"]
         assert body["notes"] == []
         assert json.loads(json.dumps(body, allow_nan=False)) == body
 
