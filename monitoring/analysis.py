@@ -22,12 +22,13 @@ from mlops_site.stats.judge import too_few
 from mlops_site.stats.profile import profile, reference_bins
 from monitoring.models import FoldItem, MonitoringRun, Report
 from monitoring.selectors import Summed, basis_of, window_sum
+from monitoring.selectors.alarms import rule_of, standard
 from monitoring.selectors.reports import findings_before, rows_in
 from monitoring.services import fold_all
 from monitoring.services.reports import Content, Window, keep_report
-from monitoring.stats import persistence
 from monitoring.stats.findings import Finding, Judged, feature_json, findings, plain
 from monitoring.stats.performance import Metric, degradation, realised
+from monitoring.stats.persistence import AlarmRule, persistent
 from monitoring.stats.quality import quality
 from monitoring.stats.volume import volume
 from registry.models import Version
@@ -55,10 +56,11 @@ def report_of_window(
 ) -> Content:
     """What the version's answers from `start` to before `end` say. An explicit report raises what it finds; another
     holds drift back until it has lasted (see `stats.persistence`)."""
+    rule = rule_of(version)
     now, before = window_sum(version, start, end), rows_in(version, start - (end - start), start)
     metrics, few = realised(now.tally), too_few(now.rows, settings.MIN_SAMPLES_FOR_MONITORING)
     judged = Judged(
-        drift=_drift(version, now),
+        drift=drift_of(version, now, rule),
         quality=[] if few else _quality(version, now),
         volume=volume(now.rows, before, min_samples=settings.MIN_SAMPLES_FOR_MONITORING),
         degradation=degradation(
@@ -76,23 +78,27 @@ def report_of_window(
         "covered": {"from": now.start.isoformat(), "to": now.end.isoformat()},
         "samples": now.rows,
         **_body(judged),
+        "rule": rule._asdict(),
         "performance": _performance(version, now, metrics, judged),
         "notes": [note for note in notes if note],
     }
     found = findings(judged)
-    return _content(body, judged.drift, found if explicit else _held_back(version, end, found))
+    return _content(body, judged.drift, found if explicit else _held_back(version, end, found, rule))
 
 
-def _drift(version: Version, now: Summed) -> Drift | None:
+def drift_of(version: Version, now: Summed, rule: AlarmRule) -> Drift | None:
+    """Of a window against the version's reference; None without one."""
     reference = basis_of(version).reference
     if reference is None or now.profile is None:
         return None
     return profile_drift(
         now.profile,
         reference,
-        threshold=settings.DRIFT_THRESHOLD,
+        threshold=rule.effect,
+        q_limit=rule.q,
         importance=version.importance,
         min_samples=settings.MIN_SAMPLES_FOR_MONITORING,
+        extra=True,
     )
 
 
@@ -107,11 +113,11 @@ def baseline_of(version: Version) -> dict[str, float]:
     return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
 
 
-def _held_back(version: Version, end: datetime, found: list[Finding]) -> list[Finding]:
+def _held_back(version: Version, end: datetime, found: list[Finding], rule: AlarmRule) -> list[Finding]:
     """Drift is told once it was there in enough of the last windows."""
-    past = findings_before(version, end, persistence.M - 1)
+    past = findings_before(version, end, rule.m - 1)
     drifted = [any(finding["rule"] == "drift" for finding in each) for each in past]
-    lasts = persistence.persistent([*drifted, True])
+    lasts = persistent([*drifted, True], k=rule.k, m=rule.m)
     return [finding._replace(raised=lasts) if finding.rule == "drift" else finding for finding in found]
 
 
@@ -168,14 +174,16 @@ def report_of_frames(
     if names:
         _check_known(names, current, reference)
         current, reference = (frame[[name for name in names if name in frame]] for frame in (current, reference))
-    least = settings.MIN_SAMPLES_FOR_MONITORING
+    least, rule = settings.MIN_SAMPLES_FOR_MONITORING, rule_of(version) if version else standard()
     found = drift(
         current,
         reference,
         kinds={name: kinds[name] for name in names} if kinds and kinds.keys() >= set(names) else None,
-        threshold=settings.DRIFT_THRESHOLD,
+        threshold=rule.effect,
+        q_limit=rule.q,
         importance=version.importance if version else None,
         min_samples=least,
+        extra=True,
     )
     few = too_few(len(current), least)
     bins = reference_bins(reference, {feature.name: feature.kind for feature in found.features}, salt="frames")
@@ -188,6 +196,7 @@ def report_of_frames(
         "window": window,
         "samples": len(current),
         **_body(judged),
+        "rule": rule._asdict(),
         "performance": silent,
         "notes": [few] if few else [],
     }

@@ -39,13 +39,16 @@ def forget_pieces() -> None:
 
 @shared_task(name="monitoring.run_all")
 def run_all() -> None:
-    """Ask for a report on the last 24 hours of every model in production."""
+    """Ask for a report on the last 24 hours of every model in production, and for the rules that alarm budgets wait
+    for."""
     close_old_connections()
     serving = StageInterval.objects.open().filter(stage=Stage.PRODUCTION).select_related("version__model")
     window = reports.window_of("24h")
     for interval in serving:
         version, span = interval.version, {"window_from": window.start, "window_to": window.end}
         ring(reports.request_report(actor=None, model=version.model, version=version, explicit=False, **span))
+    for run in services.due_calibrations():
+        ring(run)
 
 
 @shared_task(name="monitoring.evaluate_alert")

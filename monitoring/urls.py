@@ -3,6 +3,7 @@
 from django.urls import path
 
 from monitoring.dashboards import batches
+from monitoring.dashboards.alarms import DriftAlarmPage
 from monitoring.dashboards.alerts import AlertPage, AlertsPage
 from monitoring.dashboards.model import MonitoringPage
 from monitoring.dashboards.policy import RetrainDecisionsPage, RetrainPolicyPage, TeamRetrainPolicyPage
@@ -22,6 +23,7 @@ urlpatterns = [
     path("retraining", RetrainDecisionsPage.as_view(), name="retrain_decisions"),
     path("retraining/teams/<str:team>", TeamRetrainPolicyPage.as_view(), name="team_retrain_policy"),
     path("models/<str:model>/retraining", RetrainPolicyPage.as_view(), name="retrain_policy"),
+    path("models/<str:model>/drift-alarm", DriftAlarmPage.as_view(), name="drift_alarm"),
     path("models/<str:model>/skew", SkewPage.as_view(), name="skew"),
     path("models/<str:model>/monitoring", MonitoringPage.as_view(), name="monitoring"),
 ]

@@ -50,6 +50,7 @@ class Action(StrEnum):
     LABEL_LOG = "label.log"
     MONITORING_RUN = "monitoring.run"
     ALERT_HANDLE = "alert.handle"  # acknowledge, resolve, silence
+    ALARM_SET = "alarm.set"  # how easily a model raises an alarm of drift
     RETRAIN_SET = "retrain.set"  # when a model is trained again by itself
     EXPERIMENT_SHADOW = "experiment.shadow"  # let a version score claims silently; conclude and stop such a test
     EXPERIMENT_LIVE = "experiment.live"  # let a challenger answer claims
@@ -88,6 +89,7 @@ ROLE_ACTIONS: dict[str, frozenset[Action]] = {
         A.MODEL_ARCHIVE,
         A.STAGE_MOVE,
         A.VERSION_DEPRECATE,
+        A.ALARM_SET,
         A.RETRAIN_SET,
         A.DATASET_KEEP,
         A.SOURCE_SET,

@@ -56,8 +56,8 @@ def drift(
     Numbers: two-sample Kolmogorov-Smirnov; categories: chi-square. Missing values and unseen levels take
     part. A feature has drifted when it is significant (Benjamini-Hochberg, q <= `q_limit`) and material
     (effect >= `threshold`). With `extra` each has its Wasserstein, Jensen-Shannon and total variation distance,
-    and the shares that are missing and unseen. Kinds are inferred from the reference if left out; a column that is absent
-    on one side or unreadable is "not computable" and harms no other; so is all below `min_samples` rows.
+    and the shares that are missing and unseen. Kinds are inferred from the reference if left out; a column that is
+    absent on one side or unreadable is "not computable" and harms no other; so is all below `min_samples` rows.
 
     >>> before = pd.DataFrame({"age": range(500), "site": ["a", "b"] * 250})
     >>> found = drift(before.assign(age=before.age + 100), before)

@@ -40,7 +40,8 @@ def profile_drift(
     """`drift` from two profiles on the same bins, at a cost that does not depend on their rows.
 
     The KS distance is taken at the bins' edges, so it is at most a bin's mass (about 0.01) below the
-    exact one, and its p-value errs on the safe side; so is the Wasserstein distance of `extra` within the bins. Raises ValueError for profiles on different bins.
+    exact one, and its p-value errs on the safe side. The Wasserstein distance
+    of `extra` is exact but for where values lie within a bin. Raises ValueError for profiles on different bins.
     """
     check_same_bins(current.bins, reference.bins)
     short = too_few(current.rows, min_samples)

@@ -1,5 +1,5 @@
-"""How far two samples lie apart, in the measures that people know beside KS and chi-square. None of them raises an alarm:
-most are biased for small samples, and none has an error rate of its own."""
+"""How far two samples lie apart, in the measures that people know beside KS and chi-square. None of them raises an
+alarm: most are biased for small samples, and none has an error rate of its own."""
 
 from __future__ import annotations
 
@@ -80,5 +80,3 @@ def binned_wasserstein(current: ArrayLike, reference: ArrayLike, points: Floats)
     # Between two points the difference is a line: a trapezium, or two triangles where it changes sign.
     areas = np.where(crosses, (left**2 + right**2) / np.where(crosses, 2 * size, 1), size / 2)
     return float((areas * widths).sum())
-
-

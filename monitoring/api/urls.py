@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
-from monitoring.api import alerts, batches, dashboard, ingest, policies, reports, skew
+from monitoring.api import alarms, alerts, batches, dashboard, ingest, policies, reports, skew
 
 app_name = "monitoring"
 urlpatterns = [
     path("models/<model:name>/retrain-policy", policies.Policy.as_view(), name="retrain-policy"),
     path("models/<model:name>/retrain-policy/dry-run", policies.DryRun.as_view(), name="retrain-dry-run"),
+    path("models/<model:name>/drift-alarm", alarms.DriftAlarmDetail.as_view(), name="drift-alarm"),
+    path("models/<model:name>/drift-alarm/calibrate", alarms.Calibrate.as_view(), name="drift-alarm-calibrate"),
     path("teams/<str:team>/retrain-policy", policies.TeamPolicy.as_view(), name="team-retrain-policy"),
     path("monitoring/retrain-decisions", policies.Decisions.as_view(), name="retrain-decisions"),
     path("models/<model:name>/score", batches.Score.as_view(), name="score"),

@@ -31,6 +31,7 @@ class ReportPage(Page):
     def facts(self) -> dict[str, Any]:
         found = report_of(self.actor, self.kwargs["pk"])
         drift = found.body.get("drift") or {}
+        rule = found.body.get("rule") or {"effect": settings.DRIFT_THRESHOLD, "q": Q_LIMIT}
         rows = sorted(drift.get("features", []), key=lambda row: (not row["drifted"], -(row["effect"] or 0.0)))
         return {
             "title": f"Report on {found.version}",
@@ -43,8 +44,8 @@ class ReportPage(Page):
             "performance": found.body.get("performance") or {},
             "quality": found.body.get("quality") or [],
             "volume": found.body.get("volume") or {},
-            "threshold": settings.DRIFT_THRESHOLD,
-            "q_limit": Q_LIMIT,
+            "threshold": rule["effect"],
+            "q_limit": rule["q"],
             "min_samples": settings.MIN_SAMPLES_FOR_MONITORING,
             "alerts": found.alerts.all(),
         }

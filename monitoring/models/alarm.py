@@ -1,4 +1,4 @@
-"""How easily a model raises an alarm of drift: the budget that a person sets, and the rules that simulation finds for it."""
+"""How easily a model raises an alarm of drift: the budget that a person sets, and the rules that keep it."""
 
 from __future__ import annotations
 

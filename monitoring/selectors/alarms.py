@@ -17,13 +17,16 @@ from mlops_site.stats.profile import Profile
 from monitoring.choices import Span
 from monitoring.models import Bucket, CalibrationRun, DriftAlarm
 from monitoring.selectors.bases import basis_of
+from monitoring.stats.alarm_words import delay_words, false_alarm_words, rule_words
 from monitoring.stats.persistence import AlarmRule, standard_rule
 from monitoring.stats.traffic import HOURS, Traffic, traffic_of
+from registry import selectors as registry
 from registry.models import RegisteredModel, Version
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MIXED_DAYS, COUNTED_DAYS = 3, 28  # hours are kept for three days; then they are days
 KEPT = timedelta(days=30)  # a calibration is made again after that
+USUAL_SHIFT = 0.2
 MUCH = 2.0  # times more or less traffic, at which it is made again sooner
 
 
@@ -42,7 +45,7 @@ class Alarm(NamedTuple):
 
     @property
     def state(self) -> str:
-        """"standard": no budget; "calibrated"; "calibrating"; "failed"; "waiting": for traffic to simulate."""
+        """ "standard": no budget; "calibrated"; "calibrating"; "failed"; "waiting": for traffic to simulate."""
         if self.budget is None:
             return "standard"
         if self.calibration is not None and self.calibration.state not in ENDED:
@@ -85,6 +88,40 @@ def rule_in(result: dict[str, Any]) -> AlarmRule:
 
 def rule_of(version: Version) -> AlarmRule:
     return alarm_of(version).rule
+
+
+class AlarmSaid(NamedTuple):
+    """A model's alarm as people read it; `version` is the one in production, else the newest, None before there is
+    one."""
+
+    version: Version | None
+    alarm: Alarm
+    sentence: str
+
+    @property
+    def smallest_shift_sd(self) -> float:
+        return self.alarm.setting.smallest_shift_sd if self.alarm.setting else USUAL_SHIFT
+
+
+def alarm_said(model: RegisteredModel) -> AlarmSaid:
+    """What holds for the model now, in words."""
+    version = registry.in_production(model) or registry.versions(model).first()
+    alarm = alarm_of(version) if version else Alarm(drift_alarm_of(model), None, None, standard())
+    return AlarmSaid(version, alarm, f"An alarm is raised when {rule_words(alarm.rule)}. {_expected(alarm)}")
+
+
+def _expected(alarm: Alarm) -> str:
+    if alarm.result is not None:
+        chosen = alarm.result["chosen"]
+        missed = "" if alarm.result["reached"] else " No rule keeps the budget here; this is the quietest one."
+        return f"At this setting: {false_alarm_words(chosen)}; {delay_words(chosen['delays'])}.{missed}"
+    if alarm.budget is None:
+        return "No budget is set: how many of these alarms are false in this traffic is not known."
+    return {
+        "waiting": "The standard rule holds until a whole day of traffic can be simulated.",
+        "calibrating": "The standard rule holds while the budget’s own is being found.",
+        "failed": "The standard rule holds: the simulation failed.",
+    }[alarm.state]
 
 
 def is_due(version: Version, alarm: Alarm) -> bool:

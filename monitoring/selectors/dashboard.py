@@ -13,6 +13,7 @@ from mlops_site.stats.metrics import METRICS
 from mlops_site.stats.profile import Profile
 from monitoring.choices import UNRESOLVED, Severity
 from monitoring.models import Alert, Report
+from monitoring.selectors.alarms import rule_of
 from monitoring.selectors.bases import basis_of
 from monitoring.selectors.charts import Series, charts
 from monitoring.selectors.periods import Period
@@ -20,6 +21,7 @@ from monitoring.selectors.windows import Summed, window_sum
 from monitoring.stats.health import Health, Signs, health
 from monitoring.stats.operations import Operations, operations
 from monitoring.stats.performance import Metric, degradation, headline, realised
+from monitoring.stats.persistence import AlarmRule
 from monitoring.stats.quality import QualityFinding, quality
 from monitoring.stats.volume import Volume, volume
 from registry import selectors as registry
@@ -56,6 +58,7 @@ class Dashboard:
     metrics: list[MetricNow]
     drift: Drift | None
     drift_note: str
+    rule: AlarmRule
     quality: list[QualityFinding]
     volume: Volume
     operations: Operations
@@ -101,7 +104,8 @@ def dashboard(version: Version, period: Period, *, metric: str = "") -> Dashboar
     now, past = window_sum(version, period.start, period.end), window_sum(version, period.start - length, period.start)
     metrics = compared(realised(now.tally), realised(past.tally), version.metrics)
     drawn = drawn_metric(now, metric)
-    drift, note = drift_now(now, version)
+    rule = rule_of(version)
+    drift, note = drift_now(now, version, rule)
     alerts, reports = _alerts(version.model), _reports(version, period)
     baseline = next((row.baseline for row in metrics if row.name == drawn), None)
     return Dashboard(
@@ -112,6 +116,7 @@ def dashboard(version: Version, period: Period, *, metric: str = "") -> Dashboar
         metrics=metrics,
         drift=drift,
         drift_note=note,
+        rule=rule,
         quality=quality_now(now, version),
         volume=volume(now.rows, past.rows, min_samples=settings.MIN_SAMPLES_FOR_MONITORING),
         operations=operations(now.tally, period.secs),
@@ -123,7 +128,7 @@ def dashboard(version: Version, period: Period, *, metric: str = "") -> Dashboar
     )
 
 
-def drift_now(now: Summed, version: Version) -> tuple[Drift | None, str]:
+def drift_now(now: Summed, version: Version, rule: AlarmRule) -> tuple[Drift | None, str]:
     """Of the window against the version's reference, or why there is none."""
     reference = basis_of(version).reference
     if reference is None or now.profile is None:
@@ -131,9 +136,11 @@ def drift_now(now: Summed, version: Version) -> tuple[Drift | None, str]:
     found = profile_drift(
         now.profile,
         reference,
-        threshold=settings.DRIFT_THRESHOLD,
+        threshold=rule.effect,
+        q_limit=rule.q,
         importance=version.importance,
         min_samples=settings.MIN_SAMPLES_FOR_MONITORING,
+        extra=True,
     )
     return found, ""
 

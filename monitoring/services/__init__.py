@@ -13,6 +13,7 @@ from monitoring.services.alerts import (
 )
 from monitoring.services.answers import Draft, answers_kept, log_answers
 from monitoring.services.batches import cancel_scoring, forget_pieces, opened_result, request_scoring
+from monitoring.services.calibrations import due_calibrations, request_calibration, set_drift_alarm
 from monitoring.services.compaction import compact
 from monitoring.services.explanations import explain_prediction, explain_predictions, request_explanations
 from monitoring.services.folding import fold, fold_all
@@ -34,6 +35,7 @@ __all__ = [
     "compact",
     "drop_retrain_policy",
     "dry_run_policy",
+    "due_calibrations",
     "explain_prediction",
     "explain_predictions",
     "fold",
@@ -48,12 +50,14 @@ __all__ = [
     "raise_alerts",
     "raise_experiment",
     "raise_revalidation",
+    "request_calibration",
     "request_explanations",
     "request_report",
     "request_scoring",
     "resolve_alert",
     "resolve_experiment",
     "resolve_revalidation",
+    "set_drift_alarm",
     "set_retrain_policy",
     "set_schedule",
     "set_team_retrain_policy",

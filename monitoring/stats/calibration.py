@@ -30,7 +30,7 @@ Told = Callable[[str, float], None]  # what is done now, and the share of the wo
 
 
 class Delay(NamedTuple):
-    """Hours from a shift of `sd` standard deviations to its alarm in half of the cases, None where fewer are found within
+    """Hours from a shift of `sd` standard deviations to its alarm in half of the cases, None where fewer are found in
     four days; `found` is the share that is."""
 
     sd: float

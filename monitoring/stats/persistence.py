@@ -51,9 +51,10 @@ def alarms(hits: Hits, *, k: int, m: int) -> Hits:
     """
     if not 1 <= k <= m:
         raise ValueError(f"k must be between 1 and m but got {k} of {m}")
-    sums = np.cumsum(hits, axis=1)
-    sums[:, m:] -= sums[:, :-m].copy()
-    answer: Hits = hits & (sums >= k)
+    sums = np.cumsum(hits, axis=1, dtype=np.int64)
+    before = np.zeros_like(sums)
+    before[:, m:] = sums[:, :-m]
+    answer: Hits = hits & (sums - before >= k)
     return answer
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlops_site.stats.bins import CategoryBins, FeatureBins
+from mlops_site.stats.bins import CategoryBins, Counts, FeatureBins
 from mlops_site.stats.profile import Profile
 from mlops_site.stats.scored import Floats
 
@@ -35,7 +35,7 @@ class Traffic:
         return float(self.rows.sum())
 
 
-def traffic_of(reference: Profile, hours: Floats, counts: Floats, daily: Floats) -> Traffic:
+def traffic_of(reference: Profile, hours: Counts, counts: Floats, daily: Floats) -> Traffic:
     """Traffic as H hours of it show: `hours` (H,) since 1970, `counts` (H, width) on the bins of `reference`, as in
     a profile; `daily` are the rows of whole days, for their spread.
 
@@ -56,13 +56,13 @@ def traffic_of(reference: Profile, hours: Floats, counts: Floats, daily: Floats)
         theirs = reference.counts_of(name)[:-1]
         groups = _groups(theirs, bins)
         width = int(groups.max()) + 1
-        table = np.stack([np.bincount(groups, weights=row, minlength=width) for row in own])
+        table: Floats = np.stack([np.bincount(groups, weights=row, minlength=width) for row in own])
         tilt, clustered[name] = _mix(place, table) if told else (np.ones((HOURS, width)), 1.0)
         tilts[name] = tilt[:, groups]
     return Traffic(by_hour, _spread(daily), tilts, clustered, days)
 
 
-def _mean_by_hour(place: Floats, rows: Floats) -> Floats:
+def _mean_by_hour(place: Counts, rows: Floats) -> Floats:
     """Mean rows by hour of the day; an hour that was never seen has those of the day."""
     seen = np.bincount(place, minlength=HOURS)
     sums = np.bincount(place, weights=rows, minlength=HOURS)
@@ -73,7 +73,7 @@ def _spread(daily: Floats) -> float:
     return float(np.std(daily, ddof=1) / daily.mean()) if len(daily) >= 7 and daily.mean() > 0 else USUAL_SPREAD
 
 
-def _groups(theirs: Floats, bins: FeatureBins) -> Floats:
+def _groups(theirs: Counts, bins: FeatureBins) -> Counts:
     """Which group each bin belongs to: tenths of the reference's rows, in the order of the bins."""
     if isinstance(bins, CategoryBins):
         order = np.argsort(-theirs, kind="stable")
@@ -81,10 +81,11 @@ def _groups(theirs: Floats, bins: FeatureBins) -> Floats:
         groups[order] = np.minimum(np.arange(len(theirs)), GROUPS - 1)
         return groups
     total = max(int(theirs.sum()), 1)
-    return np.unique((np.cumsum(theirs) - theirs) * GROUPS // total, return_inverse=True)[1]
+    groups = np.unique((np.cumsum(theirs) - theirs) * GROUPS // total, return_inverse=True)[1]
+    return np.asarray(groups, dtype=np.int64)
 
 
-def _mix(place: Floats, table: Floats) -> tuple[Floats, float]:
+def _mix(place: Counts, table: Floats) -> tuple[Floats, float]:
     """What the 24 hours multiply the shares of the groups by, (24, groups), and the design effect."""
     sums = np.zeros((HOURS, table.shape[1]))
     np.add.at(sums, place, table)
