@@ -6,7 +6,9 @@ Everything is read from sums, so a report costs the same at any traffic.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -17,12 +19,13 @@ from mlops_site.core.choices import JobState
 from mlops_site.core.errors import Invalid
 from mlops_site.core.permissions import Action, Actor, require
 from mlops_site.stats.columns import Kind
-from mlops_site.stats.compare import Drift, drift, profile_drift
+from mlops_site.stats.compare import Drift, drift
 from mlops_site.stats.judge import too_few
 from mlops_site.stats.profile import profile, reference_bins
 from monitoring.models import FoldItem, MonitoringRun, Report
 from monitoring.selectors import Summed, basis_of, window_sum
 from monitoring.selectors.alarms import rule_of, standard
+from monitoring.selectors.drift import DriftFound, drift_found, multivariate_found
 from monitoring.selectors.reports import findings_before, rows_in
 from monitoring.services import fold_all
 from monitoring.services.reports import Content, Window, keep_report
@@ -30,6 +33,7 @@ from monitoring.stats.findings import Finding, Judged, feature_json, findings, p
 from monitoring.stats.performance import Metric, degradation, realised
 from monitoring.stats.persistence import AlarmRule, persistent
 from monitoring.stats.quality import quality
+from monitoring.stats.triage import triage
 from monitoring.stats.volume import volume
 from registry.models import Version
 
@@ -45,6 +49,9 @@ def execute(job: MonitoringRun) -> None:
     fold_all(within_secs=FOLD_SECS)
     settled = not FoldItem.objects.filter(waiting=False).exists()
     content = report_of_window(job.version, job.window_from, job.window_to, explicit=job.explicit, settled=settled)
+    if job.explicit:
+        whole = multivariate_found(job.version, job.window_from, job.window_to)
+        content = content._replace(body={**content.body, "multivariate": whole})
     with jobs.fenced(job):
         window = Window(job.window_from, job.window_to)
         report = keep_report(job.version, content, window, explicit=job.explicit, created_by=job.requested_by)
@@ -58,9 +65,10 @@ def report_of_window(
     holds drift back until it has lasted (see `stats.persistence`)."""
     rule = rule_of(version)
     now, before = window_sum(version, start, end), rows_in(version, start - (end - start), start)
+    found = drift_found(version, now, start, end, rule)
     metrics, few = realised(now.tally), too_few(now.rows, settings.MIN_SAMPLES_FOR_MONITORING)
     judged = Judged(
-        drift=drift_of(version, now, rule),
+        drift=found.drift,
         quality=[] if few else _quality(version, now),
         volume=volume(now.rows, before, min_samples=settings.MIN_SAMPLES_FOR_MONITORING),
         degradation=degradation(
@@ -70,36 +78,22 @@ def report_of_window(
             threshold=settings.PERFORMANCE_DEGRADATION_THRESHOLD,
             min_samples=settings.MIN_SAMPLES_FOR_MONITORING,
         ),
+        triage=found.ranked,
     )
     notes = [few, "" if settled else "some answers are still being added up and are not in this report"]
-    notes.append(NO_REFERENCE if judged.drift is None else "")
+    notes += [NO_REFERENCE if judged.drift is None else "", *found.notes]
     body = {
         "window": {"from": start.isoformat(), "to": end.isoformat()},
         "covered": {"from": now.start.isoformat(), "to": now.end.isoformat()},
         "samples": now.rows,
         **_body(judged),
         "rule": rule._asdict(),
+        **found.to_json(),
         "performance": _performance(version, now, metrics, judged),
         "notes": [note for note in notes if note],
     }
-    found = findings(judged)
-    return _content(body, judged.drift, found if explicit else _held_back(version, end, found, rule))
-
-
-def drift_of(version: Version, now: Summed, rule: AlarmRule) -> Drift | None:
-    """Of a window against the version's reference; None without one."""
-    reference = basis_of(version).reference
-    if reference is None or now.profile is None:
-        return None
-    return profile_drift(
-        now.profile,
-        reference,
-        threshold=rule.effect,
-        q_limit=rule.q,
-        importance=version.importance,
-        min_samples=settings.MIN_SAMPLES_FOR_MONITORING,
-        extra=True,
-    )
+    told = findings(judged)
+    return _content(body, judged.drift, told if explicit else _held_back(version, end, told, rule))
 
 
 def _quality(version: Version, now: Summed) -> list[Any]:
@@ -187,8 +181,11 @@ def report_of_frames(
     )
     few = too_few(len(current), least)
     bins = reference_bins(reference, {feature.name: feature.kind for feature in found.features}, salt="frames")
-    checks = [] if few else quality(profile(current, bins), profile(reference, bins))
-    judged = Judged(found, checks, None, None)
+    with ThreadPoolExecutor(2) as threads:  # NumPy lets the other thread run while it counts and sorts
+        sides = list(threads.map(partial(profile, bins=bins), (current, reference)))
+    checks = [] if few else quality(*sides)
+    ranked = triage(found, version.importance if version else {})
+    judged = Judged(found, checks, None, None, ranked)
     silent: dict[str, Any] = {"realised": [], "estimated": None, "label_coverage": None, "labelled": 0}
     silent |= {"baseline": {}, "headline": None}
     window = {"from": None, "to": None}
@@ -197,6 +194,7 @@ def report_of_frames(
         "samples": len(current),
         **_body(judged),
         "rule": rule._asdict(),
+        **DriftFound(found, ranked).to_json(),
         "performance": silent,
         "notes": [few] if few else [],
     }

@@ -50,6 +50,11 @@ class NumericBins:
         # The value next below e0 ends "below", which closes the first bin without a second search.
         return np.array([np.nextafter(self.edges[0], -np.inf), *self.edges[1:]] if self.edges else [])
 
+    def places(self, values: Floats) -> Counts:
+        """Which count each of n canonical numbers falls into, shape (n,)."""
+        found = np.searchsorted(self._cuts, values, side="left") if self.edges else np.ones(len(values))
+        return np.where(np.isnan(values), self.width - 2, found).astype(np.int64)
+
     def count(self, values: Floats, unreadable: int) -> Counts:
         """Counts of canonical numbers (NaN for missing), and of cells that could not be read."""
         ordered = np.sort(values)  # faster than looking each up; NaN comes last
@@ -99,11 +104,16 @@ class CategoryBins:
             return known
         return len(self.levels) + (0 if self.open or level_hash(level) in self.rest else 1)
 
-    def count(self, values: Any, unreadable: int) -> Counts:
-        """Counts of canonical texts ("" for missing), and of cells that could not be read."""
+    def places(self, values: Any) -> Counts:
+        """Which count each of n canonical texts ("" for missing) falls into, shape (n,)."""
         codes, levels = pd.factorize(values)
         slots = np.array([self._slot(level) for level in levels], dtype=np.int64)
-        counts = np.bincount(slots[codes], minlength=self.width).astype(np.int64)
+        found: Counts = slots[codes]
+        return found
+
+    def count(self, values: Any, unreadable: int) -> Counts:
+        """Counts of canonical texts ("" for missing), and of cells that could not be read."""
+        counts = np.bincount(self.places(values), minlength=self.width).astype(np.int64)
         counts[-1] = unreadable
         return counts
 

@@ -54,7 +54,7 @@ def traffic_of(reference: Profile, hours: Counts, counts: Floats, daily: Floats)
     for name, bins in reference.bins.features.items():
         own = counts[:, reference.bins.slices[name]][:, :-1]
         theirs = reference.counts_of(name)[:-1]
-        groups = _groups(theirs, bins)
+        groups = groups_of(theirs, bins)
         width = int(groups.max()) + 1
         table: Floats = np.stack([np.bincount(groups, weights=row, minlength=width) for row in own])
         tilt, clustered[name] = _mix(place, table) if told else (np.ones((HOURS, width)), 1.0)
@@ -73,8 +73,9 @@ def _spread(daily: Floats) -> float:
     return float(np.std(daily, ddof=1) / daily.mean()) if len(daily) >= 7 and daily.mean() > 0 else USUAL_SPREAD
 
 
-def _groups(theirs: Counts, bins: FeatureBins) -> Counts:
-    """Which group each bin belongs to: tenths of the reference's rows, in the order of the bins."""
+def groups_of(theirs: Counts, bins: FeatureBins) -> Counts:
+    """Which of up to ten groups each bin belongs to: the most frequent levels and the rest, or, of a number, tenths of
+    the reference's rows."""
     if isinstance(bins, CategoryBins):
         order = np.argsort(-theirs, kind="stable")
         groups = np.empty(len(theirs), dtype=np.int64)
