@@ -92,7 +92,9 @@ def shown(found: Dashboard) -> dict[str, Any]:
     return {
         "board": found,
         "tiles": tiles(found),
-        "features": [(row, found.version.importance.get(row.name)) for row in found.ranked],
+        "features": list(zip(found.ranked, found.triage, strict=True)),
+        "answers": found.answers[0],
+        "answers_against": found.answers[1],
         "most": ends[0] if ends else None,
         "least": ends[-1] if len(ends) > 1 else None,
         "pictures": [] if empty else pictures(found),

@@ -46,7 +46,7 @@ class DriftFound:
         return {
             "triage": [ranked_json(row) for row in self.ranked],
             "answers": {"against": self.against, "rows": [row._asdict() for row in self.answers]},
-            "fields": None if self.fields is None else fields_json(self.fields),
+            "columns": None if self.fields is None else fields_json(self.fields),
         }
 
     @property

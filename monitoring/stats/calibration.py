@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from mlops_site.stats.profile import Profile
 from mlops_site.stats.scored import Floats
@@ -86,19 +86,24 @@ def calibrate(
     schedule: Schedule | None = None,
     seed: int = 0,
     months: int | None = None,
+    runs: int = RUNS,
     told: Told = lambda step, share: None,
 ) -> Calibrated:
     """The rule that finds a shift of `smallest_shift` standard deviations soonest among those whose false alarms a
     month, at the upper 95 % bound of a Poisson count over the simulated months, are within `budget`.
 
-    Of rules about as quick it is the one that asks for the largest effect, so that less than that shift stays quiet.
-    Windows in a row that are told are one alarm. The same arguments give the same rule.
+    No rule asks for less than half the effect of that shift, so that less than half of it stays quiet however much
+    traffic there is; of rules about as quick it is the one that asks for the largest effect. Windows in a row that are
+    told are one alarm. The same arguments give the same rule.
     """
     world = World.of(reference, traffic, schedule or Schedule())
     count = months or months_needed(budget)
-    drawn = _draw(world, count, sorted({*SHIFTS, smallest_shift}), np.random.default_rng([seed, 28]), told)
+    shifts = sorted({*SHIFTS, smallest_shift})
+    drawn = _draw(world, count, dict.fromkeys(shifts, runs), np.random.default_rng([seed, 28]), told)
     told("choosing", 0.95)
-    rules = [AlarmRule(q, effect, *k_of_m) for q, effect, k_of_m in product(Q_VALUES, EFFECTS, PERSISTENCE)]
+    least = special.erf(smallest_shift / 2 / math.sqrt(2)) / 2
+    effects = [effect for effect in EFFECTS if effect >= least] or EFFECTS[-1:]
+    rules = [AlarmRule(q, effect, *k_of_m) for q, effect, k_of_m in product(Q_VALUES, effects, PERSISTENCE)]
     judged = [_false_alarms(rule, drawn.quiet) for rule in rules]
     allowed = [each for each in judged if each.upper <= budget]
     if allowed:
@@ -109,16 +114,16 @@ def calibrate(
     return Calibrated(both[0], both[1], bool(allowed), count, len(world.features), world.skipped)
 
 
-def _draw(world: World, months: int, shifts: list[float], rng: np.random.Generator, told: Told) -> _Drawn:
-    total = months + len(shifts) * RUNS / 7  # a run is about a seventh of a month
+def _draw(world: World, months: int, shifts: dict[float, int], rng: np.random.Generator, told: Told) -> _Drawn:
+    total = months + sum(shifts.values()) / 7  # a run is about a seventh of a month
     quiet = []
     for done, month in enumerate(quiet_months(world, months, rng), start=1):
         quiet.append(month)
         told(f"{done} of {months} months without drift", 0.9 * done / total)
     moved = {}
-    for done, sd in enumerate(shifts, start=1):
-        moved[sd] = shifted_days(world, sd, rng, runs=RUNS)
-        told(f"shifts of {sd:g} SD", 0.9 * (months + done * RUNS / 7) / total)
+    for sd, runs in shifts.items():
+        moved[sd] = shifted_days(world, sd, rng, runs=runs)
+        told(f"shifts of {sd:g} SD", 0.9 * (months + len(moved) * runs / 7) / total)
     return _Drawn(np.stack(quiet), moved)
 
 

@@ -13,6 +13,7 @@ from mlops_site.stats.scored import Floats
 
 HOURS = 24
 GROUPS = 10  # of bins, in which the hours are compared: few enough that an hour fills them
+FEWEST = 5  # rows of a group in a mean hour, below which the hours are not told apart by it
 MOST_CLUSTERED = 10.0
 DAYS_TOLD = 2.0  # of traffic from which the hours of a day can be told apart
 USUAL_SPREAD = 0.2  # of a day's rows, where too few days are known
@@ -101,6 +102,7 @@ def _mix(place: Counts, table: Floats) -> tuple[Floats, float]:
     usual = overall / overall.sum()
     tilts = np.divide(shares, usual, out=np.ones_like(shares), where=usual > 0)
     tilts[sums.sum(axis=1) == 0] = 1.0
+    tilts[:, overall < FEWEST * HOURS] = 1.0
     return 1 + kept * (tilts - 1), clustered
 
 
