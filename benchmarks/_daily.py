@@ -89,8 +89,9 @@ def hourly(rng: np.random.Generator, count: int, shift: Shift | None = None) -> 
 
 
 def seen(days: int = 3) -> Traffic:
-    """What a version's own buckets tell of this traffic."""
+    """What a version's own buckets tell of this traffic: the last hours, and four weeks of days."""
     rng = np.random.default_rng([SEED, 1])
     found, counts = hourly(rng, days * HOURS)
-    daily = [float(hours(rng, HOURS)[1].sum()) for _ in range(27)]
-    return traffic_of(reference(), found, counts.astype(np.float64), np.array(daily))
+    _, more = hourly(rng, 27 * HOURS)
+    daily = more.reshape(27, HOURS, -1).sum(axis=1).astype(np.float64)
+    return traffic_of(reference(), found, counts.astype(np.float64), daily)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
 from django.conf import settings
 from django.db.models import Sum
 from django.utils import timezone
+from numpy.typing import NDArray
 
 from mlops_site.core.choices import ENDED, JobState
-from mlops_site.stats.profile import Profile
+from mlops_site.stats.profile import Bins, Profile
 from monitoring.choices import Span
 from monitoring.models import Bucket, CalibrationRun, DriftAlarm
 from monitoring.selectors.bases import basis_of
@@ -170,17 +171,19 @@ def traffic_seen(version: Version) -> Traffic | None:
     whole = [min(parts) + i * HOUR for i in range(int((end - min(parts)) / HOUR))]
     counts = np.stack([Profile.sum_of_bytes(parts.get(hour, []), reference.bins).counts for hour in whole])
     hours = np.array([int(hour.timestamp()) // 3600 for hour in whole])
-    return traffic_of(reference, hours, counts.astype(np.float64), _daily(version, end))
+    return traffic_of(reference, hours, counts.astype(np.float64), _daily(version, reference.bins, end))
 
 
-def _daily(version: Version, end: datetime) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Rows of each whole day of the last four weeks, the first one with rows left out: it may have begun at noon."""
+def _daily(version: Version, bins: Bins, end: datetime) -> NDArray[np.float64]:
+    """Counts (days, width) of each whole day of the last four weeks with rows, the first of them left out: it may have
+    begun at noon."""
     rows = Bucket.objects.filter(version=version, started_at__gte=end - COUNTED_DAYS * DAY, started_at__lt=end)
-    days: dict[Any, int] = defaultdict(int)
-    for started_at, count in rows.values_list("started_at", "rows"):
-        days[started_at.date()] += count
-    ordered = [days[day] for day in sorted(days) if day != end.date()]
-    return np.array(ordered[1:], dtype=np.float64)
+    days: dict[date, list[bytes]] = defaultdict(list)
+    for started_at, profile in rows.order_by("started_at").values_list("started_at", "profile"):
+        if profile is not None and started_at.date() != end.date():
+            days[started_at.date()].append(bytes(profile))
+    found = [Profile.sum_of_bytes(days[day], bins).counts for day in sorted(days)[1:]]
+    return np.array(found, dtype=np.float64).reshape(len(found), bins.width)
 
 
 def _hour(moment: datetime) -> datetime:

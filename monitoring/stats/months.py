@@ -21,6 +21,7 @@ MONTH_HOURS = 720
 MOST_FEATURES = 40  # of more, as many are drawn; see `World.of`
 EFFECTS = (0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4)
 HORIZON = 96  # hours in which a shift is looked for
+STRETCH = 3.0  # days in a row, in the mean, that are taken from the days seen
 BEFORE = 8  # checks before the shift, for the persistence
 
 
@@ -38,6 +39,7 @@ class Feature(NamedTuple):
     bins: NumericBins | CategoryBins
     reference: NDArray[np.int64]
     tilts: Floats
+    wander: Floats
     clustered: float
     sd: float
 
@@ -62,8 +64,8 @@ class World(NamedTuple):
             moments = reference.moments.get(name)
             sd = math.sqrt(moments.variance or 0.0) if moments else 0.0
             tilts = traffic.tilts.get(name, np.ones((HOURS, len(counts))))
-            bins = reference.bins.features[name]
-            features.append(Feature(name, bins, counts, tilts, traffic.clustered.get(name, 1.0), sd))
+            wander, bins = traffic.wander.get(name, np.ones((1, len(counts)))), reference.bins.features[name]
+            features.append(Feature(name, bins, counts, tilts, wander, traffic.clustered.get(name, 1.0), sd))
         return cls(features, traffic, schedule, len(names) - len(chosen))
 
 
@@ -93,13 +95,14 @@ def _smallest_q(
     start = int(rng.integers(HOURS))
     place = (start + np.arange(hours)) % HOURS
     rows = _rows(world.traffic, place, rng)
+    days = _days(world, (start + np.arange(hours)) // HOURS, rng)
     p_values = np.ones((len(world.features), windows))
     effects = np.zeros_like(p_values)
     sums = _rolling(rows[:, None], length)[:, 0]
     enough = sums >= max(world.schedule.min_rows, 1)
     for i, feature in enumerate(world.features):
         moved = shift[1] if shift and shift[0] == i else 0.0
-        counts = _counts(feature, place, rows, rng, moved, since=length - 1 + since)
+        counts = _counts(feature, (place, days), rows, rng, moved, since=length - 1 + since)
         p_values[i], effects[i] = _judged(feature, _rolling(counts, length), enough)
     q_values = _benjamini_hochberg(p_values)
     material = np.stack([np.where(effects >= least, q_values, 1.0).min(axis=0) for least in EFFECTS], axis=1)
@@ -114,19 +117,35 @@ def _rows(traffic: Traffic, place: NDArray[np.int64], rng: np.random.Generator) 
     return rng.poisson(traffic.rows[place] * factors[days])
 
 
+def _days(world: World, day: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Which of the days seen each hour is like: stretches of neighbouring days, of three in the mean, from anywhere,
+    the same for all features. Source: Politis and Romano (1994), The stationary bootstrap, JASA 89."""
+    seen = max((len(feature.wander) for feature in world.features), default=1)
+    count = int(day[-1]) + 1
+    fresh, starts = rng.random(count) < 1 / STRETCH, rng.integers(seen, size=count)
+    drawn = [int(starts[0])]
+    for begins, new in zip(fresh[1:], starts[1:], strict=True):
+        drawn.append(int(new) if begins else (drawn[-1] + 1) % seen)
+    return np.array(drawn)[day]
+
+
 def _counts(
-    feature: Feature, place: NDArray[np.int64], rows: NDArray[np.int64], rng: np.random.Generator, sd: float, since: int
+    feature: Feature,
+    at: tuple[NDArray[np.int64], NDArray[np.int64]],
+    rows: NDArray[np.int64],
+    rng: np.random.Generator,
+    sd: float,
+    since: int,
 ) -> Floats:
-    """Counts of each hour (hours, width). The true shares are drawn anew from what the reference allows, as its own
-    rows are a sample too; from hour `since` on they are shifted."""
+    """Counts of each hour (hours, width), `at` hours of the day and days seen. The true shares are drawn anew from what
+    the reference allows, as its own rows are a sample too; from hour `since` on they are shifted."""
     truth = rng.gamma(feature.reference + 1e-9)
     truth = _with_unseen(feature, truth / truth.sum())
-    by_hour = feature.tilts * truth
+    place, days = at
+    tilts = feature.tilts[place] * feature.wander[days % len(feature.wander)]
+    shares = tilts * truth
     if sd:
-        moved = feature.tilts * shifted(truth, feature, sd)
-        shares = np.where((np.arange(len(place)) >= since)[:, None], moved[place], by_hour[place])
-    else:
-        shares = by_hour[place]
+        shares = np.where((np.arange(len(place)) >= since)[:, None], tilts * shifted(truth, feature, sd), shares)
     shares = shares / shares.sum(axis=1, keepdims=True)
     drawn = rng.multinomial(np.rint(rows / feature.clustered).astype(np.int64), shares)
     return np.asarray(drawn * feature.clustered, dtype=np.float64)

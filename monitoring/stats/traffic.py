@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,6 +15,7 @@ HOURS = 24
 GROUPS = 10  # of bins, in which the hours are compared: few enough that an hour fills them
 FEWEST = 5  # rows of a group in a mean hour, below which the hours are not told apart by it
 MOST_CLUSTERED = 10.0
+FEWEST_DAYS = 7  # of whole days, from which on they tell how a day differs from another
 DAYS_TOLD = 2.0  # of traffic from which the hours of a day can be told apart
 USUAL_SPREAD = 0.2  # of a day's rows, where too few days are known
 
@@ -22,14 +23,16 @@ USUAL_SPREAD = 0.2  # of a day's rows, where too few days are known
 @dataclass(frozen=True)
 class Traffic:
     """`rows` (24,) are the mean rows of each hour of the day; `spread` is the coefficient of variation of a day's rows.
-    By feature: `tilts` (24, width) is what an hour multiplies the shares of the bins by, and `clustered` how many times
-    the variance of independent rows its counts have (the design effect)."""
+    By feature: `tilts` (24, width) is what an hour multiplies the shares of the bins by, `wander` (days, width) what
+    each of the days seen does, in their order, and `clustered` how many times the variance of independent rows its
+    counts have (the design effect). `days` is how many days of hours were seen."""
 
     rows: Floats
     spread: float
     tilts: Mapping[str, Floats]
     clustered: Mapping[str, float]
     days: float
+    wander: Mapping[str, Floats] = field(default_factory=dict)
 
     @property
     def rows_a_day(self) -> float:
@@ -37,30 +40,44 @@ class Traffic:
 
 
 def traffic_of(reference: Profile, hours: Counts, counts: Floats, daily: Floats) -> Traffic:
-    """Traffic as H hours of it show: `hours` (H,) since 1970, `counts` (H, width) on the bins of `reference`, as in
-    a profile; `daily` are the rows of whole days, for their spread.
+    """Traffic as it was seen: H hours, `hours` (H,) since 1970 with `counts` (H, width) on the bins of `reference`, as
+    in a profile; and D whole days in their order, `daily` (D, width).
 
-    The mix of an hour is shrunk towards the day's by the positive-part James-Stein factor max(0, 1 - df / X^2), X^2
-    being the chi-square of hours against groups of bins, so that an hour of few rows has no mix of its own. What is
-    left within the same hour of several days, X^2 / df at least 1, is the design effect: rows that come in clusters
-    count for less. Sources: Efron and Morris (1973), JASA 68; Kish (1965), Survey Sampling, section 8.2.
+    The mix of an hour or of a day is shrunk towards the common one by the positive-part James-Stein factor
+    max(0, 1 - df / X^2), X^2 being the chi-square of hours or days against groups of bins, so that one of few rows has
+    no mix of its own. What is left in the hours beyond their hour and their day, X^2 / df, at least 1, is the design
+    effect: rows that come in clusters count for less. Sources: Efron and Morris (1973), JASA 68; Kish (1965), Survey
+    Sampling, section 8.2.
     """
     days = len(np.unique(hours)) / HOURS
     first = reference.bins.slices[next(iter(reference.bins.features))]
     rows = counts[:, first].sum(axis=1)
-    place = hours.astype(np.int64) % HOURS
     told = days >= DAYS_TOLD
-    by_hour = _mean_by_hour(place, rows) if told else np.full(HOURS, rows.sum() / max(len(np.unique(hours)), 1))
-    tilts, clustered = {}, {}
+    by_hour = _mean_by_hour(hours % HOURS, rows) if told else np.full(HOURS, rows.sum() / max(len(np.unique(hours)), 1))
+    tilts, clustered, wander = {}, {}, {}
     for name, bins in reference.bins.features.items():
-        own = counts[:, reference.bins.slices[name]][:, :-1]
-        theirs = reference.counts_of(name)[:-1]
-        groups = groups_of(theirs, bins)
-        width = int(groups.max()) + 1
-        table: Floats = np.stack([np.bincount(groups, weights=row, minlength=width) for row in own])
-        tilt, clustered[name] = _mix(place, table) if told else (np.ones((HOURS, width)), 1.0)
-        tilts[name] = tilt[:, groups]
-    return Traffic(by_hour, _spread(daily), tilts, clustered, days)
+        part = reference.bins.slices[name]
+        groups = groups_of(reference.counts_of(name)[:-1], bins)
+        own = _grouped(counts[:, part], groups)
+        clustered[name] = _clustered(hours, own) if told else 1.0
+        by_hours = _summed(hours % HOURS, own, HOURS)
+        tilts[name] = _tilts(by_hours if told else by_hours * 0, clustered[name])[:, groups]
+        if len(daily) >= FEWEST_DAYS:
+            wander[name] = _tilts(_grouped(daily[:, part], groups), clustered[name])[:, groups]
+    return Traffic(by_hour, _spread(daily[:, first].sum(axis=1)), tilts, clustered, days, wander)
+
+
+def _grouped(counts: Floats, groups: Counts) -> Floats:
+    """Counts by group, (lines, groups), from counts by bin with the unreadable ones last."""
+    width = int(groups.max()) + 1
+    found = [np.bincount(groups, weights=row, minlength=width) for row in counts[:, :-1]]
+    return np.array(found, dtype=np.float64).reshape(len(counts), width)
+
+
+def _summed(place: Counts, table: Floats, lines: int) -> Floats:
+    sums = np.zeros((lines, table.shape[1]))
+    np.add.at(sums, place, table)
+    return sums
 
 
 def _mean_by_hour(place: Counts, rows: Floats) -> Floats:
@@ -71,7 +88,9 @@ def _mean_by_hour(place: Counts, rows: Floats) -> Floats:
 
 
 def _spread(daily: Floats) -> float:
-    return float(np.std(daily, ddof=1) / daily.mean()) if len(daily) >= 7 and daily.mean() > 0 else USUAL_SPREAD
+    return (
+        float(np.std(daily, ddof=1) / daily.mean()) if len(daily) >= FEWEST_DAYS and daily.mean() > 0 else USUAL_SPREAD
+    )
 
 
 def groups_of(theirs: Counts, bins: FeatureBins) -> Counts:
@@ -87,34 +106,43 @@ def groups_of(theirs: Counts, bins: FeatureBins) -> Counts:
     return np.asarray(groups, dtype=np.int64)
 
 
-def _mix(place: Counts, table: Floats) -> tuple[Floats, float]:
-    """What the 24 hours multiply the shares of the groups by, (24, groups), and the design effect."""
-    sums = np.zeros((HOURS, table.shape[1]))
-    np.add.at(sums, place, table)
+def _clustered(hours: Counts, table: Floats) -> float:
+    """The design effect of hours, (H, groups), beyond what their hour of the day and their day explain."""
+    days = np.unique(hours // HOURS, return_inverse=True)[1]
+    by_hour, by_day = _summed(hours % HOURS, table, HOURS), _summed(days, table, int(days.max()) + 1)
+    overall = table.sum(axis=0)
+    shares = _shares(by_hour)[hours % HOURS] * _shares(by_day)[days]
+    expected = np.divide(shares, _shares(overall[None]), out=np.zeros_like(shares), where=overall > 0)
+    statistic, freedom = _chi_square(table, _shares(expected))
+    used = (table.sum(axis=1) > 0).sum()
+    left = freedom * max(0.0, used - HOURS - len(by_day)) / max(used, 1)
+    return float(np.clip(statistic / left if left else 1.0, 1.0, MOST_CLUSTERED))
+
+
+def _tilts(sums: Floats, clustered: float) -> Floats:
+    """What each line, of (lines, groups), multiplies the shares of the groups by."""
     overall = sums.sum(axis=0)
     if not overall.sum():
-        return np.ones_like(sums), 1.0
-    between, freedom = _chi_square(sums, np.broadcast_to(overall, sums.shape))
-    within, left = _chi_square(table, sums[place])
-    clustered = float(np.clip(within / left if left else 1.0, 1.0, MOST_CLUSTERED))
-    kept = max(0.0, 1 - freedom * clustered / between) if between else 0.0
-    shares = sums / np.maximum(sums.sum(axis=1, keepdims=True), 1)
-    usual = overall / overall.sum()
-    tilts = np.divide(shares, usual, out=np.ones_like(shares), where=usual > 0)
+        return np.ones_like(sums)
+    usual = _shares(overall[None])
+    statistic, freedom = _chi_square(sums, np.repeat(usual, len(sums), axis=0))
+    kept = max(0.0, 1 - freedom * clustered / statistic) if statistic else 0.0
+    tilts = np.divide(_shares(sums), usual, out=np.ones_like(sums), where=usual > 0)
     tilts[sums.sum(axis=1) == 0] = 1.0
-    tilts[:, overall < FEWEST * HOURS] = 1.0
-    return 1 + kept * (tilts - 1), clustered
+    tilts[:, overall < FEWEST * len(sums)] = 1.0
+    return np.asarray(1 + kept * (tilts - 1), dtype=np.float64)
 
 
-def _chi_square(table: Floats, expected: Floats) -> tuple[float, float]:
-    """Pearson's chi-square of each row against shares in proportion to `expected`, over cells that expect one at least,
-    and its degrees of freedom."""
-    rows = table.sum(axis=1, keepdims=True)
-    shares = expected / np.maximum(expected.sum(axis=1, keepdims=True), 1)
-    cells = rows * shares
+def _shares(counts: Floats) -> Floats:
+    total = counts.sum(axis=1, keepdims=True)
+    found: Floats = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
+    return found
+
+
+def _chi_square(table: Floats, shares: Floats) -> tuple[float, float]:
+    """Pearson's chi-square of each line against its shares, over cells that expect one at least, and its degrees of
+    freedom where the shares are given."""
+    cells = table.sum(axis=1, keepdims=True) * shares
     used = cells >= 1
     statistic = float(np.where(used, np.square(table - cells) / np.where(used, cells, 1), 0).sum())
-    distinct = len(np.unique(expected, axis=0))
-    lines = used.any(axis=1).sum()
-    share_of_freedom = max(0.0, (lines - distinct) / lines) if lines else 0.0
-    return statistic, float(np.maximum(used.sum(axis=1) - 1, 0).sum()) * share_of_freedom
+    return statistic, float(np.maximum(used.sum(axis=1) - 1, 0).sum())

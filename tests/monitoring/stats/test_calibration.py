@@ -185,6 +185,9 @@ def test_of_many_features_forty_stand_for_all() -> None:
     assert len(EFFECTS) == len(set(EFFECTS))
 
 
+NO_DAYS = np.empty((0, reference().bins.width))
+
+
 def hours_of(seed: int, *, wave: float = 0.0, clustered: int = 1, days: int = 3) -> tuple[np.ndarray, np.ndarray]:
     """Profiles of hours whose age moves with the hour by `wave` deviations; each row stands `clustered` times."""
     summary = reference()
@@ -198,7 +201,7 @@ def hours_of(seed: int, *, wave: float = 0.0, clustered: int = 1, days: int = 3)
 
 def test_rows_that_come_evenly_have_no_mix_of_their_own() -> None:
     hours, counts = hours_of(1)
-    seen = traffic_of(reference(), hours, counts, np.full(14, 5760.0))
+    seen = traffic_of(reference(), hours, counts, NO_DAYS)
     assert seen.rows_a_day == pytest.approx(5760)
     assert seen.days == 3
     assert np.abs(seen.tilts["age"] - 1).max() < 0.25
@@ -207,19 +210,35 @@ def test_rows_that_come_evenly_have_no_mix_of_their_own() -> None:
 
 def test_a_mix_that_changes_over_the_day_is_seen() -> None:
     hours, counts = hours_of(2, wave=0.5)
-    seen = traffic_of(reference(), hours, counts, np.array([]))
+    seen = traffic_of(reference(), hours, counts, NO_DAYS)
     assert seen.tilts["age"][6, 1] < 0.6 < 1.4 < seen.tilts["age"][6, -3]  # at six the old ones come
     assert np.abs(seen.tilts["cost"] - 1).max() < 0.3
 
 
 def test_rows_that_come_in_clusters_count_for_less() -> None:
     hours, counts = hours_of(3, clustered=4)
-    seen = traffic_of(reference(), hours, counts, np.array([]))
+    seen = traffic_of(reference(), hours, counts, NO_DAYS)
     assert 3 < seen.clustered["age"] < 5
 
 
 def test_hours_of_one_day_are_not_told_apart() -> None:
     hours, counts = hours_of(4, wave=0.5, days=1)
-    seen = traffic_of(reference(), hours, counts, np.array([]))
+    seen = traffic_of(reference(), hours, counts, NO_DAYS)
     assert np.ptp(seen.rows) == 0
     assert (seen.tilts["age"] == 1).all()
+
+
+def test_days_that_wander_are_seen_and_ask_for_more() -> None:
+    """A storm is not drift: days differ by more than their rows would by chance."""
+    summary = reference()
+    moves = 0.4 * np.sin(np.arange(14))
+    days = np.stack([profile(rows(i, 3_000, shift=move), summary.bins).counts for i, move in enumerate(moves)])
+    hours, counts = hours_of(5)
+    seen = traffic_of(summary, hours, counts, days.astype(float))
+    assert np.corrcoef(seen.wander["age"][:, -3], moves)[0, 1] > 0.95
+    assert np.abs(seen.wander["cost"] - 1).max() < 0.3
+    asked = {"budget": 1.0, "smallest_shift": 0.2, "months": 8, "runs": 4}
+    calm = traffic_of(summary, hours, counts, NO_DAYS)
+    first, second = (calibrate(summary, each, standard=standard_rule(0.1), **asked) for each in (seen, calm))
+    assert first.standard.false_alarms > 3 > second.standard.false_alarms
+    assert first.chosen.rule.effect > second.chosen.rule.effect
