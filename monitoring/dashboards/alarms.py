@@ -53,7 +53,8 @@ class DriftAlarmPage(FormPage):
             "min_samples": settings.MIN_SAMPLES_FOR_MONITORING,
             "may_set": self.actor.may(Action.ALARM_SET, model.team_id),
             "result": result,
-            "rules": [("At this setting", result["chosen"]), ("Standard rule", result["standard"])] if result else [],
+            "rules": [result["chosen"], result["standard"]] if result else [],
+            "delays": _delays(result["chosen"], result["standard"]) if result else [],
         }  # fmt: skip
 
     def save(self, form: DriftAlarmForm) -> str:
@@ -64,3 +65,9 @@ class DriftAlarmPage(FormPage):
         said = "its rule is being found" if run else "the standard rule holds for now"
         messages.success(self.request, f"The alarm budget of {model} is set; {said}.")
         return reverse("drift_alarm", args=[model.name])
+
+
+def _delays(*rules: dict[str, Any]) -> list[tuple[float, list[float | None]]]:
+    """(shift, hours of each rule)."""
+    told = zip(*(rule["delays"] for rule in rules), strict=True)
+    return [(each[0]["sd"], [delay["hours"] for delay in each]) for each in told]
