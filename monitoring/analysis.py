@@ -6,7 +6,9 @@ Everything is read from sums, so a report costs the same at any traffic.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -17,21 +19,24 @@ from mlops_site.core.choices import JobState
 from mlops_site.core.errors import Invalid
 from mlops_site.core.permissions import Action, Actor, require
 from mlops_site.stats.columns import Kind
-from mlops_site.stats.compare import Drift, drift, profile_drift
+from mlops_site.stats.compare import Drift, drift
 from mlops_site.stats.judge import too_few
 from mlops_site.stats.profile import profile, reference_bins
 from monitoring.choices import DAY, Occasion
 from monitoring.models import FoldItem, MonitoringRun, Report
 from monitoring.selectors import Summed, basis_of, window_sum
+from monitoring.selectors.alarms import rule_of, standard
+from monitoring.selectors.drift import DriftFound, drift_found, multivariate_found
 from monitoring.selectors.followup import followup, followup_json
 from monitoring.selectors.reports import findings_before, has_report, rows_in
 from monitoring.services import fold_all
 from monitoring.services.backfill import windows_of
 from monitoring.services.reports import Content, Window, keep_report
-from monitoring.stats import persistence
 from monitoring.stats.findings import Finding, Judged, feature_json, findings, plain
 from monitoring.stats.performance import Metric, degradation
+from monitoring.stats.persistence import AlarmRule, M, persistent
 from monitoring.stats.quality import quality
+from monitoring.stats.triage import triage
 from monitoring.stats.volume import volume
 from registry.models import Version
 
@@ -51,6 +56,9 @@ def execute(job: MonitoringRun) -> None:
         return
     settled = not FoldItem.objects.filter(waiting=False).exists()
     content = report_of_window(job.version, job.window_from, job.window_to, explicit=job.explicit, settled=settled)
+    if job.explicit:
+        whole = multivariate_found(job.version, job.window_from, job.window_to)
+        content = content._replace(body={**content.body, "multivariate": whole})
     with jobs.fenced(job):
         window = Window(job.window_from, job.window_to)
         why: dict[str, Any] = {"explicit": job.explicit, "occasion": Occasion(job.occasion)}
@@ -81,11 +89,13 @@ def report_of_window(
 ) -> Content:
     """What the version's answers from `start` to before `end` say. An explicit report raises what it finds; another
     holds drift back until it has lasted (see `stats.persistence`)."""
+    rule = rule_of(version)
     now, before = window_sum(version, start, end), rows_in(version, start - (end - start), start)
+    found = drift_found(version, now, start, end, rule)
     few, followed = too_few(now.rows, settings.MIN_SAMPLES_FOR_MONITORING), followup(version, now)
     metrics = followed.metrics
     judged = Judged(
-        drift=_drift(version, now),
+        drift=found.drift,
         quality=[] if few else _quality(version, now),
         volume=volume(now.rows, before, min_samples=settings.MIN_SAMPLES_FOR_MONITORING),
         degradation=degradation(
@@ -96,33 +106,23 @@ def report_of_window(
             min_samples=settings.MIN_SAMPLES_FOR_MONITORING,
         ),
         slices=[] if few else followed.slices,
+        triage=found.ranked,
     )
     notes = [few, "" if settled else "some answers are still being added up and are not in this report"]
-    notes.append(NO_REFERENCE if judged.drift is None else "")
+    notes += [NO_REFERENCE if judged.drift is None else "", *found.notes]
     body = {
         "window": {"from": start.isoformat(), "to": end.isoformat()},
         "covered": {"from": now.start.isoformat(), "to": now.end.isoformat()},
         "samples": now.rows,
         **_body(judged),
+        "rule": rule._asdict(),
+        **found.to_json(),
         "performance": _performance(version, now, metrics, judged),
         "followup": followup_json(followed),
         "notes": [note for note in notes if note],
     }
-    found = findings(judged)
-    return _content(body, judged.drift, found if explicit else _held_back(version, end, found))
-
-
-def _drift(version: Version, now: Summed) -> Drift | None:
-    reference = basis_of(version).reference
-    if reference is None or now.profile is None:
-        return None
-    return profile_drift(
-        now.profile,
-        reference,
-        threshold=settings.DRIFT_THRESHOLD,
-        importance=version.importance,
-        min_samples=settings.MIN_SAMPLES_FOR_MONITORING,
-    )
+    told = findings(judged)
+    return _content(body, judged.drift, told if explicit else _held_back(version, end, told, rule))
 
 
 def _quality(version: Version, now: Summed) -> list[Any]:
@@ -136,19 +136,18 @@ def baseline_of(version: Version) -> dict[str, float]:
     return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
 
 
-def _held_back(version: Version, end: datetime, found: list[Finding]) -> list[Finding]:
-    """Drift, and a gap between slices, are told once they were there in enough of the last windows."""
-    past = [
-        {(each["rule"], each["subject"]) for each in one} for one in findings_before(version, end, persistence.M - 1)
-    ]
-    return [
-        finding._replace(
-            raised=persistence.persistent([*((finding.rule, finding.subject) in each for each in past), True])
-        )
-        if finding.rule in HELD_BACK
-        else finding
-        for finding in found
-    ]
+def _held_back(version: Version, end: datetime, found: list[Finding], rule: AlarmRule) -> list[Finding]:
+    """Drift, by the model's rule, and a gap between slices are told once they were there in enough of the last windows."""
+    past = findings_before(version, end, max(rule.m, M) - 1)
+    drifted = [any(finding["rule"] == "drift" for finding in each) for each in past]
+    gaps = [{(finding["rule"], finding["subject"]) for finding in each} for each in past]
+
+    def lasts(finding: Finding) -> bool:
+        if finding.rule == "drift":
+            return persistent([*drifted, True], k=rule.k, m=rule.m)
+        return persistent([*((finding.rule, finding.subject) in each for each in gaps), True])
+
+    return [finding._replace(raised=lasts(finding)) if finding.rule in HELD_BACK else finding for finding in found]
 
 
 def _body(judged: Judged) -> dict[str, Any]:
@@ -204,19 +203,24 @@ def report_of_frames(
     if names:
         _check_known(names, current, reference)
         current, reference = (frame[[name for name in names if name in frame]] for frame in (current, reference))
-    least = settings.MIN_SAMPLES_FOR_MONITORING
+    least, rule = settings.MIN_SAMPLES_FOR_MONITORING, rule_of(version) if version else standard()
     found = drift(
         current,
         reference,
         kinds={name: kinds[name] for name in names} if kinds and kinds.keys() >= set(names) else None,
-        threshold=settings.DRIFT_THRESHOLD,
+        threshold=rule.effect,
+        q_limit=rule.q,
         importance=version.importance if version else None,
         min_samples=least,
+        extra=True,
     )
     few = too_few(len(current), least)
     bins = reference_bins(reference, {feature.name: feature.kind for feature in found.features}, salt="frames")
-    checks = [] if few else quality(profile(current, bins), profile(reference, bins))
-    judged = Judged(found, checks, None, None)
+    with ThreadPoolExecutor(2) as threads:  # NumPy lets the other thread run while it counts and sorts
+        sides = list(threads.map(partial(profile, bins=bins), (current, reference)))
+    checks = [] if few else quality(*sides)
+    ranked = triage(found, version.importance if version else {})
+    judged = Judged(found, checks, None, None, triage=ranked)
     silent: dict[str, Any] = {"realised": [], "estimated": None, "label_coverage": None, "labelled": 0}
     silent |= {"baseline": {}, "headline": None}
     window = {"from": None, "to": None}
@@ -224,6 +228,8 @@ def report_of_frames(
         "window": window,
         "samples": len(current),
         **_body(judged),
+        "rule": rule._asdict(),
+        **DriftFound(found, ranked).to_json(),
         "performance": silent,
         "notes": [few] if few else [],
     }

@@ -208,3 +208,21 @@ class FairnessForm(forms.Form):
         """As the service takes it."""
         said = dict(self.cleaned_data)
         return {"min_rows": said.pop("min_rows"), "limits": said}
+
+
+class DriftAlarmForm(forms.Form):
+    """A budget that is left empty brings back the standard rule."""
+
+    false_alarms_a_month = forms.FloatField(
+        required=False,
+        min_value=0.1,
+        max_value=30,
+        label="False alarms a month, at most",
+        help_text="0.1 to 30: 1 is one alarm a month that means nothing. Empty: the standard rule.",
+    )
+    smallest_shift_sd = forms.FloatField(
+        min_value=0.05,
+        max_value=2,
+        label="The smallest shift worth an alarm",
+        help_text="In standard deviations of a feature, 0.05 to 2. The rule that finds it soonest is taken.",
+    )

@@ -45,9 +45,10 @@ def forget_pieces() -> None:
 
 @shared_task(name="monitoring.run_all")
 def run_all() -> None:
-    """Ask for a report on every model in production that has no schedule of its own."""
+    """Ask for a report on every model in production that has no schedule of its own, and for the rules that alarm
+    budgets wait for."""
     close_old_connections()
-    for run in services.request_scheduled():
+    for run in [*services.request_scheduled(), *services.due_calibrations()]:
         ring(run)
 
 

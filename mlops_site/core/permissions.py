@@ -51,6 +51,7 @@ class Action(StrEnum):
     MONITORING_RUN = "monitoring.run"
     ALERT_HANDLE = "alert.handle"  # acknowledge, resolve, silence
     SLICES_SET = "slices.set"  # by what a model's answers are told apart, and how far its levels may lie apart
+    ALARM_SET = "alarm.set"  # how easily a model raises an alarm of drift
     RETRAIN_SET = "retrain.set"  # when a model is trained again by itself
     EXPERIMENT_SHADOW = "experiment.shadow"  # let a version score claims silently; conclude and stop such a test
     EXPERIMENT_LIVE = "experiment.live"  # let a challenger answer claims
@@ -89,6 +90,7 @@ ROLE_ACTIONS: dict[str, frozenset[Action]] = {
         A.MODEL_ARCHIVE,
         A.STAGE_MOVE,
         A.VERSION_DEPRECATE,
+        A.ALARM_SET,
         A.RETRAIN_SET,
         A.SLICES_SET,
         A.DATASET_KEEP,

@@ -50,14 +50,20 @@ class NumericBins:
         # The value next below e0 ends "below", which closes the first bin without a second search.
         return np.array([np.nextafter(self.edges[0], -np.inf), *self.edges[1:]] if self.edges else [])
 
+    def places(self, values: Floats) -> Counts:
+        """Which count each of n canonical numbers falls into, shape (n,)."""
+        found = np.searchsorted(self._cuts, values, side="left") if self.edges else np.ones(len(values))
+        return np.where(np.isnan(values), self.width - 2, found).astype(np.int64)
+
     def count(self, values: Floats, unreadable: int) -> Counts:
         """Counts of canonical numbers (NaN for missing), and of cells that could not be read."""
-        present = values[~np.isnan(values)]
-        slots = np.searchsorted(self._cuts, present, side="left")
-        regular = np.bincount(slots, minlength=self.width - 2)
+        ordered = np.sort(values)  # faster than looking each up; NaN comes last
+        present = len(values) - int(np.count_nonzero(np.isnan(values)))
+        below = np.searchsorted(ordered[:present], self._cuts, side="right")
+        regular = np.diff(below, prepend=0, append=present)
         if not self.edges:
-            regular = np.array([0, len(present)])  # below, above: without a bin all is above
-        return np.append(regular, [len(values) - len(present), unreadable]).astype(np.int64)
+            regular = np.array([0, present])  # below, above: without a bin all is above
+        return np.append(regular, [len(values) - present, unreadable]).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -98,11 +104,16 @@ class CategoryBins:
             return known
         return len(self.levels) + (0 if self.open or level_hash(level) in self.rest else 1)
 
-    def count(self, values: Any, unreadable: int) -> Counts:
-        """Counts of canonical texts ("" for missing), and of cells that could not be read."""
+    def places(self, values: Any) -> Counts:
+        """Which count each of n canonical texts ("" for missing) falls into, shape (n,)."""
         codes, levels = pd.factorize(values)
         slots = np.array([self._slot(level) for level in levels], dtype=np.int64)
-        counts = np.bincount(slots[codes], minlength=self.width).astype(np.int64)
+        found: Counts = slots[codes]
+        return found
+
+    def count(self, values: Any, unreadable: int) -> Counts:
+        """Counts of canonical texts ("" for missing), and of cells that could not be read."""
+        counts = np.bincount(self.places(values), minlength=self.width).astype(np.int64)
         counts[-1] = unreadable
         return counts
 

@@ -11,7 +11,7 @@ from scipy import special
 
 Counts = NDArray[np.int64]
 
-_KOLMOGOROV_MEAN = 0.8687  # sqrt(pi / 2) * ln 2, the mean of sqrt(n) D without a difference
+KOLMOGOROV_MEAN = 0.8687  # sqrt(pi / 2) * ln 2, the mean of sqrt(n) D without a difference
 _LIMIT_FROM = 2_000  # rows from which on the limit's first correction is within 1 % of the finite distribution
 _LEAST_EXPECTED = 5.0
 
@@ -37,7 +37,7 @@ def ks_difference(distance: float, n: int, m: int, *, table: tuple[Counts, Count
     >>> ks_difference(0.0, 100, 100, table=(counts, counts))
     Difference(statistic=0.0, p_value=1.0, effect=0.0, psi=0.0)
     """
-    noise = _KOLMOGOROV_MEAN * np.sqrt(1 / n + 1 / m)
+    noise = KOLMOGOROV_MEAN * np.sqrt(1 / n + 1 / m)
     p_value = ks_p_value(distance, max(1, round(n * m / (n + m))))
     return Difference(distance, p_value, float(np.sqrt(max(distance**2 - noise**2, 0.0))), psi(*table))
 

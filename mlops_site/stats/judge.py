@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from mlops_site.stats.columns import Kind
+from mlops_site.stats.distances import Distances
 from mlops_site.stats.effects import Difference
 from mlops_site.stats.intervals import benjamini_hochberg
 
@@ -33,6 +34,12 @@ class FeatureDrift:
     psi: float | None
     drifted: bool
     note: str
+    wasserstein: float | None = None  # in standard deviations of the reference; None of a category
+    js: float | None = None
+    tvd: float | None = None
+    missing: float | None = None  # share of the window's rows, and of the reference's
+    missing_reference: float | None = None
+    unseen: float | None = None  # share of the window's rows with a level that the reference has not; None of a number
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,16 @@ class Finding:
     kind: Kind
     difference: Difference | None
     note: str
+    extra: Extra | None = None
+
+
+class Extra(NamedTuple):
+    """What is known of a feature beside its test."""
+
+    distances: Distances
+    missing: float
+    missing_reference: float
+    unseen: float | None = None
 
 
 def not_computable(name: object, kind: Kind, why: str) -> Finding:
@@ -89,17 +106,19 @@ def left_out(lost: int, *, why: str = "") -> str:
     return f"{lost} unreadable values left out{f': {why}' if why else ''}" if lost else ""
 
 
-def judge(found: list[Finding], *, threshold: float, importance: Mapping[str, float] | None) -> Drift:
+def judge(
+    found: list[Finding], *, threshold: float, importance: Mapping[str, float] | None, q_limit: float = Q_LIMIT
+) -> Drift:
     """Significance over all features together, materiality one by one, and the weighted mean."""
     p_values = [each.difference.p_value if each.difference else np.nan for each in found]
     q_values = benjamini_hochberg(p_values).tolist()
-    features = tuple(_feature(each, q, threshold) for each, q in zip(found, q_values, strict=True))
+    features = tuple(_feature(each, q, threshold, q_limit) for each, q in zip(found, q_values, strict=True))
     score = _overall(features, importance)
     drifted = sum(feature.drifted for feature in features)
     return Drift(score, severity(score), drifted, len(features), features)
 
 
-def _feature(found: Finding, q_value: float, threshold: float) -> FeatureDrift:
+def _feature(found: Finding, q_value: float, threshold: float, q_limit: float) -> FeatureDrift:
     test, figures = _TESTS[found.kind], found.difference
     if figures is None:
         return FeatureDrift(found.name, found.kind, test, None, None, None, None, None, False, found.note)
@@ -112,9 +131,17 @@ def _feature(found: Finding, q_value: float, threshold: float) -> FeatureDrift:
         q_value,
         figures.effect,
         figures.psi,
-        q_value <= Q_LIMIT and figures.effect >= threshold,
+        q_value <= q_limit and figures.effect >= threshold,
         found.note,
+        **_beside(found.extra),
     )
+
+
+def _beside(extra: Extra | None) -> dict[str, float | None]:
+    if extra is None:
+        return {}
+    shares = {"missing": extra.missing, "missing_reference": extra.missing_reference, "unseen": extra.unseen}
+    return {**extra.distances._asdict(), **shares}
 
 
 def _overall(features: Iterable[FeatureDrift], importance: Mapping[str, float] | None) -> float | None:

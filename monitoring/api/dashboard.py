@@ -16,6 +16,7 @@ from mlops_site.core.errors import NotFound
 from monitoring.api.serializers import AlertLine
 from monitoring.selectors.charts import Series
 from monitoring.selectors.dashboard import Dashboard, dashboard, version_shown
+from monitoring.selectors.drift import ranked_json
 from monitoring.selectors.followup import followup_json
 from monitoring.selectors.periods import period
 from registry import selectors as registry
@@ -56,6 +57,7 @@ class DashboardAnswer(serializers.Serializer[Any]):
     metrics = serializers.JSONField(help_text="[{name, value, ci95, n, before, change, better, certain, baseline}]")
     label_coverage = serializers.FloatField(allow_null=True)
     drift = serializers.JSONField(help_text="as in a report, with `most` and `least` drifted and the threshold's note")
+    answers = serializers.JSONField(help_text="as in a report: drift of score, prediction and label")
     quality = serializers.JSONField(help_text="as in a report")
     volume = serializers.JSONField(help_text="as in a report")
     operations = serializers.JSONField(
@@ -95,6 +97,7 @@ def answer(found: Dashboard) -> dict[str, Any]:
         "metrics": [row._asdict() for row in found.metrics],
         "label_coverage": now.tally.coverage,
         "drift": _drift(found),
+        "answers": {"against": found.answers[1], "rows": [row._asdict() for row in found.answers[0]]},
         "quality": [row._asdict() for row in found.quality],
         "volume": found.volume._asdict(),
         "operations": found.operations._asdict(),
@@ -110,9 +113,11 @@ def _drift(found: Dashboard) -> dict[str, Any]:
     most, least = (ends[0], ends[-1]) if ends else (None, None)
     if found.drift is None:
         empty: dict[str, Any] = {"overall_score": None, "severity": "unknown", "drifted": 0, "total": 0, "features": []}
-        return {**empty, "most": None, "least": None, "note": found.drift_note}
+        return {**empty, "most": None, "least": None, "note": found.drift_note, "rule": None, "triage": []}
     features = [asdict(row) for row in found.ranked]
-    return {**asdict(found.drift), "features": features, "most": most, "least": least, "note": found.drift_note}
+    beside = {"rule": found.rule._asdict(), "triage": [ranked_json(row) for row in found.triage]}
+    ends_said = {"most": most, "least": least, "note": found.drift_note}
+    return {**asdict(found.drift), "features": features, **ends_said, **beside}
 
 
 def _series(series: Series) -> dict[str, Any]:

@@ -78,6 +78,12 @@ class FeatureDriftAnswer(serializers.Serializer[Any]):
     psi = serializers.FloatField(allow_null=True)
     drifted = serializers.BooleanField()
     note = serializers.CharField()
+    wasserstein = serializers.FloatField(allow_null=True, default=None, help_text="in SD of the reference; of numbers")
+    js = serializers.FloatField(allow_null=True, default=None, help_text="Jensen-Shannon distance to base 2")
+    tvd = serializers.FloatField(allow_null=True, default=None, help_text="total variation distance")
+    missing = serializers.FloatField(allow_null=True, default=None, help_text="share of the window's rows")
+    missing_reference = serializers.FloatField(allow_null=True, default=None)
+    unseen = serializers.FloatField(allow_null=True, default=None, help_text="share of levels the reference has not")
 
 
 class DriftAnswer(serializers.Serializer[Any]):
@@ -141,6 +147,27 @@ class ReportAnswer(serializers.ModelSerializer[Report]):
     )
     quality = QualityAnswer(source="body.quality", many=True)
     volume = VolumeAnswer(source="body.volume", allow_null=True)
+    rule = serializers.JSONField(
+        source="body.rule", default=None, help_text="{q, effect, k, m}: what counted as drift, see the drift alarm"
+    )
+    triage = serializers.JSONField(
+        source="body.triage",
+        default=None,
+        help_text='features by what their shift can do to the model: [{rank, name, kind: alarm|information|"", '
+        "importance, effect, score, loss: {score_change, loss, se, rows} or null, why}]",
+    )
+    answers = serializers.JSONField(
+        source="body.answers", default=None, help_text="{against, rows: drift of score, prediction and label}"
+    )
+    columns = serializers.JSONField(
+        source="body.columns", default=None, help_text="{new, new_total, vanished, sample}: columns that came or went"
+    )
+    multivariate = serializers.JSONField(
+        source="body.multivariate",
+        default=None,
+        help_text="of reports that somebody asked for: {rows, reference_rows, against, classifier: {auc, ci95, p_value}"
+        ", reconstruction: {error, reference_error, components, p_value}, drifted, note}",
+    )
     notes = serializers.ListField(source="body.notes", child=serializers.CharField())
     findings = serializers.ListField(child=serializers.DictField())
     occasion = serializers.ChoiceField(["asked", *Occasion.values], source="why")
@@ -149,5 +176,6 @@ class ReportAnswer(serializers.ModelSerializer[Report]):
         model = Report
         fields = (
             "id", "model_name", "model_version", "window", "covered", "samples", "drift", "performance", "followup",
-            "quality", "volume", "notes", "findings", "explicit", "occasion", "from_frames", "created_by", "created_at",
+            "quality", "volume", "rule", "triage", "answers", "columns", "multivariate",
+            "notes", "findings", "explicit", "occasion", "from_frames", "created_by", "created_at",
         )  # fmt: skip

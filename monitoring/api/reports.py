@@ -16,6 +16,7 @@ from mlops_site.core import jobs
 from mlops_site.core.api.pagination import Pages
 from mlops_site.core.api.serializers import JobAnswer
 from mlops_site.core.api.views import ApiView
+from mlops_site.core.models import Job
 from mlops_site.core.permissions import Actor
 from mlops_site.core.tasks import ring
 from monitoring.api import report_answers
@@ -38,7 +39,7 @@ class Run(ApiView):
         asked = report_answers.MonitoringStart(data=request.data)
         asked.is_valid(raise_exception=True)
         run = _requested(self.actor, **asked.validated_data)
-        return _made(run, self.actor) if how.validated_data["wait"] else _accepted(run)
+        return _made(run, self.actor) if how.validated_data["wait"] else accepted(run)
 
 
 class Reports(ApiView):
@@ -74,11 +75,12 @@ def _made(run: MonitoringRun, actor: Actor) -> Response:
         jobs.run_here(claimed)
     run.refresh_from_db(fields=["report"])
     if run.report_id is None:
-        return _accepted(run)
+        return accepted(run)
     return Response(report_answers.ReportAnswer(report_of(actor, run.report_id)).data)
 
 
-def _accepted(run: MonitoringRun) -> Response:
+def accepted(run: Job) -> Response:
+    """Ring for a queued job, and say where it is followed."""
     ring(run)
     answer = {"job_id": str(run.pk), "status_url": reverse("api:job", args=[run.pk])}
     return Response(answer, status=status.HTTP_202_ACCEPTED, headers={"Location": answer["status_url"]})

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from django.urls import path
 
-from monitoring.api import alerts, batches, dashboard, ingest, policies, reports, schedules, skew, slices
+from monitoring.api import (
+    alarms,
+    alerts,
+    batches,
+    dashboard,
+    ingest,
+    policies,
+    reports,
+    schedules,
+    skew,
+    slices,
+)
 
 app_name = "monitoring"
 urlpatterns = [
     path("models/<model:name>/retrain-policy", policies.Policy.as_view(), name="retrain-policy"),
     path("models/<model:name>/retrain-policy/dry-run", policies.DryRun.as_view(), name="retrain-dry-run"),
+    path("models/<model:name>/drift-alarm", alarms.DriftAlarmDetail.as_view(), name="drift-alarm"),
+    path("models/<model:name>/drift-alarm/calibrate", alarms.Calibrate.as_view(), name="drift-alarm-calibrate"),
     path("teams/<str:team>/retrain-policy", policies.TeamPolicy.as_view(), name="team-retrain-policy"),
     path("models/<model:name>/monitoring-schedule", schedules.Schedule.as_view(), name="monitoring-schedule"),
     path("monitoring/backfill", schedules.Backfill.as_view(), name="backfill"),

@@ -15,7 +15,6 @@ from mlops_site.core.errors import Invalid
 from mlops_site.core.permissions import Action
 from mlops_site.core.templatetags.steward import metric
 from mlops_site.stats.distributions import Distribution, distribution
-from mlops_site.stats.judge import Q_LIMIT
 from monitoring import plots
 from monitoring.dashboards.followup import followed_facts
 from monitoring.selectors.dashboard import SHOWN, Dashboard, MetricNow, dashboard, version_shown
@@ -94,12 +93,14 @@ def shown(found: Dashboard) -> dict[str, Any]:
     return {
         "board": found,
         "tiles": tiles(found),
-        "features": [(row, found.version.importance.get(row.name)) for row in found.ranked],
+        "features": list(zip(found.ranked, found.triage, strict=True)),
+        "answers": found.answers[0],
+        "answers_against": found.answers[1],
         "most": ends[0] if ends else None,
         "least": ends[-1] if len(ends) > 1 else None,
         "pictures": [] if empty else pictures(found),
-        "threshold": settings.DRIFT_THRESHOLD,
-        "q_limit": Q_LIMIT,
+        "threshold": found.rule.effect,
+        "q_limit": found.rule.q,
         "min_samples": settings.MIN_SAMPLES_FOR_MONITORING,
         "performance_json": _performance(found),
         "volume_json": "" if empty else plots.volume_figure(charts.volume).to_json(),

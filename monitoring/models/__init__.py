@@ -1,5 +1,6 @@
 """Predictions and labels, what they add up to, reports, alerts, and the policy of training again."""
 
+from monitoring.models.alarm import CalibrationRun, DriftAlarm
 from monitoring.models.alert import Alert
 from monitoring.models.batch import BatchChunk, BatchRun
 from monitoring.models.completion import Completion
@@ -18,7 +19,9 @@ __all__ = [
     "BatchChunk",
     "BatchRun",
     "Bucket",
+    "CalibrationRun",
     "Completion",
+    "DriftAlarm",
     "ErrorCode",
     "Explanation",
     "ExplanationRun",

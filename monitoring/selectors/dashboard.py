@@ -8,21 +8,26 @@ from typing import NamedTuple
 
 from django.conf import settings
 
-from mlops_site.stats.compare import Drift, FeatureDrift, profile_drift
+from mlops_site.stats.compare import Drift, FeatureDrift
 from mlops_site.stats.metrics import METRICS
 from mlops_site.stats.profile import Profile
 from monitoring.choices import UNRESOLVED, Severity
 from monitoring.models import Alert, Report
+from monitoring.selectors.alarms import rule_of
 from monitoring.selectors.bases import basis_of
 from monitoring.selectors.charts import Series, charts
+from monitoring.selectors.drift import answers_found, drift_of
 from monitoring.selectors.followup import FollowUp, costs_of, followup
 from monitoring.selectors.periods import Period
 from monitoring.selectors.windows import Summed, window_sum
+from monitoring.stats.answer_drift import AnswerDrift
 from monitoring.stats.health import Health, Signs, health
 from monitoring.stats.operations import Operations, operations
 from monitoring.stats.performance import Metric, degradation, headline, realised
+from monitoring.stats.persistence import AlarmRule
 from monitoring.stats.quality import QualityFinding, quality
 from monitoring.stats.realised import BEST, all_realised, is_better
+from monitoring.stats.triage import Ranked, triage
 from monitoring.stats.volume import Volume, volume
 from registry import selectors as registry
 from registry.models import RegisteredModel, Version
@@ -58,6 +63,9 @@ class Dashboard:
     metrics: list[MetricNow]
     drift: Drift | None
     drift_note: str
+    rule: AlarmRule
+    triage: list[Ranked]
+    answers: tuple[list[AnswerDrift], str]  # and what they are compared with
     quality: list[QualityFinding]
     volume: Volume
     operations: Operations
@@ -70,9 +78,9 @@ class Dashboard:
 
     @property
     def ranked(self) -> list[FeatureDrift]:
-        """Features, drifted ones first, then by effect."""
-        rows = self.drift.features if self.drift else ()
-        return sorted(rows, key=lambda row: (not row.drifted, -1.0 if row.effect is None else -row.effect, row.name))
+        """Features in the order of the triage: what matters to this model first."""
+        rows = {row.name: row for row in self.drift.features} if self.drift else {}
+        return [rows[row.name] for row in self.triage]
 
     @property
     def by_effect(self) -> list[FeatureDrift]:
@@ -106,7 +114,8 @@ def dashboard(version: Version, period: Period, *, metric: str = "") -> Dashboar
     earlier = all_realised(past.tally, past.breakdown, costs_of(version))
     metrics = compared(followed.metrics, earlier, version.metrics)
     drawn = drawn_metric(now, metric)
-    drift, note = drift_now(now, version)
+    rule = rule_of(version)
+    drift, note = drift_now(now, version, rule)
     alerts, reports = _alerts(version.model), _reports(version, period)
     baseline = next((row.baseline for row in metrics if row.name == drawn), None)
     return Dashboard(
@@ -117,6 +126,9 @@ def dashboard(version: Version, period: Period, *, metric: str = "") -> Dashboar
         metrics=metrics,
         drift=drift,
         drift_note=note,
+        rule=rule,
+        triage=triage(drift, version.importance) if drift else [],
+        answers=answers_found(version, now, period.start, period.end, rule),
         quality=quality_now(now, version),
         volume=volume(now.rows, past.rows, min_samples=settings.MIN_SAMPLES_FOR_MONITORING),
         operations=operations(now.tally, period.secs),
@@ -129,19 +141,10 @@ def dashboard(version: Version, period: Period, *, metric: str = "") -> Dashboar
     )
 
 
-def drift_now(now: Summed, version: Version) -> tuple[Drift | None, str]:
+def drift_now(now: Summed, version: Version, rule: AlarmRule) -> tuple[Drift | None, str]:
     """Of the window against the version's reference, or why there is none."""
-    reference = basis_of(version).reference
-    if reference is None or now.profile is None:
-        return None, f"{version.number} was registered without a reference of its training data"
-    found = profile_drift(
-        now.profile,
-        reference,
-        threshold=settings.DRIFT_THRESHOLD,
-        importance=version.importance,
-        min_samples=settings.MIN_SAMPLES_FOR_MONITORING,
-    )
-    return found, ""
+    found = drift_of(version, now, rule)
+    return found, "" if found else f"{version.number} was registered without a reference of its training data"
 
 
 def quality_now(now: Summed, version: Version) -> list[QualityFinding]:

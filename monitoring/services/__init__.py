@@ -14,6 +14,7 @@ from monitoring.services.alerts import (
 from monitoring.services.answers import Draft, answers_kept, log_answers
 from monitoring.services.backfill import request_backfill
 from monitoring.services.batches import cancel_scoring, forget_pieces, opened_result, request_scoring
+from monitoring.services.calibrations import due_calibrations, request_calibration, set_drift_alarm
 from monitoring.services.checks import request_due_checks, request_scheduled
 from monitoring.services.compaction import compact
 from monitoring.services.explanations import explain_prediction, explain_predictions, request_explanations
@@ -39,6 +40,7 @@ __all__ = [
     "drop_monitoring_schedule",
     "drop_retrain_policy",
     "dry_run_policy",
+    "due_calibrations",
     "end_slice",
     "explain_prediction",
     "explain_predictions",
@@ -55,6 +57,7 @@ __all__ = [
     "raise_experiment",
     "raise_revalidation",
     "request_backfill",
+    "request_calibration",
     "request_due_checks",
     "request_explanations",
     "request_report",
@@ -63,6 +66,7 @@ __all__ = [
     "resolve_alert",
     "resolve_experiment",
     "resolve_revalidation",
+    "set_drift_alarm",
     "set_fairness_limits",
     "set_monitoring_schedule",
     "set_retrain_policy",

@@ -10,6 +10,7 @@ from mlops_site.stats.compare import Drift, FeatureDrift
 from monitoring.stats.fairness import Gap, Sliced
 from monitoring.stats.performance import Degradation
 from monitoring.stats.quality import QualityFinding
+from monitoring.stats.triage import Ranked
 from monitoring.stats.volume import Volume
 
 LONGEST_SUMMARY = 300
@@ -24,6 +25,7 @@ class Judged(NamedTuple):
     volume: Volume | None
     degradation: Degradation | None
     slices: Sequence[Sliced] = ()
+    triage: Sequence[Ranked] = ()
 
 
 class Finding(NamedTuple):
@@ -42,9 +44,9 @@ def findings(judged: Judged) -> list[Finding]:
     found = []
     if judged.degradation is not None and judged.degradation.degraded:
         found.append(_of_performance(judged.degradation))
-    if judged.drift is not None and judged.drift.drifted:
-        found.append(_of_drift(judged.drift))
     found += [_of_gaps(each, gaps) for each in judged.slices if (gaps := [gap for gap in each.gaps if gap.alarm])]
+    if judged.drift is not None and (alarms := drift_alarms(judged.drift, judged.triage)):
+        found.append(_of_drift(judged.drift, alarms, judged.triage))
     worse = [finding for finding in judged.quality if finding.drifted]
     for feature in dict.fromkeys(finding.feature for finding in worse):
         found.append(_of_quality(feature, [finding for finding in worse if finding.feature == feature]))
@@ -66,18 +68,34 @@ def _of_performance(found: Degradation) -> Finding:
     return _finding("performance", found.metric, summary, plain(found))
 
 
-def _of_drift(drift: Drift) -> Finding:
-    drifted = sorted((feature for feature in drift.features if feature.drifted), key=lambda f: -(f.effect or 0.0))
-    names = ", ".join(f"{feature.name[:60]} ({feature.effect or 0.0:.2f})" for feature in drifted[:_SHOWN])
-    rest = f" and {len(drifted) - _SHOWN} more" if len(drifted) > _SHOWN else ""
+def drift_alarms(drift: Drift, ranked: Sequence[Ranked]) -> list[FeatureDrift]:
+    """The drifted features that call for an alarm, in their order: all of them where nothing was ranked."""
+    drifted = {feature.name: feature for feature in drift.features if feature.drifted}
+    if not ranked:
+        return sorted(drifted.values(), key=lambda feature: -(feature.effect or 0.0))
+    return [drifted[row.name] for row in ranked if row.kind == "alarm"]
+
+
+def _of_drift(drift: Drift, alarms: list[FeatureDrift], ranked: Sequence[Ranked]) -> Finding:
+    names = ", ".join(f"{feature.name[:60]} ({feature.effect or 0.0:.2f})" for feature in alarms[:_SHOWN])
+    rest = f" and {len(alarms) - _SHOWN} more" if len(alarms) > _SHOWN else ""
+    harmless = drift.drifted - len(alarms)
+    beside = f"; {harmless} more that the model hardly uses" if harmless else ""
     evidence = {
         "overall_score": drift.overall_score,
         "severity": drift.severity,
         "drifted": drift.drifted,
         "total": drift.total,
-        "features": [feature_json(feature) for feature in drifted],
+        "features": [feature_json(feature) for feature in alarms],
+        "triage": [
+            {"name": row.name, "rank": row.rank, "kind": row.kind, "importance": row.importance, "why": row.why}
+            | {"loss": row.loss.loss if row.loss else None}
+            for row in ranked
+            if row.kind
+        ],
     }
-    return _finding("drift", "", f"{drift.drifted} of {drift.total} features drifted: {names}{rest}", evidence)
+    summary = f"{len(alarms)} of {drift.total} features drifted: {names}{rest}{beside}"
+    return _finding("drift", "", summary, evidence)
 
 
 def _of_gaps(sliced: Sliced, gaps: list[Gap]) -> Finding:

@@ -165,6 +165,7 @@ class Site:
             "feature-sets/<str:reference>": f"feature-sets/{self.history}",
             "feature-sets/<str:reference>/values": f"feature-sets/{self.history}/values?unit_id=p1,p2",
             "monitoring/skew/<model:model>": f"monitoring/skew/{self.scene.model.name}",
+            "models/<model:name>/drift-alarm": f"models/{self.scene.model.name}/drift-alarm",
         }
 
     def feature_pages(self) -> dict[str, str]:
@@ -172,6 +173,7 @@ class Site:
             "feature sets": "/features",
             "feature set": f"/features/{self.history}?unit=p1",
             "skew": f"/models/{self.scene.model.name}/skew",
+            "drift_alarm": f"/models/{self.scene.model.name}/drift-alarm",
         }
 
     def training(self) -> dict[str, str]:

@@ -51,6 +51,7 @@ TABLE = {
     "monitoring.run":   (" ", "x", "x", "x", " ", " ", " ", " "),
     "alert.handle":     (" ", "x", "x", " ", "x", " ", " ", " "),
     "slices.set":       (" ", " ", "x", "x", " ", " ", " ", " "),
+    "alarm.set":        (" ", " ", "x", " ", " ", " ", " ", " "),
     "retrain.set":      (" ", " ", "x", " ", " ", " ", " ", " "),
     "experiment.shadow": (" ", "x", "x", " ", " ", " ", " ", " "),
     "experiment.live":  (" ", " ", "x", " ", " ", " ", " ", " "),

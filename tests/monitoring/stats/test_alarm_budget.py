@@ -1,0 +1,244 @@
+"""An alarm budget is kept by the rule that is found for it, and the simulation judges as production does."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlops_site.stats.bins import NumericBins
+from mlops_site.stats.compare import profile_drift
+from mlops_site.stats.profile import Profile, profile, reference_bins
+from monitoring.stats.alarm_budget import Calibrated, calibrate, months_needed
+from monitoring.stats.months import EFFECTS, Schedule, World, judged_levels, judged_numbers, shifted
+from monitoring.stats.persistence import AlarmRule, alarms, onsets, persistent, standard_rule
+from monitoring.stats.traffic import HOURS, Traffic, traffic_of
+
+KINDS = {"age": "number", "cost": "number", "site": "category"}
+FLAT = np.full(HOURS, 30.0)
+BY_DAY = 30 * (1 + 0.8 * np.sin(np.arange(HOURS) / HOURS * 2 * np.pi))
+
+
+def rows(seed: int, count: int, shift: float = 0.0) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    numbers = {"age": random.normal(50 + 10 * shift, 10, count), "cost": random.gamma(2, 100, count)}
+    return pd.DataFrame({**numbers, "site": random.choice(list("abc"), count, p=[0.5, 0.3, 0.2])})
+
+
+@lru_cache(1)
+def reference() -> Profile:
+    frame = rows(0, 20_000)
+    return profile(frame, reference_bins(frame, KINDS, salt="tests"))
+
+
+def quiet(volume: np.ndarray = FLAT) -> Traffic:
+    return Traffic(volume, 0.2, {}, {}, 3.0)
+
+
+@lru_cache(4)
+def found(budget: float = 1.0, smallest: float = 0.2) -> Calibrated:
+    return calibrate(
+        reference(),
+        quiet(BY_DAY),
+        budget=budget,
+        smallest_shift=smallest,
+        standard=standard_rule(0.1),
+        months=24,
+        runs=15,
+    )
+
+
+def test_windows_are_judged_as_production_judges_them() -> None:
+    summary = reference()
+    windows = [profile(rows(seed, 150 * seed, shift=0.02 * seed), summary.bins) for seed in range(1, 15)]
+    for name in KINDS:
+        counts = np.stack([each.counts_of(name)[:-1] for each in windows]).astype(float)
+        bins, before = summary.bins.features[name], summary.counts_of(name)[:-1]
+        if isinstance(bins, NumericBins):
+            p_values, effects = judged_numbers(counts, before)
+        else:
+            p_values, effects = judged_levels(counts, before, bins, np.ones(len(windows), bool))
+        for each, p_value, effect in zip(windows, p_values, effects, strict=True):
+            said = next(row for row in profile_drift(each, summary).features if row.name == name)
+            assert effect == pytest.approx(said.effect, abs=1e-9)
+            assert p_value == pytest.approx(said.p_value, rel=0.1, abs=1e-6)  # a limit against a finite one
+
+
+def test_alarms_of_spans_are_those_of_one_span() -> None:
+    hits = np.random.default_rng(0).random((5, 40)) < 0.4
+    for k, m in ((1, 1), (2, 3), (3, 3), (4, 6)):
+        told = alarms(hits, k=k, m=m)
+        for span, row in zip(hits, told, strict=True):
+            assert row.tolist() == [persistent(span[: i + 1].tolist(), k=k, m=m) for i in range(len(span))]
+    assert int(onsets(np.ones((2, 9), bool)).sum()) == 2
+    with pytest.raises(ValueError, match="k must be between 1 and m but got 4 of 3"):
+        alarms(hits, k=4, m=3)
+
+
+def test_the_budget_is_kept_and_a_shift_is_found() -> None:
+    said = found()
+    assert said.reached
+    assert said.chosen.upper <= 1.0
+    assert said.chosen.false_alarms < said.chosen.upper
+    hours = {delay.sd: delay.hours for delay in said.chosen.delays}
+    assert set(hours) == {0.2, 0.5, 1.0}
+    assert hours[0.2] is not None
+    assert hours[0.5] is not None
+    assert 1 <= hours[0.5] < hours[0.2] <= 48
+
+
+def test_months_that_were_not_seen_keep_it_too() -> None:
+    """The rule of one seed, in the months of another."""
+    from monitoring.stats.alarm_budget import hits_of
+    from monitoring.stats.months import quiet_months
+
+    world, rule = World.of(reference(), quiet(BY_DAY), Schedule()), found().chosen.rule
+    drawn = np.stack(list(quiet_months(world, 20, np.random.default_rng(99))))
+    count = int(onsets(alarms(hits_of(rule, drawn), k=rule.k, m=rule.m)).sum())
+    assert count <= 20 + 2 * np.sqrt(20)
+
+
+def test_a_smaller_budget_is_not_more_sensitive() -> None:
+    strict, generous = found(0.2), found(10.0)
+    assert strict.chosen.upper <= 0.2
+    assert generous.chosen.upper <= 10.0
+    first, second = ({d.sd: d.hours or 1e9 for d in each.chosen.delays} for each in (strict, generous))
+    assert second[0.2] <= first[0.2]
+
+
+def test_only_a_large_shift_asks_for_a_larger_effect() -> None:
+    assert found(smallest=1.0).chosen.rule.effect > found().chosen.rule.effect
+
+
+def test_the_same_arguments_give_the_same_rule() -> None:
+    given = {"budget": 1.0, "smallest_shift": 0.5, "standard": standard_rule(0.1), "months": 2, "runs": 3}
+    assert calibrate(reference(), quiet(), **given) == calibrate(reference(), quiet(), **given)
+
+
+def test_a_mix_that_changes_over_the_day_asks_for_more_in_windows_of_an_hour() -> None:
+    """Nights are not drift: with one-hour windows the rule must look over them."""
+    wave = 1 + 0.5 * np.sin(np.arange(HOURS) / HOURS * 2 * np.pi)[:, None]
+    width = len(reference().counts_of("age")) - 1
+    tilts = np.where(np.arange(width) < width // 2, wave, 2 - wave)
+    given = {"budget": 1.0, "smallest_shift": 0.5, "standard": standard_rule(0.1), "months": 6, "runs": 8}
+    hourly = Schedule(1, 30)
+    plain = calibrate(reference(), quiet(5 * FLAT), schedule=hourly, **given)
+    mixed = calibrate(reference(), Traffic(5 * FLAT, 0.2, {"age": tilts}, {}, 3.0), schedule=hourly, **given)
+    assert mixed.standard.false_alarms > 10 > plain.standard.false_alarms
+    assert mixed.chosen.rule.effect > plain.chosen.rule.effect
+
+
+def test_too_little_traffic_for_any_window_finds_nothing() -> None:
+    said = calibrate(
+        reference(),
+        quiet(np.full(HOURS, 1.0)),
+        budget=1.0,
+        smallest_shift=0.2,
+        standard=standard_rule(0.1),
+        months=24,
+        runs=6,
+    )
+    assert said.chosen.false_alarms == 0
+    assert [delay.hours for delay in said.chosen.delays] == [None, None, None]
+
+
+def test_progress_is_told_and_grows() -> None:
+    told: list[float] = []
+    calibrate(
+        reference(),
+        quiet(),
+        budget=1.0,
+        smallest_shift=0.2,
+        standard=AlarmRule(0.02, 0.1, 2, 3),
+        months=2,
+        runs=4,
+        told=lambda step, share: told.append(share),
+    )
+    assert told == sorted(told)
+    assert 0 < told[0] < told[-1] < 1
+
+
+def test_more_months_for_a_smaller_budget_within_bounds() -> None:
+    assert [months_needed(budget) for budget in (30.0, 1.0, 0.5, 0.1)] == [24, 24, 48, 120]
+
+
+def test_a_shift_of_a_number_is_as_large_as_asked() -> None:
+    world = World.of(reference(), quiet(), Schedule())
+    age = next(feature for feature in world.features if feature.name == "age")
+    shares = age.reference / age.reference.sum()
+    moved = shifted(shares, age, 0.5)
+    assert moved.sum() == pytest.approx(1.0)
+    distance = np.abs(np.cumsum(moved) - np.cumsum(shares)).max()
+    assert distance == pytest.approx(0.1974, abs=0.01)  # 2 Phi(0.25) - 1
+    site = next(feature for feature in world.features if feature.name == "site")
+    levels = site.reference / site.reference.sum()
+    assert np.abs(shifted(levels, site, 0.5) - levels).sum() / 2 == pytest.approx(0.1974, abs=1e-3)
+
+
+def test_of_many_features_forty_stand_for_all() -> None:
+    frame = pd.DataFrame({f"x{i}": np.arange(300.0) for i in range(100)})
+    many = profile(frame, reference_bins(frame, dict.fromkeys(frame, "number"), salt="tests"))
+    world = World.of(many, Traffic(FLAT, 0.2, {}, {}, 3.0), Schedule())
+    assert (len(world.features), world.skipped) == (34, 66)
+    assert len(EFFECTS) == len(set(EFFECTS))
+
+
+NO_DAYS = np.empty((0, reference().bins.width))
+
+
+def hours_of(seed: int, *, wave: float = 0.0, clustered: int = 1, days: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """Profiles of hours whose age moves with the hour by `wave` deviations; each row stands `clustered` times."""
+    summary = reference()
+    hours = np.arange(days * HOURS)
+    counts = []
+    for hour in hours:
+        own = rows(1000 * seed + int(hour), 240 // clustered, shift=wave * np.sin(hour / HOURS * 2 * np.pi))
+        counts.append(profile(own, summary.bins).counts * clustered)
+    return hours, np.stack(counts).astype(float)
+
+
+def test_rows_that_come_evenly_have_no_mix_of_their_own() -> None:
+    hours, counts = hours_of(1)
+    seen = traffic_of(reference(), hours, counts, NO_DAYS)
+    assert seen.rows_a_day == pytest.approx(5760)
+    assert seen.days == 3
+    assert np.abs(seen.tilts["age"] - 1).max() < 0.25
+    assert max(seen.clustered.values()) < 1.3
+
+
+def test_a_mix_that_changes_over_the_day_is_seen() -> None:
+    hours, counts = hours_of(2, wave=0.5)
+    seen = traffic_of(reference(), hours, counts, NO_DAYS)
+    assert seen.tilts["age"][6, 1] < 0.6 < 1.4 < seen.tilts["age"][6, -3]  # at six the old ones come
+    assert np.abs(seen.tilts["cost"] - 1).max() < 0.3
+
+
+def test_rows_that_come_in_clusters_count_for_less() -> None:
+    hours, counts = hours_of(3, clustered=4)
+    seen = traffic_of(reference(), hours, counts, NO_DAYS)
+    assert 3 < seen.clustered["age"] < 5
+
+
+def test_hours_of_one_day_are_not_told_apart() -> None:
+    hours, counts = hours_of(4, wave=0.5, days=1)
+    seen = traffic_of(reference(), hours, counts, NO_DAYS)
+    assert np.ptp(seen.rows) == 0
+    assert (seen.tilts["age"] == 1).all()
+
+
+def test_days_that_wander_are_seen_and_ask_for_more() -> None:
+    """A storm is not drift: days differ by more than their rows would by chance."""
+    summary = reference()
+    moves = 0.4 * np.sin(np.arange(14))
+    days = np.stack([profile(rows(i, 3_000, shift=move), summary.bins).counts for i, move in enumerate(moves)])
+    hours, counts = hours_of(5)
+    seen = traffic_of(summary, hours, counts, days.astype(float))
+    assert np.corrcoef(seen.wander["age"][:, -3], moves)[0, 1] > 0.95
+    assert np.abs(seen.wander["cost"] - 1).max() < 0.3
+    asked = {"budget": 1.0, "smallest_shift": 0.2, "months": 8, "runs": 4}
+    calm = traffic_of(summary, hours, counts, NO_DAYS)
+    first, second = (calibrate(summary, each, standard=standard_rule(0.1), **asked) for each in (seen, calm))
+    assert first.standard.false_alarms > 3 > second.standard.false_alarms
+    assert first.chosen.rule.effect > second.chosen.rule.effect
