@@ -18,9 +18,10 @@ from monitoring.selectors.charts import Series, charts
 from monitoring.selectors.periods import Period
 from monitoring.selectors.windows import Summed, window_sum
 from monitoring.stats.health import Health, Signs, health
+from monitoring.stats.limits import QualityFinding
 from monitoring.stats.operations import Operations, operations
 from monitoring.stats.performance import Metric, degradation, headline, realised
-from monitoring.stats.quality import QualityFinding, quality
+from monitoring.stats.quality import quality
 from monitoring.stats.volume import Volume, volume
 from registry import selectors as registry
 from registry.models import RegisteredModel, Version

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from mlops_site.stats.compare import Drift, FeatureDrift
+from monitoring.stats.limits import QualityFinding
 from monitoring.stats.performance import Degradation
-from monitoring.stats.quality import QualityFinding
 from monitoring.stats.volume import Volume
 
 LONGEST_SUMMARY = 300
