@@ -5,10 +5,12 @@ from monitoring.models.batch import BatchChunk, BatchRun
 from monitoring.models.completion import Completion
 from monitoring.models.explanation import Explanation, ExplanationRun
 from monitoring.models.laws import LAWS
+from monitoring.models.limit import QualityLimit
 from monitoring.models.policy import RetrainDecision, RetrainPolicy, RetrainRules, TeamRetrainPolicy
 from monitoring.models.prediction import Label, Prediction
 from monitoring.models.profile import Bucket, FoldItem
 from monitoring.models.report import MonitoringRun, Report
+from monitoring.models.volume import VolumeDay
 
 __all__ = [
     "LAWS",
@@ -23,9 +25,11 @@ __all__ = [
     "Label",
     "MonitoringRun",
     "Prediction",
+    "QualityLimit",
     "Report",
     "RetrainDecision",
     "RetrainPolicy",
     "RetrainRules",
     "TeamRetrainPolicy",
+    "VolumeDay",
 ]

@@ -16,7 +16,7 @@ from mlops_site.stats.profile import Profile
 
 Check = Literal["missing", "type", "range", "unseen", "cardinality", "outliers", "constant", "correlation"]
 
-ALPHA = 0.02  # for all features and checks together; for all pairs together
+ALPHA = 0.001  # for all features and checks of a window together; for all pairs together
 LEAST_RISE = 0.05  # a share that rose by less is tolerated unless somebody says otherwise
 MOST_CHANGE = 0.2  # of a correlation
 FENCE = 3.0  # interquartile ranges beyond the quartiles: Tukey's far out

@@ -54,7 +54,7 @@ def quality(
     """Every check in which a value fails, by feature; a feature without such values says nothing.
 
     A derived limit is the reference's share and 0.05: Fisher's exact test (one-sided, hypergeometric) says whether the
-    share rose. One that somebody set is a number: the binomial test says whether the share is above it. Both at 0.02
+    share rose. One that somebody set is a number: the binomial test says whether the share is above it. Both at 0.001
     after Holm over all checks of all features; of correlations, over all pairs. Unseen categories are compared with as
     many as another sample like the reference would hold (Good 1953, Biometrika 40). `sample` holds rows of the window
     for what the counts cannot answer: set bounds, allowed categories, correlations against `correlated`.
@@ -139,19 +139,24 @@ def _failures_in(limit: Limit, sample: pd.DataFrame, bins: FeatureBins) -> _Fail
 
 
 def _constant(limit: Limit, ours: Counts, theirs: Counts, bins: FeatureBins, profile: Profile) -> _Judged | None:
-    """One value, where the reference has several: n rows like the reference's would all lie in one bin by chance with
-    the sum of the bins' shares to the n."""
+    """One value, where the reference has several: by chance with its share to the power of n. The share is taken as
+    large as it may be, three standard errors above that of the reference."""
     regular = ours[:-2]
-    n = int(regular.sum())
-    if n < 2 or np.count_nonzero(regular) > 1:
+    n, place = int(regular.sum()), int(np.argmax(regular))
+    if n < 2 or int(regular[place]) < n or not _is_one_value(limit.feature, place, bins, profile):
         return None
-    if isinstance(bins, NumericBins) and profile.moments[limit.feature].variance != 0:
-        return None
-    shares = theirs[:-2] / max(int(theirs[:-2].sum()), 1)
-    p_value = float(min(1.0, np.power(shares, n).sum()))
-    usual = float(shares[int(np.argmax(regular))])
+    total = max(int(theirs[:-2].sum()), 1)
+    others = total - int(theirs[place])
+    p_value = (1 - max(0.0, others - 3 * others**0.5) / total) ** n
+    usual = int(theirs[place]) / total
     message = f"all {n:,} values of {limit.feature} are the same; {usual:.1%} of the reference are like that"
     return _Judged(limit._replace(reference_share=usual), 1.0, n, p_value, True, message)
+
+
+def _is_one_value(feature: str, place: int, bins: FeatureBins, profile: Profile) -> bool:
+    if isinstance(bins, CategoryBins):
+        return place < len(bins.levels)  # what has no bin of its own may be many levels
+    return profile.moments[feature].variance == 0
 
 
 def _vanished(limit: Limit, ours: Counts, theirs: Counts, bins: CategoryBins) -> _Judged | None:
