@@ -22,14 +22,15 @@ from mlops_site.stats.judge import too_few
 from mlops_site.stats.profile import profile, reference_bins
 from monitoring.models import FoldItem, MonitoringRun, Report
 from monitoring.selectors import Summed, basis_of, window_sum
-from monitoring.selectors.reports import findings_before, rows_in
+from monitoring.selectors.limits import quality_of
+from monitoring.selectors.reports import findings_before
+from monitoring.selectors.volumes import volume_of
 from monitoring.services import fold_all
 from monitoring.services.reports import Content, Window, keep_report
 from monitoring.stats import persistence
 from monitoring.stats.findings import Finding, Judged, feature_json, findings, plain
 from monitoring.stats.performance import Metric, degradation, realised
 from monitoring.stats.quality import quality
-from monitoring.stats.volume import volume
 from registry.models import Version
 
 if TYPE_CHECKING:
@@ -55,12 +56,13 @@ def report_of_window(
 ) -> Content:
     """What the version's answers from `start` to before `end` say. An explicit report raises what it finds; another
     holds drift back until it has lasted (see `stats.persistence`)."""
-    now, before = window_sum(version, start, end), rows_in(version, start - (end - start), start)
+    now = window_sum(version, start, end)
     metrics, few = realised(now.tally), too_few(now.rows, settings.MIN_SAMPLES_FOR_MONITORING)
+    checks, gone = quality_of(version, now, sampled=True)
     judged = Judged(
         drift=_drift(version, now),
-        quality=[] if few else _quality(version, now),
-        volume=volume(now.rows, before, min_samples=settings.MIN_SAMPLES_FOR_MONITORING),
+        quality=checks,
+        volume=volume_of(version.model, start, end),
         degradation=degradation(
             metrics,
             baseline_of(version),
@@ -70,7 +72,7 @@ def report_of_window(
         ),
     )
     notes = [few, "" if settled else "some answers are still being added up and are not in this report"]
-    notes.append(NO_REFERENCE if judged.drift is None else "")
+    notes += [NO_REFERENCE if judged.drift is None else "", gone]
     body = {
         "window": {"from": start.isoformat(), "to": end.isoformat()},
         "covered": {"from": now.start.isoformat(), "to": now.end.isoformat()},
@@ -94,11 +96,6 @@ def _drift(version: Version, now: Summed) -> Drift | None:
         importance=version.importance,
         min_samples=settings.MIN_SAMPLES_FOR_MONITORING,
     )
-
-
-def _quality(version: Version, now: Summed) -> list[Any]:
-    reference = basis_of(version).reference
-    return [] if reference is None or now.profile is None else quality(now.profile, reference)
 
 
 def baseline_of(version: Version) -> dict[str, float]:

@@ -4,6 +4,7 @@ from django.urls import path
 
 from monitoring.dashboards import batches
 from monitoring.dashboards.alerts import AlertPage, AlertsPage
+from monitoring.dashboards.limits import LimitPage, LimitsPage
 from monitoring.dashboards.model import MonitoringPage
 from monitoring.dashboards.policy import RetrainDecisionsPage, RetrainPolicyPage, TeamRetrainPolicyPage
 from monitoring.dashboards.reports import ReportPage, ReportsPage
@@ -22,6 +23,8 @@ urlpatterns = [
     path("retraining", RetrainDecisionsPage.as_view(), name="retrain_decisions"),
     path("retraining/teams/<str:team>", TeamRetrainPolicyPage.as_view(), name="team_retrain_policy"),
     path("models/<str:model>/retraining", RetrainPolicyPage.as_view(), name="retrain_policy"),
+    path("models/<str:model>/limits", LimitsPage.as_view(), name="quality_limits"),
+    path("models/<str:model>/limits/set", LimitPage.as_view(), name="quality_limit"),
     path("models/<str:model>/skew", SkewPage.as_view(), name="skew"),
     path("models/<str:model>/monitoring", MonitoringPage.as_view(), name="monitoring"),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from monitoring.api import alerts, batches, dashboard, ingest, policies, reports, skew
+from monitoring.api import alerts, batches, dashboard, ingest, limits, policies, reports, skew
 
 app_name = "monitoring"
 urlpatterns = [
@@ -25,6 +25,7 @@ urlpatterns = [
     path("monitoring/reports/<uuid:pk>", reports.ReportDetail.as_view(), name="report"),
     path("monitoring/dashboard/<model:model>", dashboard.DashboardDetail.as_view(), name="dashboard"),
     path("monitoring/skew/<model:model>", skew.SkewDetail.as_view(), name="skew"),
+    path("monitoring/quality-limits/<model:model>", limits.QualityLimits.as_view(), name="quality-limits"),
     path("monitoring/alerts", alerts.Alerts.as_view(), name="alerts"),
     path("monitoring/alerts/<uuid:pk>/acknowledge", alerts.Acknowledge.as_view(), name="alert-acknowledge"),
     path("monitoring/alerts/<uuid:pk>/resolve", alerts.Resolve.as_view(), name="alert-resolve"),

@@ -11,18 +11,20 @@ from django.conf import settings
 from mlops_site.stats.compare import Drift, FeatureDrift, profile_drift
 from mlops_site.stats.metrics import METRICS
 from mlops_site.stats.profile import Profile
-from monitoring.choices import UNRESOLVED, Severity
+from monitoring.choices import UNRESOLVED, Severity, Span
 from monitoring.models import Alert, Report
 from monitoring.selectors.bases import basis_of
 from monitoring.selectors.charts import Series, charts
+from monitoring.selectors.limits import quality_of
 from monitoring.selectors.periods import Period
+from monitoring.selectors.spans import start_of
+from monitoring.selectors.volumes import band_of, baseline_before, judged_volume
 from monitoring.selectors.windows import Summed, window_sum
 from monitoring.stats.health import Health, Signs, health
 from monitoring.stats.limits import QualityFinding
 from monitoring.stats.operations import Operations, operations
 from monitoring.stats.performance import Metric, degradation, headline, realised
-from monitoring.stats.quality import quality
-from monitoring.stats.volume import Volume, volume
+from monitoring.stats.volume import Band, Volume
 from registry import selectors as registry
 from registry.models import RegisteredModel, Version
 
@@ -65,6 +67,7 @@ class Dashboard:
     alerts: list[Alert]
     reports: list[Report]
     series: Series
+    band: Band | None
 
     @property
     def ranked(self) -> list[FeatureDrift]:
@@ -104,6 +107,7 @@ def dashboard(version: Version, period: Period, *, metric: str = "") -> Dashboar
     drawn = drawn_metric(now, metric)
     drift, note = drift_now(now, version)
     alerts, reports = _alerts(version.model), _reports(version, period)
+    known = baseline_before(version.model, start_of(period.start, Span.HOUR))
     baseline = next((row.baseline for row in metrics if row.name == drawn), None)
     return Dashboard(
         model=version.model,
@@ -114,13 +118,14 @@ def dashboard(version: Version, period: Period, *, metric: str = "") -> Dashboar
         drift=drift,
         drift_note=note,
         quality=quality_now(now, version),
-        volume=volume(now.rows, past.rows, min_samples=settings.MIN_SAMPLES_FOR_MONITORING),
+        volume=judged_volume(version.model, period.start, period.end, known),
         operations=operations(now.tally, period.secs),
         before=operations(past.tally, period.secs),
         now=now,
         alerts=alerts,
         reports=reports,
         series=charts(version, period, metric=drawn, baseline=baseline, reports=reports),
+        band=band_of(version, period, known),
     )
 
 
@@ -140,11 +145,8 @@ def drift_now(now: Summed, version: Version) -> tuple[Drift | None, str]:
 
 
 def quality_now(now: Summed, version: Version) -> list[QualityFinding]:
-    """What fails its check, worse ones first; nothing where there is no reference or there are too few rows."""
-    reference = basis_of(version).reference
-    if reference is None or now.profile is None or now.rows < settings.MIN_SAMPLES_FOR_MONITORING:
-        return []
-    return sorted(quality(now.profile, reference), key=lambda row: (not row.drifted, -row.share))
+    """What fails its check, worse ones first; what needs rows is in reports alone."""
+    return sorted(quality_of(version, now, sampled=False)[0], key=lambda row: (not row.drifted, -row.share))
 
 
 def compared(now: list[Metric], past: list[Metric], registered: Mapping[str, Mapping[str, float]]) -> list[MetricNow]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import QuerySet, Sum
+from django.db.models import QuerySet
 
 from mlops_site.core.errors import NotFound
 from mlops_site.core.permissions import Actor, visible
-from monitoring.models import Bucket, Report
+from monitoring.models import Report
 from registry.models import Version
 
 _HEAVY = ("version__reference", "version__golden", "version__signature")
@@ -37,9 +37,3 @@ def findings_before(version: Version, window_to: datetime, count: int) -> list[l
     rows = Report.objects.filter(version=version, explicit=False, from_frames=False, window_to__lt=window_to)
     newest = rows.order_by("-window_to", "-created_at").values_list("findings", flat=True)[:count]
     return list(reversed(newest))
-
-
-def rows_in(version: Version, start: datetime, end: datetime) -> int:
-    """Rows of the buckets that `window_sum` would add up, without reading what they hold."""
-    rows = Bucket.objects.filter(version=version, started_at__gte=start, started_at__lt=end)
-    return rows.aggregate(rows=Sum("rows"))["rows"] or 0

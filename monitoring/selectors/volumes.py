@@ -15,10 +15,11 @@ from django.utils import timezone
 from mlops_site.stats.scored import Floats
 from monitoring.choices import Span
 from monitoring.models import Bucket, VolumeDay
+from monitoring.selectors.periods import Period
 from monitoring.selectors.spans import STEPS, start_of
 from monitoring.stats.expected import WEEK, WEEKS, Baseline, baseline
-from monitoring.stats.volume import Cut, Volume, expected_volume, volume
-from registry.models import RegisteredModel
+from monitoring.stats.volume import Band, Cut, Volume, band, expected_volume, volume
+from registry.models import RegisteredModel, Version
 
 HOUR = timedelta(hours=1)
 
@@ -64,6 +65,22 @@ def _add_buckets(model: RegisteredModel, first: datetime, end: datetime, found: 
         else:
             untimed.add(at.astimezone(UTC).date())
     return untimed
+
+
+def band_of(version: Version, period: Period, known: Baseline | None) -> Band | None:
+    """What the steps of a period should bring, by the baseline of the hour in which it begins, and what other versions
+    of the model brought in each. None while too little is known, or for steps shorter than an hour."""
+    if known is None or period.step < HOUR:
+        return None
+    others = [0] * len(period.times)
+    rows = Bucket.objects.filter(version__model=version.model_id, started_at__gte=period.start)
+    rows = rows.filter(started_at__lt=period.end).exclude(version=version).order_by()
+    for at, count in rows.values_list("started_at", "rows"):
+        others[(at - period.start) // period.step] += count
+    first = start_of(period.start, Span.HOUR)
+    starts = np.array([(at - first) / HOUR for at in period.times])
+    ends = np.minimum(starts + period.step / HOUR, (period.end - first) / HOUR)
+    return band(known, starts, ends, others)
 
 
 def rows_of(model: RegisteredModel, start: datetime, end: datetime) -> int:

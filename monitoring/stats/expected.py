@@ -195,13 +195,12 @@ def at_least(count: float, mean: float, tau: float) -> float:
     return float(scipy.special.betainc(np.ceil(count), shape, mean / (shape + mean)))
 
 
-def interval(mean: float, tau: float, *, level: float = 0.99) -> tuple[float, float]:
-    """Between which counts `level` of the sums lie."""
-    if mean <= 0:
-        return 0.0, 0.0
+def interval(means: Floats, tau: float, *, level: float = 0.99) -> tuple[Floats, Floats]:
+    """Between which counts `level` of the sums of these means lie, shape (n,) each."""
+    sure = np.maximum(means, 1e-9)
     if tau <= 1e-6:
-        low, high = scipy.stats.poisson.interval(level, mean)
+        low, high = scipy.stats.poisson.interval(level, sure)
     else:
         shape = 1 / tau**2
-        low, high = scipy.stats.nbinom.interval(level, shape, shape / (shape + mean))
-    return float(low), float(high)
+        low, high = scipy.stats.nbinom.interval(level, shape, shape / (shape + sure))
+    return np.maximum(low, 0.0), np.where(means > 0, high, 0.0)

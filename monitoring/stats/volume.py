@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import scipy  # loads scipy.stats at its first use: half of what a process takes to start
 
 from mlops_site.stats.scored import Floats
@@ -111,7 +112,7 @@ def expected_volume(
     found = fell or rose
     if known.pattern == "flat" and found is None:
         return plain
-    low, high = interval(window.expected, window.tau)
+    (low,), (high,) = (side.tolist() for side in interval(np.array([window.expected]), window.tau))
     return Volume(
         rows,
         before,
@@ -131,6 +132,27 @@ def expected_volume(
 def certain(hours: float) -> float:
     """Largest p-value that counts, of a stretch of so many hours."""
     return min(CERTAIN * max(hours, 1.0), LARGEST_CERTAIN)
+
+
+class Band(NamedTuple):
+    """What each step of a chart should bring, and between what 99 % of such steps lie, of all versions of the model;
+    `others` is what versions beside the one shown brought. `pattern` says what it is made of."""
+
+    expected: list[float]
+    lower: list[float]
+    upper: list[float]
+    others: list[int]
+    pattern: str
+
+
+def band(known: Baseline, starts: Floats, ends: Floats, others: list[int]) -> Band:
+    """Of steps that begin and end so many hours after the history, shape (n,) each."""
+    hours = int(np.ceil(ends.max())) + 1
+    reached = np.concatenate([[0.0], np.cumsum(known.expected(0, hours))])
+    at = np.arange(hours + 1)
+    expected = np.interp(ends, at, reached) - np.interp(starts, at, reached)
+    lower, upper = interval(expected, known.dispersion(max(1, round(float((ends - starts).max())))))
+    return Band(expected.tolist(), lower.tolist(), upper.tolist(), others, known.pattern)
 
 
 def fell_in(stretch: Stretch) -> bool:
