@@ -27,6 +27,7 @@ PERIODS: tuple[tuple[Pattern, int, int], ...] = (  # what may be known after so 
 STRAY = 0.9  # of the blocks of history lie within what the dispersion says of them: outages of a few days do not count
 _SQUARE = 2.7055  # 0.9 quantile of chi-square with one degree of freedom
 FEWEST_BLOCKS, LEAST_EXPECTED = 20, 5.0
+PRIOR = 200.0  # predictions that the last week is weighed against, so that few do not move the pattern
 LEVELS = (0.5, 2.0)  # how far the last week may move the pattern: a silence must not become what is expected
 
 
@@ -138,8 +139,8 @@ def _middle(rows: Floats) -> Floats:
 
 
 def _levels(hours: Floats, fitted: Floats) -> Floats | None:
-    """By hour, and of the hour after the last: the median of the last seven days, each to what was expected of it. None
-    with less than two weeks."""
+    """By hour, and of the hour after the last: the median of the last seven days, each to what was expected of it, as
+    far as they have predictions enough to say. None with less than two weeks."""
     if len(hours) < 2 * WEEK:
         return None
     sums, means = _moving(hours, DAY), _moving(fitted, DAY)  # ending at hour 23, 24, ...
@@ -148,8 +149,9 @@ def _levels(hours: Floats, fitted: Floats) -> Floats | None:
     found = np.ones(len(hours) + 1)
     at = np.arange(WEEK, len(hours) + 1)
     days = np.stack([ratios[at - DAY * back - DAY] for back in range(7)])
-    known = ~np.isnan(days).any(axis=0)
-    found[at[known]] = np.clip(np.median(days[:, known], axis=0), *LEVELS)
+    known, week = ~np.isnan(days).any(axis=0), _moving(fitted, WEEK)
+    middle = np.clip(np.median(days[:, known], axis=0), *LEVELS)
+    found[at[known]] = (middle * week[known] + PRIOR) / (week[known] + PRIOR)
     return found
 
 
