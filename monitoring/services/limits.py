@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from mlops_site.core import events
 from mlops_site.core.errors import Conflict, FieldError, Invalid
 from mlops_site.core.permissions import Action, Actor, person, require
 from mlops_site.stats.bins import Bins
+from mlops_site.stats.cells import LARGEST
 from monitoring.models import QualityLimit
 from monitoring.selectors.bases import basis_of
 from monitoring.selectors.limits import SET, limits_of, no_reference, subject_of
@@ -111,7 +111,7 @@ def _wrong(field: str, said: Any, parts: tuple[str, ...], derived: Mapping[str, 
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
 
 
 def _share(value: Any) -> str:
@@ -119,8 +119,8 @@ def _share(value: Any) -> str:
 
 
 def _bound(value: Any) -> str:
-    is_bound = value is None or (_is_number(value) and abs(value) <= 1e150)
-    return "" if is_bound else f"must be a finite number or null but got {value!r:.80}"
+    is_bound = value is None or _is_number(value)
+    return "" if is_bound else f"must be a number within {LARGEST:g} or null but got {value!r:.80}"
 
 
 def _change(value: Any) -> str:

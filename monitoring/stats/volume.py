@@ -15,6 +15,7 @@ LEAST_RISE = 2.0  # times as many as expected
 ALPHA = 0.001  # of a window against the one before
 CERTAIN = 2e-5  # by the hour that a stretch is long: of as many hours there are fewer to be wrong about
 LARGEST_CERTAIN = 1e-3
+STRICTER = 0.1  # of a rise: good hours have a longer tail than bad ones
 STRETCHES = (1, 3, 6, 12, 24)  # hours, that end with the window
 
 BEFORE = "window before"
@@ -95,9 +96,10 @@ def expected_volume(
     on, shape (n,), NaN where one is not known; `cut` says what of them is not in the window, or is and is no hour.
 
     A drop is at least half below the least that is expected, a spike at least twice the most and `min_samples` more;
-    both beyond what the negative binomial distribution makes likelier than 0.00002 for each hour. The whole window is
-    judged, and the last 1, 3, 6, 12 and 24 whole hours, so that a silence is seen before it has lasted half a day.
-    Before a week is known the window is judged by the one before it, and the stretches by the flat mean.
+    both less likely by the negative binomial distribution than 0.00002 for each hour (a spike: than a tenth of it).
+    The whole window is judged, and the last 1, 3, 6, 12 and 24 whole hours, so that a silence is seen before it has
+    lasted half a day. Before a week is known the window is judged by the one before it, and the stretches by the flat
+    mean.
     """
     window = _window(rows, known, len(hours), cut)
     last = [_stretch(known, hours, length) for length in STRETCHES if length < len(hours)]
@@ -162,7 +164,7 @@ def fell_in(stretch: Stretch) -> bool:
 
 def rose_in(stretch: Stretch, min_samples: int) -> bool:
     is_high = stretch.rows >= max(LEAST_RISE * stretch.high, stretch.high + min_samples)
-    return is_high and at_least(stretch.rows, stretch.high, stretch.tau) <= certain(stretch.hours)
+    return is_high and at_least(stretch.rows, stretch.high, stretch.tau) <= STRICTER * certain(stretch.hours)
 
 
 def _window(rows: int, known: Baseline, whole: int, cut: Cut) -> Stretch:
