@@ -138,7 +138,8 @@ def keep(months: dict[Model, list[Month]], delays: dict[tuple[Model, str], list[
         "months": f"{len(next(iter(months.values())))} of each kind, 720 hourly reports each",
         "delay": f"hours, median and 90 %, of {len(next(iter(delays.values())))} changes; never: not within a week",
         "took": f"{secs / 60:.0f} minutes",
-        "goal": f"at most {MOST_EPISODES} false episodes a month: {'missed by ' + ', '.join(missed) if missed else 'met'}",
+        "goal": f"at most {MOST_EPISODES} false episodes a month: "
+        + (f"missed by {', '.join(missed)}" if missed else "met"),
     }
     figures = {
         "false_alarms": [{**model._asdict(), "episodes_a_month": mean} for model, mean in means.items()],

@@ -80,7 +80,6 @@ class LimitPage(FormPage):
         if not self.actor.may(Action.LIMITS_SET, self.model.team_id):
             raise Forbidden("only an ML engineer or a validator sets limits")
         limit, back = self.row.limit, self._back
-        name = f"{quality_check(limit.check)} of {limit.feature}"
         return {
             "title": f"Limit of {limit.feature}",
             "crumbs": [
@@ -89,7 +88,7 @@ class LimitPage(FormPage):
                 ("Limits", back),
             ],
             "back": back,
-            "question": f"What may be {name}?",
+            "question": f"{limit.feature}: what may be {quality_check(limit.check)}?",
             "answer": "What is left empty is derived. It holds for each version that has the feature.",
             "is_set": limit.edit is not None,
             "notes": [f"Derived for {self.version.number}: {_told(limit.derived)}"],

@@ -128,6 +128,7 @@ class Site:
             "scoring/<uuid:pk>": f"scoring/{scene.batch.pk}",
             "scoring/<uuid:pk>/result": f"scoring/{scene.batch.pk}/result",
             "monitoring/dashboard/<model:model>": f"monitoring/dashboard/{scene.model.name}",
+            "monitoring/quality-limits/<model:model>": f"monitoring/quality-limits/{scene.model.name}",
         }
 
     def data(self) -> dict[str, str]:
@@ -213,6 +214,7 @@ class Site:
             **self.data_pages(),
             "alerts": "/alerts",
             "monitoring": f"{model}/monitoring",
+            "limits": f"{model}/limits",
             "timeline": f"{model}/timeline",
             "explanations": f"{model}/{scene.served.number}/explanations",
             "predictions": f"/predictions?q={asked[0].request_id}",
