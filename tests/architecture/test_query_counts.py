@@ -171,6 +171,7 @@ class Site:
             "feature sets": "/features",
             "feature set": f"/features/{self.history}?unit=p1",
             "skew": f"/models/{self.scene.model.name}/skew",
+            "limits": f"/models/{self.scene.model.name}/limits",
         }
 
     def training(self) -> dict[str, str]:
@@ -214,7 +215,6 @@ class Site:
             **self.data_pages(),
             "alerts": "/alerts",
             "monitoring": f"{model}/monitoring",
-            "limits": f"{model}/limits",
             "timeline": f"{model}/timeline",
             "explanations": f"{model}/{scene.served.number}/explanations",
             "predictions": f"/predictions?q={asked[0].request_id}",

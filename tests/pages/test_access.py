@@ -35,6 +35,7 @@ def pages(site: Scene) -> dict[str, str]:
         "cancel": reverse("run_cancel", args=[site.working.pk]),
         **of_data(site),
         "skew": reverse("skew", args=[name]),
+        "limits": reverse("quality_limits", args=[name]),
         "approval": reverse("admin:registry_promotionrequest_change", args=[site.request.pk]),
         "monitoring": reverse("monitoring", args=[name]),
         "timeline": reverse("timeline", args=[name]),
