@@ -24,11 +24,13 @@ from mlops_site.stats.judge import too_few
 from mlops_site.stats.profile import profile, reference_bins
 from monitoring.choices import DAY, Occasion
 from monitoring.models import FoldItem, MonitoringRun, Report
-from monitoring.selectors import Summed, basis_of, window_sum
+from monitoring.selectors import Summed, window_sum
 from monitoring.selectors.alarms import rule_of, standard
 from monitoring.selectors.drift import DriftFound, drift_found, multivariate_found
 from monitoring.selectors.followup import followup, followup_json
-from monitoring.selectors.reports import findings_before, has_report, rows_in
+from monitoring.selectors.limits import quality_of
+from monitoring.selectors.reports import findings_before, has_report
+from monitoring.selectors.volumes import volume_of
 from monitoring.services import fold_all
 from monitoring.services.backfill import windows_of
 from monitoring.services.reports import Content, Window, keep_report
@@ -37,7 +39,6 @@ from monitoring.stats.performance import Metric, degradation
 from monitoring.stats.persistence import AlarmRule, M, persistent
 from monitoring.stats.quality import quality
 from monitoring.stats.triage import triage
-from monitoring.stats.volume import volume
 from registry.models import Version
 
 if TYPE_CHECKING:
@@ -90,14 +91,15 @@ def report_of_window(
     """What the version's answers from `start` to before `end` say. An explicit report raises what it finds; another
     holds drift back until it has lasted (see `stats.persistence`)."""
     rule = rule_of(version)
-    now, before = window_sum(version, start, end), rows_in(version, start - (end - start), start)
+    now = window_sum(version, start, end)
     found = drift_found(version, now, start, end, rule)
     few, followed = too_few(now.rows, settings.MIN_SAMPLES_FOR_MONITORING), followup(version, now)
     metrics = followed.metrics
+    checks, gone = quality_of(version, now, sampled=True)
     judged = Judged(
         drift=found.drift,
-        quality=[] if few else _quality(version, now),
-        volume=volume(now.rows, before, min_samples=settings.MIN_SAMPLES_FOR_MONITORING),
+        quality=checks,
+        volume=volume_of(version.model, start, end),
         degradation=degradation(
             metrics,
             baseline_of(version),
@@ -109,7 +111,7 @@ def report_of_window(
         triage=found.ranked,
     )
     notes = [few, "" if settled else "some answers are still being added up and are not in this report"]
-    notes += [NO_REFERENCE if judged.drift is None else "", *found.notes]
+    notes += [NO_REFERENCE if judged.drift is None else "", *found.notes, gone]
     body = {
         "window": {"from": start.isoformat(), "to": end.isoformat()},
         "covered": {"from": now.start.isoformat(), "to": now.end.isoformat()},
@@ -125,11 +127,6 @@ def report_of_window(
     return _content(body, judged.drift, told if explicit else _held_back(version, end, told, rule))
 
 
-def _quality(version: Version, now: Summed) -> list[Any]:
-    reference = basis_of(version).reference
-    return [] if reference is None or now.profile is None else quality(now.profile, reference)
-
-
 def baseline_of(version: Version) -> dict[str, float]:
     """The metrics that the version was registered with."""
     values = {name: said.get("value") for name, said in version.metrics.items()}
@@ -137,7 +134,8 @@ def baseline_of(version: Version) -> dict[str, float]:
 
 
 def _held_back(version: Version, end: datetime, found: list[Finding], rule: AlarmRule) -> list[Finding]:
-    """Drift, by the model's rule, and a gap between slices are told once they were there in enough of the last windows."""
+    """Drift, by the model's rule, and a gap between slices are told once they were there in enough of the last
+    windows."""
     past = findings_before(version, end, max(rule.m, M) - 1)
     drifted = [any(finding["rule"] == "drift" for finding in each) for each in past]
     gaps = [{(finding["rule"], finding["subject"]) for finding in each} for each in past]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -226,3 +227,43 @@ class DriftAlarmForm(forms.Form):
         label="The smallest shift worth an alarm",
         help_text="In standard deviations of a feature, 0.05 to 2. The rule that finds it soonest is taken.",
     )
+
+
+class LimitForm(forms.Form):
+    """The parts of one check; a part that is left empty is the derived one."""
+
+    off = forms.BooleanField(required=False, label="Do not check this")
+    max_share = forms.FloatField(
+        **_SHARE, label="At most this share may fail", help_text="0.01 is one value in a hundred."
+    )
+    min = forms.FloatField(required=False, label="Smallest value")
+    max = forms.FloatField(required=False, label="Largest value")
+    allowed = forms.CharField(
+        required=False,
+        max_length=20_000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        label="Categories that may come as well",
+        help_text="One in each line, beside those of the reference.",
+    )
+    max_change = forms.FloatField(
+        required=False,
+        min_value=0,
+        max_value=2,
+        label="Largest change of a correlation",
+        help_text="0.2 is from 0.5 to 0.7, or to 0.3.",
+    )
+    reason = forms.CharField(max_length=500, widget=forms.Textarea(attrs={"rows": 3}), label="Why")
+
+    def __init__(self, *args: Any, parts: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in [name for name in self.fields if name not in (*parts, "off", "reason")]:
+            del self.fields[name]
+
+    def limit(self) -> dict[str, Any] | None:
+        """As the service takes it; None where nothing is said."""
+        said = {name: value for name, value in self.cleaned_data.items() if name not in ("off", "reason")}
+        if self.cleaned_data["off"]:
+            return {"off": True}
+        if "allowed" in said:
+            said["allowed"] = [line.strip() for line in said["allowed"].splitlines() if line.strip()]
+        return {name: value for name, value in said.items() if value not in (None, [])} or None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from html import escape
 from typing import NamedTuple
 
 import plotly.graph_objects as go
 
 from mlops_site.stats.distributions import Distribution
+from monitoring.stats.volume import Band
 
 BLUE, ORANGE, GREY = "#0072b2", "#e69f00", "#8794a5"
 BANDS = {BLUE: "rgba(0,114,178,0.16)", ORANGE: "rgba(230,159,0,0.18)"}
@@ -243,3 +244,19 @@ def _name(metric: str) -> str:
 
 def _short(text: str, length: int = 14) -> str:
     return escape(text if len(text) <= length else f"{text[: length - 1]}…", quote=False)
+
+
+def banded(figure: go.Figure, info: Volume, expected: Band) -> go.Figure:
+    """A volume figure with what other versions brought on top, and the band of what should come behind it."""
+    shared = {"width": 0.9 * 1000 * info.step_secs, "offset": 0}
+    if any(expected.others):
+        figure.add_bar(x=info.times, y=expected.others, name="by other versions", marker={"color": GREY}, **shared)
+    at = [*info.times, info.times[-1] + timedelta(seconds=info.step_secs)]
+    line = {"mode": "lines", "line": {"width": 0, "shape": "hv"}, "hoverinfo": "skip"}
+    figure.add_scatter(x=at, y=[*expected.lower, expected.lower[-1]], showlegend=False, **line)
+    upper, band = [*expected.upper, expected.upper[-1]], {"fill": "tonexty", "fillcolor": BANDS[ORANGE]}
+    figure.add_scatter(x=at, y=upper, name=f"expected by {expected.pattern}, 99 %", **band, **line)
+    middle = {"color": ORANGE, "width": 1.5, "dash": "dot", "shape": "hv"}
+    figure.add_scatter(x=at, y=[*expected.expected, expected.expected[-1]], mode="lines", name="expected", line=middle)
+    figure.update_layout(showlegend=True)
+    return figure

@@ -5,6 +5,7 @@ from django.urls import path
 from monitoring.dashboards import batches
 from monitoring.dashboards.alarms import DriftAlarmPage
 from monitoring.dashboards.alerts import AlertPage, AlertsPage
+from monitoring.dashboards.limits import LimitPage, LimitsPage
 from monitoring.dashboards.model import MonitoringPage
 from monitoring.dashboards.policy import RetrainDecisionsPage, RetrainPolicyPage, TeamRetrainPolicyPage
 from monitoring.dashboards.reports import ReportPage, ReportsPage
@@ -29,6 +30,8 @@ urlpatterns = [
     path("models/<str:model>/monitoring/past", BackfillPage.as_view(), name="backfill"),
     path("models/<str:model>/slices", SlicesPage.as_view(), name="slices"),
     path("models/<str:model>/drift-alarm", DriftAlarmPage.as_view(), name="drift_alarm"),
+    path("models/<str:model>/limits", LimitsPage.as_view(), name="quality_limits"),
+    path("models/<str:model>/limits/set", LimitPage.as_view(), name="quality_limit"),
     path("models/<str:model>/skew", SkewPage.as_view(), name="skew"),
     path("models/<str:model>/monitoring", MonitoringPage.as_view(), name="monitoring"),
 ]

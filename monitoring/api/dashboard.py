@@ -70,6 +70,10 @@ class DashboardAnswer(serializers.Serializer[Any]):
     )
     open_alerts = AlertLine(many=True, help_text="worst first")
     series = serializers.JSONField(help_text="{step_secs, steps: [...], drift: [...], events: [...]}")
+    expected_volume = serializers.JSONField(
+        help_text="{expected, lower, upper, others, pattern}: by step of the series, of all versions of the model; "
+        "others are the predictions of versions beside this one. null while less than a day is known"
+    )
 
 
 class DashboardDetail(ApiView):
@@ -104,6 +108,7 @@ def answer(found: Dashboard) -> dict[str, Any]:
         "followup": followup_json(found.followed),
         "open_alerts": AlertLine(found.alerts, many=True).data,
         "series": _series(found.series),
+        "expected_volume": None if found.band is None else found.band._asdict(),
     }
 
 

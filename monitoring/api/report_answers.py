@@ -11,6 +11,8 @@ from mlops_site.core.api.serializers import MomentField, StrictSerializer, TextF
 from monitoring.choices import Occasion
 from monitoring.models import Report
 from monitoring.services.reports import Window, window_of
+from monitoring.stats.limits import PARTS
+from monitoring.stats.volume import BEFORE
 from registry.api.serializers import PageFilter
 
 
@@ -112,21 +114,35 @@ class PerformanceAnswer(serializers.Serializer[Any]):
 
 
 class QualityAnswer(serializers.Serializer[Any]):
+    """`share` of `rows` values fail the check, `limit` may; of `correlation` they are coefficients."""
+
     feature = serializers.CharField()
-    check = serializers.ChoiceField(["missing", "range", "type", "unseen"])
+    check = serializers.ChoiceField(list(PARTS))
     share = serializers.FloatField()
-    reference_share = serializers.FloatField()
+    reference_share = serializers.FloatField(allow_null=True)
     rows = serializers.IntegerField()
     drifted = serializers.BooleanField()
     message = serializers.CharField()
+    limit = serializers.FloatField(allow_null=True, default=None)
 
 
 class VolumeAnswer(serializers.Serializer[Any]):
+    """Of all versions of the model. `baseline` says what it was judged by; 99 % lie between `lower` and `upper`."""
+
     rows = serializers.IntegerField()
     before = serializers.IntegerField()
     change = serializers.FloatField(allow_null=True)
     drop = serializers.BooleanField()
     reason = serializers.CharField()
+    spike = serializers.BooleanField(default=False)
+    baseline = serializers.CharField(default=BEFORE, help_text="hour of week, hour of day, flat or window before")
+    history_days = serializers.IntegerField(default=0)
+    expected = serializers.FloatField(allow_null=True, default=None)
+    lower = serializers.FloatField(allow_null=True, default=None)
+    upper = serializers.FloatField(allow_null=True, default=None)
+    stretch = serializers.FloatField(allow_null=True, default=None, help_text="hours up to the end that are meant")
+    stretch_rows = serializers.IntegerField(allow_null=True, default=None)
+    stretch_expected = serializers.FloatField(allow_null=True, default=None)
 
 
 class ReportAnswer(serializers.ModelSerializer[Report]):

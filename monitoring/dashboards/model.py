@@ -103,12 +103,17 @@ def shown(found: Dashboard) -> dict[str, Any]:
         "q_limit": found.rule.q,
         "min_samples": settings.MIN_SAMPLES_FOR_MONITORING,
         "performance_json": _performance(found),
-        "volume_json": "" if empty else plots.volume_figure(charts.volume).to_json(),
+        "volume_json": "" if empty and found.band is None else volume_json(found),
         "latency_json": plots.latency_figure(charts.latency).to_json() if any(charts.latency.p50_ms) else "",
         "drift_json": plots.drift_figure(charts.drift).to_json() if len(charts.drift.times) > 1 else "",
         "steps": steps(found),
         **(followed_facts(found) if not empty else {}),
     }
+
+
+def volume_json(found: Dashboard) -> str:
+    figure = plots.volume_figure(found.series.volume)
+    return (plots.banded(figure, found.series.volume, found.band) if found.band else figure).to_json() or ""
 
 
 def _performance(found: Dashboard) -> str:
@@ -154,12 +159,15 @@ class Step(NamedTuple):
     labelled: int
     value: float | None
     ci95: list[float | None]
+    expected: float | None
+    band: list[float] | None
 
 
 def steps(found: Dashboard) -> list[Step]:
     """The numbers of the charts over time, newest first, without the steps in which nothing was asked."""
-    charts = found.series
-    columns = (
+    charts, band = found.series, found.band
+    none: list[None] = [None] * len(charts.volume.times)
+    columns: tuple[list[Any], ...] = (
         charts.volume.times,
         charts.volume.rows,
         charts.volume.errors,
@@ -168,5 +176,7 @@ def steps(found: Dashboard) -> list[Step]:
         charts.labelled,
         charts.performance.values,
         [list(pair) for pair in zip(charts.performance.lower, charts.performance.upper, strict=True)],
+        band.expected if band else none,
+        [list(pair) for pair in zip(band.lower, band.upper, strict=True)] if band else none,
     )
     return [Step(*row) for row in zip(*columns, strict=True) if row[1]][::-1]

@@ -6,12 +6,14 @@ from monitoring.models.batch import BatchChunk, BatchRun
 from monitoring.models.completion import Completion
 from monitoring.models.explanation import Explanation, ExplanationRun
 from monitoring.models.laws import LAWS
+from monitoring.models.limit import QualityLimit
 from monitoring.models.policy import RetrainDecision, RetrainPolicy, RetrainRules, TeamRetrainPolicy
 from monitoring.models.prediction import Label, Prediction
 from monitoring.models.profile import Bucket, FoldItem
 from monitoring.models.report import MonitoringRun, Report
 from monitoring.models.schedule import MonitoringSchedule, Unchecked
 from monitoring.models.slices import ErrorCode, FairnessLimits, Slice
+from monitoring.models.volume import VolumeDay
 
 __all__ = [
     "LAWS",
@@ -31,6 +33,7 @@ __all__ = [
     "MonitoringRun",
     "MonitoringSchedule",
     "Prediction",
+    "QualityLimit",
     "Report",
     "RetrainDecision",
     "RetrainPolicy",
@@ -38,4 +41,5 @@ __all__ = [
     "Slice",
     "TeamRetrainPolicy",
     "Unchecked",
+    "VolumeDay",
 ]

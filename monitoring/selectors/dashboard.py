@@ -11,24 +11,27 @@ from django.conf import settings
 from mlops_site.stats.compare import Drift, FeatureDrift
 from mlops_site.stats.metrics import METRICS
 from mlops_site.stats.profile import Profile
-from monitoring.choices import UNRESOLVED, Severity
+from monitoring.choices import UNRESOLVED, Severity, Span
 from monitoring.models import Alert, Report
 from monitoring.selectors.alarms import rule_of
 from monitoring.selectors.bases import basis_of
 from monitoring.selectors.charts import Series, charts
 from monitoring.selectors.drift import answers_found, drift_of
 from monitoring.selectors.followup import FollowUp, costs_of, followup
+from monitoring.selectors.limits import quality_of
 from monitoring.selectors.periods import Period
+from monitoring.selectors.spans import start_of
+from monitoring.selectors.volumes import band_of, baseline_before, judged_volume
 from monitoring.selectors.windows import Summed, window_sum
 from monitoring.stats.answer_drift import AnswerDrift
 from monitoring.stats.health import Health, Signs, health
+from monitoring.stats.limits import QualityFinding
 from monitoring.stats.operations import Operations, operations
 from monitoring.stats.performance import Metric, degradation, headline, realised
 from monitoring.stats.persistence import AlarmRule
-from monitoring.stats.quality import QualityFinding, quality
 from monitoring.stats.realised import BEST, all_realised, is_better
 from monitoring.stats.triage import Ranked, triage
-from monitoring.stats.volume import Volume, volume
+from monitoring.stats.volume import Band, Volume
 from registry import selectors as registry
 from registry.models import RegisteredModel, Version
 
@@ -75,6 +78,7 @@ class Dashboard:
     reports: list[Report]
     series: Series
     followed: FollowUp
+    band: Band | None
 
     @property
     def ranked(self) -> list[FeatureDrift]:
@@ -117,6 +121,7 @@ def dashboard(version: Version, period: Period, *, metric: str = "") -> Dashboar
     rule = rule_of(version)
     drift, note = drift_now(now, version, rule)
     alerts, reports = _alerts(version.model), _reports(version, period)
+    known = baseline_before(version.model, start_of(period.start, Span.HOUR))
     baseline = next((row.baseline for row in metrics if row.name == drawn), None)
     return Dashboard(
         model=version.model,
@@ -130,7 +135,7 @@ def dashboard(version: Version, period: Period, *, metric: str = "") -> Dashboar
         triage=triage(drift, version.importance) if drift else [],
         answers=answers_found(version, now, period.start, period.end, rule),
         quality=quality_now(now, version),
-        volume=volume(now.rows, past.rows, min_samples=settings.MIN_SAMPLES_FOR_MONITORING),
+        volume=judged_volume(version.model, period.start, period.end, known),
         operations=operations(now.tally, period.secs),
         before=operations(past.tally, period.secs),
         now=now,
@@ -138,6 +143,7 @@ def dashboard(version: Version, period: Period, *, metric: str = "") -> Dashboar
         reports=reports,
         series=charts(version, period, metric=drawn, baseline=baseline, reports=reports),
         followed=followed,
+        band=band_of(version, period, known),
     )
 
 
@@ -148,11 +154,8 @@ def drift_now(now: Summed, version: Version, rule: AlarmRule) -> tuple[Drift | N
 
 
 def quality_now(now: Summed, version: Version) -> list[QualityFinding]:
-    """What fails its check, worse ones first; nothing where there is no reference or there are too few rows."""
-    reference = basis_of(version).reference
-    if reference is None or now.profile is None or now.rows < settings.MIN_SAMPLES_FOR_MONITORING:
-        return []
-    return sorted(quality(now.profile, reference), key=lambda row: (not row.drifted, -row.share))
+    """What fails its check, worse ones first; what needs rows is in reports alone."""
+    return sorted(quality_of(version, now, sampled=False)[0], key=lambda row: (not row.drifted, -row.share))
 
 
 def compared(now: list[Metric], past: list[Metric], registered: Mapping[str, Mapping[str, float]]) -> list[MetricNow]:

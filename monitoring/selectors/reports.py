@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import QuerySet, Sum
+from django.db.models import QuerySet
 
 from mlops_site.core.errors import NotFound
 from mlops_site.core.permissions import Actor, visible
 from monitoring.choices import Occasion
-from monitoring.models import Bucket, Report
+from monitoring.models import Report
 from registry.models import Version
 
 _HEAVY = ("version__reference", "version__golden", "version__signature")
@@ -47,9 +47,3 @@ def has_report(version: Version, start: datetime, end: datetime) -> bool:
     """Whether there is one on exactly this window of logged rows that nobody had to ask for."""
     same = {"version": version, "window_from": start, "window_to": end}
     return Report.objects.filter(**same, explicit=False, from_frames=False).exists()
-
-
-def rows_in(version: Version, start: datetime, end: datetime) -> int:
-    """Rows of the buckets that `window_sum` would add up, without reading what they hold."""
-    rows = Bucket.objects.filter(version=version, started_at__gte=start, started_at__lt=end)
-    return rows.aggregate(rows=Sum("rows"))["rows"] or 0

@@ -21,6 +21,7 @@ from monitoring.services.explanations import explain_prediction, explain_predict
 from monitoring.services.folding import fold, fold_all
 from monitoring.services.ingest import log_prediction, log_predictions
 from monitoring.services.labels import log_labels
+from monitoring.services.limits import set_quality_limits
 from monitoring.services.policies import drop_retrain_policy, set_retrain_policy, set_team_retrain_policy
 from monitoring.services.rehearsal import dry_run_policy
 from monitoring.services.reports import keep_report, request_report
@@ -69,6 +70,7 @@ __all__ = [
     "set_drift_alarm",
     "set_fairness_limits",
     "set_monitoring_schedule",
+    "set_quality_limits",
     "set_retrain_policy",
     "set_schedule",
     "set_team_retrain_policy",

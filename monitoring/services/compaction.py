@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 
 from mlops_site.core import events
 from mlops_site.core.permissions import Actor
+from monitoring.choices import Span
 from monitoring.models import Bucket
 from monitoring.selectors.bases import basis_of
 from monitoring.selectors.spans import STEPS, Step, start_of
 from monitoring.services.buckets import Vanished, added, content_of, digest_of_bucket, locked, write
 from monitoring.services.folding import recall_waiting
+from monitoring.services.volumes import keep_hours
 from registry.models import Version
 
 
@@ -48,6 +50,8 @@ def _merge(version_id: int, step: Step, start: datetime) -> int:
     content = content_of(locked([key], step.into)[key], basis)
     for bucket in finer:
         content = added(content, content_of(bucket, basis))
+    if step.into == Span.DAY:
+        keep_hours(version.model, start, finer)
     Bucket.objects.filter(pk__in=[bucket.pk for bucket in finer]).delete()
     (closed,) = write({key: content}, step.into)
     _say(closed, version, finer)

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 
 from mlops_site.stats.compare import Drift, FeatureDrift
 from monitoring.stats.fairness import Gap, Sliced
+from monitoring.stats.limits import QualityFinding
 from monitoring.stats.performance import Degradation
-from monitoring.stats.quality import QualityFinding
 from monitoring.stats.triage import Ranked
 from monitoring.stats.volume import Volume
 
 LONGEST_SUMMARY = 300
+SPIKE = "spike"  # a subject of its own: a silence must not be counted to the alert of a spike before it
 _SHOWN = 3
 
 
@@ -52,6 +53,8 @@ def findings(judged: Judged) -> list[Finding]:
         found.append(_of_quality(feature, [finding for finding in worse if finding.feature == feature]))
     if judged.volume is not None and judged.volume.drop:
         found.append(_finding("volume", "", f"prediction volume fell: {judged.volume.reason}", plain(judged.volume)))
+    if judged.volume is not None and judged.volume.spike:
+        found.append(_finding("volume", SPIKE, f"prediction volume rose: {judged.volume.reason}", plain(judged.volume)))
     return found
 
 

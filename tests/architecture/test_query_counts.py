@@ -130,6 +130,7 @@ class Site:
             "scoring/<uuid:pk>": f"scoring/{scene.batch.pk}",
             "scoring/<uuid:pk>/result": f"scoring/{scene.batch.pk}/result",
             "monitoring/dashboard/<model:model>": f"monitoring/dashboard/{scene.model.name}",
+            "monitoring/quality-limits/<model:model>": f"monitoring/quality-limits/{scene.model.name}",
         }
 
     def data(self) -> dict[str, str]:
@@ -174,6 +175,7 @@ class Site:
             "feature set": f"/features/{self.history}?unit=p1",
             "skew": f"/models/{self.scene.model.name}/skew",
             "drift_alarm": f"/models/{self.scene.model.name}/drift-alarm",
+            "limits": f"/models/{self.scene.model.name}/limits",
         }
 
     def training(self) -> dict[str, str]:

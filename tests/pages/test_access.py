@@ -38,6 +38,7 @@ def pages(site: Scene) -> dict[str, str]:
         "schedule": reverse("monitoring_schedule", args=[name]),
         "past": reverse("backfill", args=[name]),
         "drift_alarm": reverse("drift_alarm", args=[name]),
+        "limits": reverse("quality_limits", args=[name]),
         "approval": reverse("admin:registry_promotionrequest_change", args=[site.request.pk]),
         "monitoring": reverse("monitoring", args=[name]),
         "timeline": reverse("timeline", args=[name]),

@@ -221,7 +221,15 @@ def check_name(name: str) -> str:
     return CHECKS.get(name, words(name).capitalize())
 
 
-QUALITY = {"range": "out of range", "type": "unreadable", "unseen": "unseen category"}
+QUALITY = {
+    "range": "out of range",
+    "type": "unreadable",
+    "unseen": "unseen category",
+    "outliers": "far out",
+    "cardinality": "levels gone",
+    "constant": "all the same",
+    "correlation": "correlated otherwise",
+}
 
 
 @register.filter

@@ -10,7 +10,8 @@ import pytest
 from scipy import stats
 
 from mlops_site.stats.profile import Profile, profile, reference_bins
-from monitoring.stats.quality import QualityFinding, _Failed, _p_value, quality
+from monitoring.stats.limits import QualityFinding
+from monitoring.stats.quality import _Failed, _p_value, quality
 
 KINDS: Any = {"age": "number", "plan": "category"}
 

@@ -26,7 +26,7 @@ def test_few_rows_may_halve_by_chance() -> None:
 
 
 def test_it_says_what_changed_or_why_it_was_not_judged() -> None:
-    assert volume(40, 1_000, min_samples=100) == (
+    assert volume(40, 1_000, min_samples=100)[:5] == (
         40,
         1_000,
         -0.96,

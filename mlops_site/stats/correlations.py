@@ -1,0 +1,99 @@
+"""How numbers move together, and whether they do so otherwise than they did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy  # loads scipy.stats at its first use: half of what a process takes to start
+
+from mlops_site.stats.scored import Floats
+
+MOST_FEATURES = 40
+FEWEST = 30  # rows in which both numbers of a pair are known
+
+
+class Correlations(NamedTuple):
+    """Spearman's correlation of each pair of d features, shape (d, d), NaN where one of them is constant, and the
+    rows in which both are known, shape (d, d)."""
+
+    features: tuple[str, ...]
+    values: Floats
+    counts: Floats
+
+    def to_json(self) -> dict[str, Any]:
+        """The pairs above the diagonal, row by row; what is not known is null."""
+        above = np.triu_indices(len(self.features), 1)
+        values = [None if np.isnan(value) else round(float(value), 4) for value in self.values[above]]
+        return {"features": list(self.features), "values": values, "counts": self.counts[above].astype(int).tolist()}
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> Correlations:
+        """The reverse of `to_json`; anything else raises ValueError, TypeError or KeyError."""
+        names = tuple(str(name) for name in said["features"])
+        above, parts = np.triu_indices(len(names), 1), []
+        for name, own in (("values", 1.0), ("counts", 0.0)):
+            part = np.full((len(names), len(names)), own)
+            part[above] = np.array([np.nan if value is None else value for value in said[name]], dtype=np.float64)
+            part.T[above] = part[above]
+            parts.append(part)
+        return cls(names, parts[0], parts[1])
+
+
+class PairChange(NamedTuple):
+    """A pair of features whose correlation was `before` and is `now`, in `n` rows; two-sided p-value."""
+
+    first: str
+    second: str
+    before: float
+    now: float
+    n: int
+    p_value: float
+
+    @property
+    def change(self) -> float:
+        return self.now - self.before
+
+
+def correlations(rows: Floats, features: Sequence[str]) -> Correlations:
+    """Of n rows of d numbers, shape (n, d), NaN for missing. Ranks are taken among the present values of each column,
+    and a pair is summed where both are present: without missing values this is Spearman's coefficient exactly.
+
+    >>> found = correlations(np.array([[1.0, 9.0], [2.0, 4.0], [3.0, 1.0]]), ["age", "visits"])
+    >>> float(found.values[0, 1]), float(found.counts[0, 1])
+    (-1.0, 3.0)
+    """
+    present = ~np.isnan(rows)
+    ranks = scipy.stats.rankdata(rows, axis=0, nan_policy="omit") if len(rows) else rows
+    centred = np.where(present, ranks - np.nansum(ranks, axis=0) / np.maximum(present.sum(axis=0), 1), 0.0)
+    known = present.astype(np.float64)
+    squares = np.square(centred).T @ known
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values = (centred.T @ centred) / np.sqrt(squares * squares.T)
+    return Correlations(tuple(features), np.clip(values, -1.0, 1.0), known.T @ known)
+
+
+def changes(window: Correlations, reference: Correlations) -> list[PairChange]:
+    """Each pair that both know, with Fisher's z test of a difference; standard errors are those of Bonett and Wright
+    (2000), Psychometrika 65, for Spearman's coefficient. A pair with fewer than 30 rows on a side is left out."""
+    names = [name for name in reference.features if name in window.features]
+    ours, theirs = ([side.features.index(name) for name in names] for side in (window, reference))
+    found = []
+    for i in range(len(names)):
+        for j in range(i + 1, len(names)):
+            pair = _change(window, (ours[i], ours[j]), reference, (theirs[i], theirs[j]))
+            found += [PairChange(names[i], names[j], *pair)] if pair else []
+    return found
+
+
+def _change(
+    window: Correlations, at: tuple[int, int], reference: Correlations, there: tuple[int, int]
+) -> tuple[float, float, int, float] | None:
+    now, before = float(window.values[at]), float(reference.values[there])
+    n, m = float(window.counts[at]), float(reference.counts[there])
+    if not (np.isfinite(now) and np.isfinite(before)) or min(n, m) < FEWEST:
+        return None
+    error = np.sqrt((1 + now**2 / 2) / (n - 3) + (1 + before**2 / 2) / (m - 3))
+    z = (np.arctanh(np.clip(now, -0.9999, 0.9999)) - np.arctanh(np.clip(before, -0.9999, 0.9999))) / error
+    return before, now, int(n), float(2 * scipy.stats.norm.sf(abs(z)))
