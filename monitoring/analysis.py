@@ -22,12 +22,13 @@ from mlops_site.stats.judge import too_few
 from mlops_site.stats.profile import profile, reference_bins
 from monitoring.models import FoldItem, MonitoringRun, Report
 from monitoring.selectors import Summed, basis_of, window_sum
+from monitoring.selectors.estimates import estimated
 from monitoring.selectors.reports import findings_before, rows_in
 from monitoring.services import fold_all
 from monitoring.services.reports import Content, Window, keep_report
 from monitoring.stats import persistence
 from monitoring.stats.findings import Finding, Judged, feature_json, findings, plain
-from monitoring.stats.performance import Metric, degradation, realised
+from monitoring.stats.performance import Degradation, Metric, degradation, realised
 from monitoring.stats.quality import quality
 from monitoring.stats.volume import volume
 from registry.models import Version
@@ -57,17 +58,13 @@ def report_of_window(
     holds drift back until it has lasted (see `stats.persistence`)."""
     now, before = window_sum(version, start, end), rows_in(version, start - (end - start), start)
     metrics, few = realised(now.tally), too_few(now.rows, settings.MIN_SAMPLES_FOR_MONITORING)
+    ahead = estimated(version, now)
     judged = Judged(
         drift=_drift(version, now),
         quality=[] if few else _quality(version, now),
         volume=volume(now.rows, before, min_samples=settings.MIN_SAMPLES_FOR_MONITORING),
-        degradation=degradation(
-            metrics,
-            baseline_of(version),
-            shape=now.tally.shape,
-            threshold=settings.PERFORMANCE_DEGRADATION_THRESHOLD,
-            min_samples=settings.MIN_SAMPLES_FOR_MONITORING,
-        ),
+        degradation=_degradation(version, now, metrics),
+        expected=_degradation(version, now, ahead.as_metrics()) if ahead.is_needed(now.tally.coverage) else None,
     )
     notes = [few, "" if settled else "some answers are still being added up and are not in this report"]
     notes.append(NO_REFERENCE if judged.drift is None else "")
@@ -76,7 +73,7 @@ def report_of_window(
         "covered": {"from": now.start.isoformat(), "to": now.end.isoformat()},
         "samples": now.rows,
         **_body(judged),
-        "performance": _performance(version, now, metrics, judged),
+        "performance": _performance(version, now, metrics, judged) | {"estimated": ahead.to_json()},
         "notes": [note for note in notes if note],
     }
     found = findings(judged)
@@ -92,6 +89,16 @@ def _drift(version: Version, now: Summed) -> Drift | None:
         reference,
         threshold=settings.DRIFT_THRESHOLD,
         importance=version.importance,
+        min_samples=settings.MIN_SAMPLES_FOR_MONITORING,
+    )
+
+
+def _degradation(version: Version, now: Summed, metrics: list[Metric]) -> Degradation | None:
+    return degradation(
+        metrics,
+        baseline_of(version),
+        shape=now.tally.shape,
+        threshold=settings.PERFORMANCE_DEGRADATION_THRESHOLD,
         min_samples=settings.MIN_SAMPLES_FOR_MONITORING,
     )
 
@@ -141,7 +148,6 @@ def drift_json(found: Drift | None) -> dict[str, Any]:
 def _performance(version: Version, now: Summed, metrics: list[Metric], judged: Judged) -> dict[str, Any]:
     return {
         "realised": [plain(metric) for metric in metrics],
-        "estimated": None,
         "label_coverage": now.tally.coverage,
         "labelled": now.tally.labelled,
         "baseline": baseline_of(version),

@@ -15,8 +15,10 @@ from monitoring.choices import UNRESOLVED, Severity
 from monitoring.models import Alert, Report
 from monitoring.selectors.bases import basis_of
 from monitoring.selectors.charts import Series, charts
+from monitoring.selectors.estimates import Estimated, estimated, expected_by_step
 from monitoring.selectors.periods import Period
 from monitoring.selectors.windows import Summed, window_sum
+from monitoring.stats.estimation import Estimate
 from monitoring.stats.health import Health, Signs, health
 from monitoring.stats.operations import Operations, operations
 from monitoring.stats.performance import Metric, degradation, headline, realised
@@ -64,6 +66,8 @@ class Dashboard:
     alerts: list[Alert]
     reports: list[Report]
     series: Series
+    estimated: Estimated
+    expected: list[Estimate | None]  # of the metric that is drawn, by step
 
     @property
     def ranked(self) -> list[FeatureDrift]:
@@ -103,7 +107,7 @@ def dashboard(version: Version, period: Period, *, metric: str = "") -> Dashboar
     drawn = drawn_metric(now, metric)
     drift, note = drift_now(now, version)
     alerts, reports = _alerts(version.model), _reports(version, period)
-    baseline = next((row.baseline for row in metrics if row.name == drawn), None)
+    baseline = version.metrics.get(drawn, {}).get("value")
     return Dashboard(
         model=version.model,
         version=version,
@@ -120,6 +124,8 @@ def dashboard(version: Version, period: Period, *, metric: str = "") -> Dashboar
         alerts=alerts,
         reports=reports,
         series=charts(version, period, metric=drawn, baseline=baseline, reports=reports),
+        estimated=estimated(version, now),
+        expected=expected_by_step(version, period, drawn),
     )
 
 

@@ -22,6 +22,7 @@ class Judged(NamedTuple):
     quality: list[QualityFinding]
     volume: Volume | None
     degradation: Degradation | None
+    expected: Degradation | None = None  # by an estimate that is believed
 
 
 class Finding(NamedTuple):
@@ -35,10 +36,13 @@ class Finding(NamedTuple):
 
 
 def findings(judged: Judged) -> list[Finding]:
-    """The worst first: performance, then drift of all features as one, then quality by feature, then volume."""
+    """The worst first: performance, or where no label says that it fell what is expected of it, then drift of all
+    features as one, then quality by feature, then volume."""
     found = []
     if judged.degradation is not None and judged.degradation.degraded:
         found.append(_of_performance(judged.degradation))
+    elif judged.expected is not None and judged.expected.degraded:
+        found.append(_of_estimate(judged.expected))
     if judged.drift is not None and judged.drift.drifted:
         found.append(_of_drift(judged.drift))
     worse = [finding for finding in judged.quality if finding.drifted]
@@ -60,6 +64,15 @@ def _of_performance(found: Degradation) -> Finding:
         f"instead of {found.baseline:.4g}"
     )
     return _finding("performance", found.metric, summary, plain(found))
+
+
+def _of_estimate(found: Degradation) -> Finding:
+    low, high = found.ci95 or (math.nan, math.nan)
+    summary = (
+        f"{found.metric} is estimated at {found.value:.4g} before labels arrive (95 % band {low:.4g} to {high:.4g}, "
+        f"{found.n:,} answers) instead of {found.baseline:.4g}"
+    )
+    return _finding("estimate", found.metric, summary, plain(found))
 
 
 def _of_drift(drift: Drift) -> Finding:

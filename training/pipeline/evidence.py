@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from mlops_site.stats.heldout import HeldOut
 from mlops_site.stats.profile import profile, reference_bins
 from mlops_site.stats.scored import ScoredRows
 from registry.artifacts import formats, graphs, scorer, signature
@@ -79,6 +80,7 @@ def candidate_of(run: Run, winner: Winner, rows: Rows, files: Files) -> Candidat
         signature=files.signature.to_json(),
         onnx_bytes=files.onnx,
         holdout_bytes=holdout_of(winner, rows),
+        held_out=held_out_of(winner, rows),
         metrics=metrics_of(winner.report),
         params={"model_type": winner.model_type, **winner.params},
         config={name: value for name, value in run.spec.items() if name not in WHERE},
@@ -182,6 +184,17 @@ def holdout_of(winner: Winner, rows: Rows) -> bytes:
     sink = io.BytesIO()
     pd.DataFrame(columns).to_parquet(sink, index=False)
     return sink.getvalue()
+
+
+def held_out_of(winner: Winner, rows: Rows) -> bytes | None:
+    """What performance without labels is estimated by, of two classes: the holdout's scores, counted; its groups make
+    the estimate's band wider."""
+    if rows.classes is None or len(rows.classes) != 2:
+        return None
+    said = evaluate.predicted(winner.pipeline, rows.holdout.frame, rows.classes)
+    threshold = 0.5 if winner.threshold is None else winner.threshold
+    is_positive = rows.holdout.truth == rows.classes[1]
+    return HeldOut.of(said, is_positive, threshold, groups=rows.holdout.groups).to_bytes()
 
 
 def _golden(winner: Winner, rows: Rows, answering: Scorer) -> list[dict[str, Any]]:
