@@ -100,6 +100,7 @@ def shown(found: Dashboard) -> dict[str, Any]:
         "threshold": settings.DRIFT_THRESHOLD,
         "q_limit": Q_LIMIT,
         "min_samples": settings.MIN_SAMPLES_FOR_MONITORING,
+        "estimate": found.estimated.to_json(),
         "performance_json": _performance(found),
         "volume_json": "" if empty else plots.volume_figure(charts.volume).to_json(),
         "latency_json": plots.latency_figure(charts.latency).to_json() if any(charts.latency.p50_ms) else "",
@@ -114,7 +115,7 @@ def _performance(found: Dashboard) -> str:
     if expected is None and all(value is None for value in charts.performance.values):
         return ""
     drawn = charts.performance._replace(name=metric(charts.performance.name))
-    return plots.performance_figure(drawn, charts.events, expected).to_json()
+    return str(plots.performance_figure(drawn, charts.events, expected).to_json())
 
 
 def expected_trend(found: Dashboard) -> plots.Expected | None:

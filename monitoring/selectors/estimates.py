@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -25,12 +26,13 @@ LABELLED = 0.9  # a share of the answers that leaves nothing to expect
 
 class Estimated(NamedTuple):
     """Metrics of a window's answers without their labels, in the registry's order, and what is thought of each
-    estimate. Without a `method` there are none, and the note says why."""
+    estimate. Where there are none the note says why; without a `method` there never will be."""
 
     method: str
     metrics: list[Estimate]
     trust: dict[str, Trust]
     headline: str
+    baseline: Mapping[str, float]  # at registration
     note: str
 
     @property
@@ -66,7 +68,8 @@ class Estimated(NamedTuple):
 
     def _metric(self, one: Estimate) -> dict[str, Any]:
         kept = _trust(self.trust[one.name])
-        return {"name": one.name, "value": one.value, "ci95": list(one.ci95), "n": one.n, "trust": kept}
+        said = {"name": one.name, "value": one.value, "ci95": list(one.ci95), "n": one.n}
+        return {**said, "baseline": self.baseline.get(one.name), "trust": kept}
 
 
 def _trust(trust: Trust) -> dict[str, Any]:
@@ -83,16 +86,17 @@ def estimated(version: Version, now: Summed) -> Estimated:
     """Of a window: one query beyond the version's basis, for the labels of the 30 days up to its end."""
     basis = basis_of(version)
     if basis.estimator is None:
-        return Estimated("", [], {}, "", basis.why_not)
+        return Estimated("", [], {}, "", {}, basis.why_not)
     known = list(METRICS)
     found = sorted(basis.estimator.of(now.tally, now.profile), key=lambda one: known.index(one.name))
     if not found:
-        return Estimated(basis.estimator.method, [], {}, "", "the window has no answers to estimate from")
+        return Estimated(basis.estimator.method, [], {}, "", {}, "the window has no answers to estimate from")
     days = periods(version, basis, start_of(now.end - LOOKED_BACK, Span.DAY), now.end, DAY)
     tested = backtest(days, basis.estimator)
     trust = {one.name: tested.get(one.name) or untested(one.name, basis.estimator) for one in found}
     first = next((name for name in headline(now.tally.shape) if name in trust), found[0].name)
-    return Estimated(basis.estimator.method, found, trust, first, "")
+    at_first = {name: said["value"] for name, said in version.metrics.items() if name in trust}
+    return Estimated(basis.estimator.method, found, trust, first, at_first, "")
 
 
 def expected_by_step(version: Version, period: Window, metric: str) -> list[Estimate | None]:
