@@ -59,6 +59,11 @@ class NumericBins:
             regular = np.array([0, len(present)])  # below, above: without a bin all is above
         return np.append(regular, [len(values) - len(present), unreadable]).astype(np.int64)
 
+    def slots(self, values: Floats) -> Counts:
+        """Which of the counts each canonical number belongs to, shape (n,)."""
+        found = np.searchsorted(self._cuts, values, side="left") if self.edges else np.ones(len(values), dtype=int)
+        return np.where(np.isnan(values), self.width - 2, found).astype(np.int64)
+
 
 @dataclass(frozen=True)
 class CategoryBins:
@@ -100,11 +105,14 @@ class CategoryBins:
 
     def count(self, values: Any, unreadable: int) -> Counts:
         """Counts of canonical texts ("" for missing), and of cells that could not be read."""
-        codes, levels = pd.factorize(values)
-        slots = np.array([self._slot(level) for level in levels], dtype=np.int64)
-        counts = np.bincount(slots[codes], minlength=self.width).astype(np.int64)
+        counts = np.bincount(self.slots(values), minlength=self.width).astype(np.int64)
         counts[-1] = unreadable
         return counts
+
+    def slots(self, values: Any) -> Counts:
+        """Which of the counts each canonical text belongs to, shape (n,)."""
+        codes, levels = pd.factorize(values)
+        return np.array([self._slot(level) for level in levels], dtype=np.int64)[codes]
 
 
 FeatureBins = NumericBins | CategoryBins

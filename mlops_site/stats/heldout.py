@@ -68,7 +68,7 @@ class HeldOut:
         found = cls(float(threshold), counts[0], counts[1])
         if groups is None or found.why_not:
             return found
-        return replace(found, design=_design(truth - found.calibration().chance[cells], groups))
+        return replace(found, design=design_effect(truth - found.calibration().chance[cells], groups))
 
     @property
     def rows(self) -> Counts:
@@ -135,7 +135,7 @@ class HeldOut:
         return cls(threshold, negative, positive, design)
 
 
-def _design(missed: Floats, groups: Any) -> float:
+def design_effect(missed: Floats, groups: Any) -> float:
     """The design effect of the groups on sums of these misses, at least 1. Source: Kish (1965), Survey Sampling."""
     alone = float(missed @ missed)
     together = pd.Series(missed).groupby(np.asarray(groups), dropna=False).sum().to_numpy()

@@ -54,7 +54,7 @@ def _read(keys: Collection[tuple[int, str]]) -> dict[tuple[int, str], Basis]:
     ):
         profile = Profile.from_bytes(bytes(reference)) if reference is not None else None
         shape = shape_of(signature)
-        found[pk, digest] = Basis(profile, shape, *estimator_of(held_out, shape))
+        found[pk, digest] = Basis(profile, shape, *estimator_of(held_out, shape, profile.bins if profile else None))
     return found
 
 

@@ -14,14 +14,13 @@ from monitoring.selectors.bases import Basis, basis_of
 from monitoring.selectors.periods import Period as Window
 from monitoring.selectors.spans import start_of
 from monitoring.selectors.windows import Summed, sum_profiles
-from monitoring.stats.estimation import Estimate
+from monitoring.stats.estimation import NEARLY_ALL, Estimate
 from monitoring.stats.performance import Metric, headline
 from monitoring.stats.tally import Tally
 from monitoring.stats.trust import Past, Period, Trust, backtest, untested
 from registry.models import Version
 
 LOOKED_BACK = timedelta(days=30)
-LABELLED = 0.9  # a share of the answers that leaves nothing to expect
 
 
 class Estimated(NamedTuple):
@@ -49,7 +48,7 @@ class Estimated(NamedTuple):
 
     def is_needed(self, coverage: float | None) -> bool:
         """Whether it may raise a finding: it is believed, and labels do not say it all."""
-        return self.is_believed and (coverage or 0.0) < LABELLED
+        return self.is_believed and (coverage or 0.0) < NEARLY_ALL
 
     def as_metrics(self) -> list[Metric]:
         """As realised ones are written."""

@@ -1,10 +1,11 @@
-"""Performance before labels arrive: what calibrated scores lead one to expect (CBPE), from the score histogram alone.
+"""Performance before labels arrive: what scores (CBPE) or what was asked (DLE) lead one to expect, from sums alone.
 
-Source: confidence-based performance estimation as NannyML publishes it (Białek et al. 2024, "Estimating model
+CBPE: confidence-based performance estimation as NannyML publishes it (Białek et al. 2024, "Estimating model
 performance under covariate shift without labels", arXiv:2401.08348): scores are calibrated by isotonic regression on
 rows held out from training, each row is positive with that probability, and the metric of the expected counts is the
 estimate. It holds under covariate shift; where the classes themselves change their meaning (concept drift) it does not,
-which `backtest` finds once labels come.
+which `trust.backtest` finds once labels come. DLE, direct loss estimation: a model of the loss itself, here an additive
+one, learnt from held-out rows (`mlops_site.stats.losses`). It knows no more of concept drift.
 """
 
 from __future__ import annotations
@@ -16,14 +17,18 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops_site.stats.bins import Counts
+from mlops_site.stats.bins import Bins, Counts
 from mlops_site.stats.heldout import SCORE_BINS, Calibration, HeldOut
+from mlops_site.stats.losses import Losses, MeanLoss
 from mlops_site.stats.profile import Profile
 from mlops_site.stats.scored import Floats
 from monitoring.stats.performance import Z
 from monitoring.stats.tally import Shape, Tally
 
 Value = tuple[float, NDArray[np.floating[Any]]]  # of a metric, and its slope by the positives of each cell
+
+
+NEARLY_ALL = 0.9  # of the answers are labelled
 
 
 class Estimate(NamedTuple):
@@ -76,18 +81,70 @@ class Cbpe:
         return expected(tally.scores[1] + tally.scores[2], self.by)
 
 
-def estimator_of(held_out: bytes | None, shape: Shape) -> tuple[Estimator | None, str]:
-    """What estimates the metrics of answers of this shape by the held-out rows that a version keeps, or why nothing
-    can."""
-    if shape.task_type == "classification" and not shape.is_binary:
-        return None, "not computable: the sums of a window keep no probabilities of more than two classes"
+@dataclass(frozen=True)
+class Dle:
+    """Direct loss estimation: MAE and RMSE of values, accuracy of more than two classes."""
+
+    by: Losses
+    method: str = "DLE"
+    reads_profiles: bool = True
+
+    @property
+    def held_out(self) -> int:
+        return self.by.rows
+
+    def of(self, tally: Tally, profile: Profile | None) -> list[Estimate]:
+        if profile is None:
+            return []
+        answers = _mean_answers(tally) if tally.shape.task_type == "regression" else None
+        found = self.by.mean(profile.counts, profile.rows, answers)
+        return [estimate for name, loss in found.items() if (estimate := _of_loss(name, loss, profile.rows))]
+
+    def of_labelled(self, tally: Tally, profile: Profile | None) -> list[Estimate]:
+        """Of all answers, once nearly all are labelled: a profile does not say which are."""
+        return self.of(tally, profile) if (tally.coverage or 0.0) >= NEARLY_ALL else []
+
+
+def _mean_answers(tally: Tally) -> tuple[float, float] | None:
+    """The mean answered value and its mean square."""
+    own = tally.moments["prediction"]
+    return (float(own.total / own.count), float(own.squares / own.count)) if own.count > 0 else None
+
+
+def _of_loss(name: str, loss: MeanLoss, n: int) -> Estimate | None:
+    """The metric whose loss it is; None for a mean square that no error can have."""
+    value, error = loss.value, loss.error
+    if name == "accuracy":
+        value = min(max(1 - value, 0.0), 1.0)
+        return Estimate(name, value, (max(0.0, value - Z * error), min(1.0, value + Z * error)), n, error)
+    if value <= 0:
+        return None
+    if name == "rmse":
+        value, error = math.sqrt(value), error / (2 * math.sqrt(value))
+    return Estimate(name, value, (max(0.0, value - Z * error), value + Z * error), n, error)
+
+
+def estimator_of(held_out: bytes | None, shape: Shape, bins: Bins | None) -> tuple[Estimator | None, str]:
+    """What estimates the metrics of answers of this shape by what a version keeps of its held-out rows, or why nothing
+    can; `bins` are those of its profiles."""
     if held_out is None:
         return None, "not computable: the version was registered without answers on rows held out from training"
     try:
-        held = HeldOut.from_bytes(bytes(held_out))
+        return _cbpe(bytes(held_out)) if shape.is_binary else _dle(bytes(held_out), bins)
     except ValueError as error:
         return None, f"not computable: what the version keeps of its held-out rows cannot be read: {error}"
+
+
+def _cbpe(data: bytes) -> tuple[Estimator | None, str]:
+    held = HeldOut.from_bytes(data)
     return (None, f"not computable: {held.why_not}") if held.why_not else (Cbpe.from_held_out(held), "")
+
+
+def _dle(data: bytes, bins: Bins | None) -> tuple[Estimator | None, str]:
+    losses = Losses.from_bytes(data)
+    if bins is None or bins.digest != losses.digest:
+        return None, "not computable: the version's reference is not the one that its losses were learnt on"
+    return Dle(losses), ""
 
 
 def expected(scores: Counts, by: Calibration) -> list[Estimate]:
