@@ -128,7 +128,8 @@ def estimator_of(held_out: bytes | None, shape: Shape, bins: Bins | None) -> tup
     """What estimates the metrics of answers of this shape by what a version keeps of its held-out rows, or why nothing
     can; `bins` are those of its profiles."""
     if held_out is None:
-        return None, "not computable: the version was registered without answers on rows held out from training"
+        kept = "scores" if shape.is_binary else "losses by what was asked"
+        return None, f"not computable: the version was registered without {kept} of rows held out from training"
     try:
         return _cbpe(bytes(held_out)) if shape.is_binary else _dle(bytes(held_out), bins)
     except ValueError as error:
