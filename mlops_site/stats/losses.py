@@ -20,7 +20,7 @@ from mlops_site.stats.scored import Floats
 
 MAGIC = b"SLO1"
 LEAST_ROWS = 200
-MAX_FEATURES, GROUPS = 15, 5
+MAX_FEATURES, GROUPS = 10, 10
 PENALTY = 10.0  # rows' worth of doubt about each group
 
 
@@ -36,8 +36,8 @@ class Losses:
     """Mean losses by name as a linear function of a window: 1, the mean answer and its mean square (values only, in
     units of `scale`), and the share of the rows in each group of bins.
 
-    `group_of` says which group each count of a profile belongs to, -1 for none; `slopes` is (losses, p), `doubt` the
-    (p, p) covariance of the slopes in units of `left`, the variance of each loss that is not explained.
+    `group_of` says which group each count of a profile belongs to, -1 for none; `slopes` (k, p) are those of the k
+    losses and `squares` (k, p) those of their squares, `doubt` (k, p, p) the covariance of the slopes of each.
     """
 
     digest: str  # of the bins
@@ -47,15 +47,16 @@ class Losses:
     names: tuple[str, ...]
     group_of: Counts
     slopes: Floats
+    squares: Floats
     doubt: Floats
-    left: Floats
 
     @classmethod
     def fit(
         cls, frame: pd.DataFrame, losses: Mapping[str, Floats], bins: Bins, *, said: Floats | None, groups: Any = None
     ) -> Losses | None:
         """Of n held-out rows with each loss (n,) and, of a regression, what was said (n,); `groups` are rows that
-        belong together. None for fewer than 200 rows. Source: ridge regression, Hoerl and Kennard (1970)."""
+        belong together. None for fewer than 200 rows. Sources: ridge regression, Hoerl and Kennard (1970); a covariance
+        that lets each row have a spread of its own, White (1980)."""
         if len(frame) < LEAST_ROWS:
             return None
         targets = np.column_stack([*losses.values()])
@@ -67,12 +68,13 @@ class Losses:
             shares[np.flatnonzero(known), group_of[slots[known]]] = 1
         rows = np.column_stack([*_of_answers(said, scale, len(frame)), shares])
         free = np.arange(rows.shape[1]) >= rows.shape[1] - shares.shape[1]
-        doubt = np.linalg.pinv(rows.T @ rows + np.diag(PENALTY * free))
-        slopes = (doubt @ rows.T @ targets).T
+        solved = np.linalg.pinv(rows.T @ rows + np.diag(PENALTY * free)) @ rows.T
+        slopes, squares = (solved @ targets).T, (solved @ np.square(targets)).T
         missed = targets - rows @ slopes.T
-        left = np.square(missed).sum(axis=0) / max(1, len(frame) - rows.shape[1])
+        some_used = len(frame) / max(1, len(frame) - rows.shape[1])
+        doubt = np.stack([some_used * (solved * np.square(own)) @ solved.T for own in missed.T])
         design = 1.0 if groups is None else design_effect(missed[:, 0], groups)
-        return cls(bins.digest, len(frame), design, scale, (*losses,), group_of, slopes, doubt, left)
+        return cls(bins.digest, len(frame), design, scale, (*losses,), group_of, slopes, squares, doubt)
 
     def mean(self, counts: Counts, rows: int, answers: tuple[float, float] | None) -> dict[str, MeanLoss]:
         """The mean of each loss to expect of rows with these counts of a profile; `answers` are the mean answer and its
@@ -84,9 +86,11 @@ class Losses:
         first, second = answers or (0.0, 0.0)
         of_answers = [] if self.scale is None else [first / self.scale, second / self.scale**2]
         window = np.concatenate([[1.0], of_answers, shares])
-        spread = self.design * (1 / rows + float(window @ self.doubt @ window))
-        means = zip(self.names, (self.slopes @ window).tolist(), self.left.tolist(), strict=True)
-        return {name: MeanLoss(value, float(np.sqrt(left * spread))) for name, value, left in means}
+        values, squares = self.slopes @ window, self.squares @ window
+        spread = np.maximum(squares - np.square(values), 0) / rows + (self.doubt @ window) @ window
+        errors = np.sqrt(self.design * np.maximum(spread, 0))
+        parts = zip(self.names, values.tolist(), errors.tolist(), strict=True)
+        return {name: MeanLoss(value, error) for name, value, error in parts}
 
     def to_bytes(self) -> bytes:
         """Compact bytes without pickle."""
@@ -97,8 +101,8 @@ class Losses:
             "scale": self.scale,
             "names": list(self.names),
             "slopes": _short(self.slopes),
+            "squares": _short(self.squares),
             "doubt": _short(self.doubt),
-            "left": _short(self.left),
         }
         return codec.pack(header, self.group_of, magic=MAGIC)
 
@@ -107,19 +111,16 @@ class Losses:
         """The reverse of `to_bytes`, to seven digits; ValueError for anything else."""
         said, group_of = codec.unpack(data, magic=MAGIC, what="losses")
         try:
-            arrays = [np.array(said[name], dtype=np.float64) for name in ("slopes", "doubt", "left")]
+            arrays = [np.array(said[name], dtype=np.float64) for name in ("slopes", "squares", "doubt")]
             about = str(said["digest"]), int(said["rows"]), float(said["design"])
             scale = None if said["scale"] is None else float(said["scale"])
             found = cls(*about, scale, tuple(said["names"]), group_of, *arrays)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"losses must have a complete header but got {error!r}") from error
         p = (1 if scale is None else 3) + int(group_of.max(initial=-1)) + 1
-        if (
-            found.slopes.shape != (len(found.names), p)
-            or found.doubt.shape != (p, p)
-            or len(found.left) != len(found.names)
-        ):
-            raise ValueError(f"losses must have {p} slopes each but got {found.slopes.shape} and {found.doubt.shape}")
+        k = len(found.names)
+        if (found.slopes.shape, found.squares.shape, found.doubt.shape) != ((k, p), (k, p), (k, p, p)):
+            raise ValueError(f"losses must have {k} times {p} slopes but got {found.slopes.shape}")
         return found
 
 
