@@ -86,8 +86,8 @@ class HeldOut:
         if sum(sides) >= LEAST_ROWS and min(sides) >= LEAST_OF_A_CLASS:
             return ""
         return (
-            f"a calibration takes {LEAST_ROWS} held-out rows and {LEAST_OF_A_CLASS} of each class, and the version was "
-            f"registered with {sum(sides):,}, {sides[1]:,} of them positive"
+            f"a calibration takes {LEAST_ROWS} held-out rows and {LEAST_OF_A_CLASS} of each class, but there are "
+            f"{sum(sides):,}, {sides[1]:,} of them positive"
         )
 
     def calibration(self) -> Calibration:

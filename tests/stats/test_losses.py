@@ -41,19 +41,25 @@ def expected(learnt: Losses, frame: pd.DataFrame, said: Floats) -> dict[str, Mea
     return learnt.mean(window.counts, window.rows, (float(said.mean()), float(np.square(said).mean())))
 
 
-def test_another_mixture_has_another_loss_and_the_band_covers_it(learnt: Losses) -> None:
-    inside, errors = 0, []
-    for seed in range(100):
-        frame, said, missed = asked(1_000, 100 + seed, older=12 * (seed % 2), gold=0.1 + 0.4 * (seed % 3))
-        value, error = expected(learnt, frame, said)["mae"]
-        errors.append(value - missed.mean())
-        inside += abs(errors[-1]) <= 1.96 * error
-    assert abs(np.mean(errors)) < 0.03
-    assert 90 <= inside <= 100
+def test_another_mixture_has_another_loss_and_the_band_covers_it() -> None:
+    """Of 40 models, each on a window of older people of whom more have the plan gold."""
+    missed_by = []
+    for seed in range(40):
+        frame, said, missed = asked(3_000, 500 + seed)
+        model = Losses.fit(frame, {"mae": missed}, BINS, said=said)
+        assert model is not None
+        frame, said, missed = asked(2_000, 900 + seed, older=8.0, gold=0.8)
+        value, error = expected(model, frame, said)["mae"]
+        missed_by.append((value - missed.mean()) / error)
+    assert abs(np.mean(missed_by)) < 0.6
+    assert np.mean(np.abs(missed_by) <= 1.96) >= 0.85
+
+
+def test_what_was_registered_would_not_tell(learnt: Losses) -> None:
     calm, old = (asked(4_000, 7, older=older) for older in (0.0, 15.0))
-    assert old[2].mean() / calm[2].mean() > 1.2  # which what was registered would not tell
-    assert expected(learnt, *old[:2])["mae"].value == pytest.approx(old[2].mean(), rel=0.05)
-    assert expected(learnt, *old[:2])["rmse"].value == pytest.approx(np.square(old[2]).mean(), rel=0.12)
+    assert old[2].mean() / calm[2].mean() > 1.2
+    assert expected(learnt, *old[:2])["mae"].value == pytest.approx(old[2].mean(), rel=0.07)
+    assert expected(learnt, *old[:2])["rmse"].value == pytest.approx(np.square(old[2]).mean(), rel=0.2)
 
 
 def test_on_its_own_rows_the_mean_is_theirs(learnt: Losses) -> None:
