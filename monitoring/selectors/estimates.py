@@ -21,6 +21,7 @@ from monitoring.stats.trust import Past, Period, Trust, backtest, untested
 from registry.models import Version
 
 LOOKED_BACK = timedelta(days=30)
+LEAST_IN_STEP = 10
 
 
 class Estimated(NamedTuple):
@@ -99,14 +100,15 @@ def estimated(version: Version, now: Summed) -> Estimated:
 
 
 def expected_by_step(version: Version, period: Window, metric: str) -> list[Estimate | None]:
-    """The estimate of a metric in each step of a window, None where there is none: one query beyond the basis."""
+    """The estimate of a metric in each step of a window, None where it has none or under ten answers: one query beyond
+    the basis."""
     basis = basis_of(version)
     if basis.estimator is None:
         return [None for _ in period.times]
     found = {}
     for step in periods(version, basis, period.start, period.end, period.step):
-        named = (one for one in basis.estimator.of(step.tally, step.profile) if one.name == metric)
-        found[step.start] = next(named, None)
+        said = basis.estimator.of(step.tally, step.profile) if step.tally.rows >= LEAST_IN_STEP else []
+        found[step.start] = next((one for one in said if one.name == metric), None)
     return [found.get(at) for at in period.times]
 
 

@@ -61,10 +61,12 @@ def ask(version: Version, count: int, day: int, **how: Any) -> None:
         for place in range(count)
     ]
     Prediction.objects.bulk_create(rows)
+    share = how.get("labelled", 0.0)
     known = {"model": version.model, "revision": 1, "created_by": version.created_by}
     Label.objects.bulk_create(
         Label(**known, request_id=row.request_id, label=int(label[place]))
-        for place, row in enumerate(rows[: round(count * how.get("labelled", 0.0))])
+        for place, row in enumerate(rows)
+        if int(place * share) < int((place + 1) * share)  # evenly over the day
     )
     fold_all()
 

@@ -101,7 +101,7 @@ def bad_joblib() -> bytes:
         (artifact, {"metadata": {"holdout": [{"label": True, "score": 0.5}]}}, "holdout.0", "bad_holdout"),
         (artifact, {"metadata": {"holdout": [{"label": 1, "score": 1.5}]}}, "holdout.0", "bad_holdout"),
         (artifact, {"metadata": {"holdout": [{"label": 1, "score": "0.5"}]}}, "holdout.0", "bad_holdout"),
-        (artifact, {"metadata": {"holdout": [{"label": 1, "score": 10**400}]}}, "holdout.0", "bad_holdout"),
+        (artifact, {"metadata": {"holdout": [{"label": 1, "score": 10**400}]}}, "metadata", "malformed"),
         (
             artifact,
             {"metadata": {"holdout": [{"label": 1, "score": 0.5, "row_key": "a"}] * 2}},
