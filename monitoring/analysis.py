@@ -27,6 +27,7 @@ from monitoring.models import FoldItem, MonitoringRun, Report
 from monitoring.selectors import Summed, window_sum
 from monitoring.selectors.alarms import rule_of, standard
 from monitoring.selectors.drift import DriftFound, drift_found, multivariate_found
+from monitoring.selectors.estimates import estimated
 from monitoring.selectors.followup import followup, followup_json
 from monitoring.selectors.limits import quality_of
 from monitoring.selectors.reports import findings_before, has_report
@@ -35,7 +36,7 @@ from monitoring.services import fold_all
 from monitoring.services.backfill import windows_of
 from monitoring.services.reports import Content, Window, keep_report
 from monitoring.stats.findings import Finding, Judged, feature_json, findings, plain
-from monitoring.stats.performance import Metric, degradation
+from monitoring.stats.performance import Degradation, Metric, degradation
 from monitoring.stats.persistence import AlarmRule, M, persistent
 from monitoring.stats.quality import quality
 from monitoring.stats.triage import triage
@@ -96,17 +97,13 @@ def report_of_window(
     few, followed = too_few(now.rows, settings.MIN_SAMPLES_FOR_MONITORING), followup(version, now)
     metrics = followed.metrics
     checks, gone = quality_of(version, now, sampled=True)
+    ahead = estimated(version, now)
     judged = Judged(
         drift=found.drift,
         quality=checks,
         volume=volume_of(version.model, start, end),
-        degradation=degradation(
-            metrics,
-            baseline_of(version),
-            shape=now.tally.shape,
-            threshold=settings.PERFORMANCE_DEGRADATION_THRESHOLD,
-            min_samples=settings.MIN_SAMPLES_FOR_MONITORING,
-        ),
+        degradation=_degradation(version, now, metrics),
+        expected=_degradation(version, now, ahead.as_metrics()) if ahead.is_needed(now.tally.coverage) else None,
         slices=[] if few else followed.slices,
         triage=found.ranked,
     )
@@ -119,12 +116,22 @@ def report_of_window(
         **_body(judged),
         "rule": rule._asdict(),
         **found.to_json(),
-        "performance": _performance(version, now, metrics, judged),
+        "performance": _performance(version, now, metrics, judged) | {"estimated": ahead.to_json()},
         "followup": followup_json(followed),
         "notes": [note for note in notes if note],
     }
     told = findings(judged)
     return _content(body, judged.drift, told if explicit else _held_back(version, end, told, rule))
+
+
+def _degradation(version: Version, now: Summed, metrics: list[Metric]) -> Degradation | None:
+    return degradation(
+        metrics,
+        baseline_of(version),
+        shape=now.tally.shape,
+        threshold=settings.PERFORMANCE_DEGRADATION_THRESHOLD,
+        min_samples=settings.MIN_SAMPLES_FOR_MONITORING,
+    )
 
 
 def baseline_of(version: Version) -> dict[str, float]:
@@ -174,7 +181,6 @@ def drift_json(found: Drift | None) -> dict[str, Any]:
 def _performance(version: Version, now: Summed, metrics: list[Metric], judged: Judged) -> dict[str, Any]:
     return {
         "realised": [plain(metric) for metric in metrics],
-        "estimated": None,
         "label_coverage": now.tally.coverage,
         "labelled": now.tally.labelled,
         "baseline": baseline_of(version),

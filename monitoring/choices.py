@@ -56,6 +56,7 @@ class Rule(models.TextChoices):
     """What an alert is about; each has one severity."""
 
     PERFORMANCE = "performance", "performance below threshold"
+    ESTIMATE = "estimate", "estimated performance"
     DRIFT = "drift", "data drift"
     QUALITY = "quality", "data quality"
     VOLUME = "volume", "prediction volume"
@@ -66,6 +67,7 @@ class Rule(models.TextChoices):
 
 SEVERITY_OF = {
     Rule.PERFORMANCE: Severity.CRITICAL,
+    Rule.ESTIMATE: Severity.HIGH,
     Rule.DRIFT: Severity.HIGH,
     Rule.QUALITY: Severity.MEDIUM,
     Rule.VOLUME: Severity.LOW,

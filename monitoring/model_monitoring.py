@@ -4,6 +4,7 @@
         model_name="fraud_detection", model_version="1.2.0", current_data=recent, reference_data=baseline
     )
     drift(recent, baseline)  # two frames alone: no model, no database
+    estimate(recent["score"], held_out["score"], held_out["label"] == "fraud")  # performance without labels
 
 It acts as the person whose token is in STEWARD_TOKEN; embedded and without one, as the local operator.
 """
@@ -17,6 +18,8 @@ from html import escape
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mlops_site.core import face
 
 face.ready()
@@ -25,14 +28,17 @@ from django.conf import settings  # noqa: E402  (after the set-up, as in the oth
 
 from mlops_site.stats import compare  # noqa: E402
 from mlops_site.stats.columns import Kind  # noqa: E402
+from mlops_site.stats.heldout import SCORE_BINS, HeldOut, score_bins  # noqa: E402
 from monitoring.analysis import keep_report_of_frames, report_of_frames  # noqa: E402
 from monitoring.models import Alert, Report  # noqa: E402
+from monitoring.stats.estimation import Estimate, expected  # noqa: E402
 from registry import selectors as registry  # noqa: E402
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import ArrayLike
 
-__all__ = ["Drift", "ModelMonitor", "MonitoringReport", "RaisedAlert", "drift"]
+__all__ = ["Drift", "Estimates", "ModelMonitor", "MonitoringReport", "RaisedAlert", "drift", "estimate"]
 
 _TESTED = ("name", "kind", "test", "statistic", "q_value", "effect")
 _SHOWN = (*_TESTED, "psi", "wasserstein", "js", "tvd", "drifted", "note")
@@ -78,6 +84,39 @@ def drift(
         extra=extra,
     )
     return Drift(**{field.name: getattr(found, field.name) for field in fields(found)})
+
+
+class Estimates(tuple[Estimate, ...]):
+    """Metrics that are to be expected, which a notebook shows as a table."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return _table(("name", "value", "ci95", "n"), ((one.name, one.value, _band(one), one.n) for one in self))
+
+
+def _band(one: Estimate) -> str:
+    return f"{one.ci95[0]:.4g} to {one.ci95[1]:.4g}"
+
+
+def estimate(
+    score: ArrayLike,
+    held_out_score: ArrayLike,
+    held_out_is_positive: ArrayLike,
+    *,
+    threshold: float = 0.5,
+    groups: ArrayLike | None = None,
+) -> Estimates:
+    """The metrics that n scores of two classes lead one to expect, by m scores of rows held out from training and
+    whether each truly was positive; `groups` says which of those belong together. It touches no database.
+
+    Raises ValueError for scores outside 0 to 1, and for fewer than 100 held-out rows or 10 of a class.
+    """
+    held = HeldOut.of(held_out_score, held_out_is_positive, threshold, groups=groups)
+    given = np.asarray(score, dtype=np.float64)
+    if held.why_not or not ((given >= 0) & (given <= 1)).all():
+        raise ValueError(held.why_not or "score must be numbers between 0 and 1")
+    return Estimates(expected(np.bincount(score_bins(given), minlength=SCORE_BINS), held.calibration()))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from mlops_site.stats.distributions import Distribution
 from monitoring.stats.volume import Band
 
 BLUE, ORANGE, GREY = "#0072b2", "#e69f00", "#8794a5"
-BANDS = {BLUE: "rgba(0,114,178,0.16)", ORANGE: "rgba(230,159,0,0.18)"}
+BANDS = {BLUE: "rgba(0,114,178,0.16)", ORANGE: "rgba(230,159,0,0.18)", GREY: "rgba(135,148,165,0.16)"}
 EVENTS = 8
 
 
@@ -33,6 +33,15 @@ class Trend(NamedTuple):
     lower: list[float | None]
     upper: list[float | None]
     baseline: float | None = None  # what it was when the version was registered
+
+
+class Expected(NamedTuple):
+    """What was expected of each step of a trend before its labels came, with its 95 % band; None where it has none."""
+
+    values: list[float | None]
+    lower: list[float | None]
+    upper: list[float | None]
+    believed: bool
 
 
 class Volume(NamedTuple):
@@ -61,9 +70,12 @@ class DriftTrend(NamedTuple):
     high: float
 
 
-def performance_figure(info: Trend, events: Sequence[Event] = ()) -> go.Figure:
-    """The line with its interval as a band, and what it was at registration as a dashed line."""
+def performance_figure(info: Trend, events: Sequence[Event] = (), expected: Expected | None = None) -> go.Figure:
+    """The line with its interval as a band, what was expected as a dashed line with its own, and what it was at
+    registration as a level."""
     figure, name = _figure(y=_name(info.name)), _name(info.name)
+    if expected is not None:
+        _expected(figure, info.times, expected)
     known = [i for i, value in enumerate(info.values) if value is not None]
     sure = [i for i in known if info.lower[i] is not None and info.upper[i] is not None]
     bounds = {"mode": "lines", "line": {"width": 0}, "showlegend": False, "hoverinfo": "skip"}
@@ -93,6 +105,20 @@ def share_figure(info: Trend) -> go.Figure:
     figure.update_layout(height=250)
     figure.update_yaxes(tickformat=".0%", rangemode="tozero")
     return figure
+
+
+def _expected(figure: go.Figure, times: Sequence[datetime], info: Expected) -> None:
+    """Under the realised line; grey where it is not believed."""
+    known = [i for i, value in enumerate(info.values) if value is not None]
+    colour, name = (ORANGE, "estimated, 95 % band") if info.believed else (GREY, "estimated, not believed")
+    bounds = {"x": [times[i] for i in known], "mode": "lines", "showlegend": False, "hoverinfo": "skip"}
+    figure.add_scatter(y=[info.lower[i] for i in known], line={"width": 0}, **bounds)
+    band = {"fill": "tonexty", "fillcolor": BANDS[colour], "line": {"width": 0}, **bounds}
+    figure.add_scatter(y=[info.upper[i] for i in known], **band)
+    line = {"color": colour, "width": 2, "dash": "dash"}
+    marks = {"color": colour, "size": 5, "symbol": "diamond"}
+    shown = {"mode": "lines+markers", "name": name, "line": line, "marker": marks}
+    figure.add_scatter(x=bounds["x"], y=[info.values[i] for i in known], **shown)
 
 
 def volume_figure(info: Volume) -> go.Figure:

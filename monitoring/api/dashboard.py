@@ -13,8 +13,8 @@ from rest_framework.response import Response
 from mlops_site.core.api.serializers import MomentField, StrictSerializer, TextField
 from mlops_site.core.api.views import ApiView
 from mlops_site.core.errors import NotFound
+from monitoring.api.report_answers import EstimatedAnswer
 from monitoring.api.serializers import AlertLine
-from monitoring.selectors.charts import Series
 from monitoring.selectors.dashboard import Dashboard, dashboard, version_shown
 from monitoring.selectors.drift import ranked_json
 from monitoring.selectors.followup import followup_json
@@ -56,6 +56,7 @@ class DashboardAnswer(serializers.Serializer[Any]):
     health = serializers.JSONField(help_text="{status, sentence}")
     metrics = serializers.JSONField(help_text="[{name, value, ci95, n, before, change, better, certain, baseline}]")
     label_coverage = serializers.FloatField(allow_null=True)
+    estimated = EstimatedAnswer(help_text="as in a report")
     drift = serializers.JSONField(help_text="as in a report, with `most` and `least` drifted and the threshold's note")
     answers = serializers.JSONField(help_text="as in a report: drift of score, prediction and label")
     quality = serializers.JSONField(help_text="as in a report")
@@ -100,6 +101,7 @@ def answer(found: Dashboard) -> dict[str, Any]:
         "health": {"status": found.health.status, "sentence": found.health.sentence},
         "metrics": [row._asdict() for row in found.metrics],
         "label_coverage": now.tally.coverage,
+        "estimated": found.estimated.to_json(),
         "drift": _drift(found),
         "answers": {"against": found.answers[1], "rows": [row._asdict() for row in found.answers[0]]},
         "quality": [row._asdict() for row in found.quality],
@@ -107,7 +109,7 @@ def answer(found: Dashboard) -> dict[str, Any]:
         "operations": found.operations._asdict(),
         "followup": followup_json(found.followed),
         "open_alerts": AlertLine(found.alerts, many=True).data,
-        "series": _series(found.series),
+        "series": _series(found),
         "expected_volume": None if found.band is None else found.band._asdict(),
     }
 
@@ -125,7 +127,8 @@ def _drift(found: Dashboard) -> dict[str, Any]:
     return {**asdict(found.drift), "features": features, **ends_said, **beside}
 
 
-def _series(series: Series) -> dict[str, Any]:
+def _series(found: Dashboard) -> dict[str, Any]:
+    series = found.series
     performance, latency = series.performance, series.latency
     columns = {
         "at": series.volume.times,
@@ -138,6 +141,8 @@ def _series(series: Series) -> dict[str, Any]:
         "ci95": [
             None if low is None else [low, high] for low, high in zip(performance.lower, performance.upper, strict=True)
         ],
+        "estimated": [one and one.value for one in found.expected],
+        "estimated_ci95": [one and list(one.ci95) for one in found.expected],
     }
     return {
         "step_secs": series.step_secs,

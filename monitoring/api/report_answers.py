@@ -104,9 +104,55 @@ class MetricAnswer(serializers.Serializer[Any]):
     n = serializers.IntegerField()
 
 
+class PastAnswer(serializers.Serializer[Any]):
+    """What was estimated of the labelled answers of a period, and what was realised; `error` is the difference."""
+
+    to = serializers.DateTimeField()
+    labelled = serializers.IntegerField()
+    estimated = serializers.FloatField()
+    ci95 = serializers.ListField(child=serializers.FloatField())
+    realised = serializers.FloatField()
+    error = serializers.FloatField()
+    covered = serializers.BooleanField(help_text="whether the realised value lay in the band")
+
+    def get_fields(self) -> dict[str, Any]:
+        return {"from": serializers.DateTimeField(), **super().get_fields()}
+
+
+class TrustAnswer(serializers.Serializer[Any]):
+    metric = serializers.CharField()
+    status = serializers.ChoiceField(["trusted", "distrusted", "untested"])
+    reason = serializers.CharField()
+    covered = serializers.FloatField(allow_null=True, help_text="share of past periods whose band held")
+    mean_error = serializers.FloatField(allow_null=True, help_text="mean absolute error over past periods")
+
+
+class VerdictAnswer(TrustAnswer):
+    past = PastAnswer(many=True, help_text="oldest first")
+
+
+class EstimateAnswer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    value = serializers.FloatField()
+    ci95 = serializers.ListField(child=serializers.FloatField(), help_text="where the realised value will lie")
+    n = serializers.IntegerField(help_text="answers, labelled or not")
+    baseline = serializers.FloatField(allow_null=True, help_text="at registration")
+    trust = TrustAnswer()
+
+
+class EstimatedAnswer(serializers.Serializer[Any]):
+    """What is expected of the answers before their labels arrive. `verdict` is about all metrics: where it is
+    distrusted, no estimate raises a finding."""
+
+    method = serializers.CharField(help_text="CBPE, DLE, or empty where nothing can be estimated, as the note says")
+    metrics = EstimateAnswer(many=True)
+    verdict = VerdictAnswer(allow_null=True)
+    note = serializers.CharField()
+
+
 class PerformanceAnswer(serializers.Serializer[Any]):
     realised = MetricAnswer(many=True)
-    estimated = serializers.JSONField()
+    estimated = EstimatedAnswer(allow_null=True, help_text="null for frames, and in reports of before there were any")
     label_coverage = serializers.FloatField(allow_null=True)
     labelled = serializers.IntegerField()
     baseline = serializers.DictField(child=serializers.FloatField(), help_text="metrics at registration")

@@ -102,6 +102,7 @@ def shown(found: Dashboard) -> dict[str, Any]:
         "threshold": found.rule.effect,
         "q_limit": found.rule.q,
         "min_samples": settings.MIN_SAMPLES_FOR_MONITORING,
+        "estimate": found.estimated.to_json(),
         "performance_json": _performance(found),
         "volume_json": "" if empty and found.band is None else volume_json(found),
         "latency_json": plots.latency_figure(charts.latency).to_json() if any(charts.latency.p50_ms) else "",
@@ -118,14 +119,19 @@ def volume_json(found: Dashboard) -> str:
 
 def _performance(found: Dashboard) -> str:
     charts = found.series
-    known = [value for value in charts.performance.values if value is not None]
-    return (
-        plots.performance_figure(
-            charts.performance._replace(name=metric(charts.performance.name)), charts.events
-        ).to_json()
-        if known
-        else ""
-    )
+    expected = expected_trend(found)
+    if expected is None and all(value is None for value in charts.performance.values):
+        return ""
+    drawn = charts.performance._replace(name=metric(charts.performance.name))
+    return str(plots.performance_figure(drawn, charts.events, expected).to_json())
+
+
+def expected_trend(found: Dashboard) -> plots.Expected | None:
+    """The estimates of the steps as their line takes them; None where there are none."""
+    steps = [(None, None, None) if one is None else (one.value, *one.ci95) for one in found.expected]
+    values, lower, upper = ([step[place] for step in steps] for place in range(3))
+    believed = found.estimated.is_believed
+    return plots.Expected(values, lower, upper, believed) if any(found.expected) else None
 
 
 def tiles(found: Dashboard) -> list[MetricNow]:

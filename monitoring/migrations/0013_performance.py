@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('monitoring', '0010_completions'),
+        ("monitoring", "0012_estimate"),
         ('registry', '0007_mlflow_mirror'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

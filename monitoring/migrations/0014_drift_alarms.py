@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('monitoring', '0010_completions'),
+        ("monitoring", "0013_performance"),
         ('registry', '0007_mlflow_mirror'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

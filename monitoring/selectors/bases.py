@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from mlops_site.stats.profile import Bins, Profile
+from monitoring.stats.estimation import Estimator, estimator_of
 from monitoring.stats.tally import Shape, shape_of
 from registry.models import Version
 
@@ -13,10 +14,13 @@ KEPT = 200  # versions in a process's memory; a reference takes up to a few MB
 
 
 class Basis(NamedTuple):
-    """`reference` is the profile of the training data, None where the version came without one."""
+    """`reference` is the profile of the training data, None where the version came without one; `estimator` is None
+    with a `why_not` where performance cannot be estimated without labels."""
 
     reference: Profile | None
     shape: Shape
+    estimator: Estimator | None = None
+    why_not: str = ""
 
     @property
     def bins(self) -> Bins | None:
@@ -45,9 +49,12 @@ def bases(version_ids: Collection[int]) -> dict[int, Basis]:
 def _read(keys: Collection[tuple[int, str]]) -> dict[tuple[int, str], Basis]:
     rows: Any = Version.objects.filter(pk__in=[pk for pk, _ in keys])
     found = {}
-    for pk, digest, signature, reference in rows.values_list("pk", "content_digest", "signature", "reference"):
+    for pk, digest, signature, reference, held_out in rows.values_list(
+        "pk", "content_digest", "signature", "reference", "held_out"
+    ):
         profile = Profile.from_bytes(bytes(reference)) if reference is not None else None
-        found[pk, digest] = Basis(profile, shape_of(signature))
+        shape = shape_of(signature)
+        found[pk, digest] = Basis(profile, shape, *estimator_of(held_out, shape, profile.bins if profile else None))
     return found
 
 

@@ -17,6 +17,7 @@ from monitoring.selectors.alarms import rule_of
 from monitoring.selectors.bases import basis_of
 from monitoring.selectors.charts import Series, charts
 from monitoring.selectors.drift import answers_found, drift_of
+from monitoring.selectors.estimates import Estimated, estimated, expected_by_step
 from monitoring.selectors.followup import FollowUp, costs_of, followup
 from monitoring.selectors.limits import quality_of
 from monitoring.selectors.periods import Period
@@ -24,6 +25,7 @@ from monitoring.selectors.spans import start_of
 from monitoring.selectors.volumes import band_of, baseline_before, judged_volume
 from monitoring.selectors.windows import Summed, window_sum
 from monitoring.stats.answer_drift import AnswerDrift
+from monitoring.stats.estimation import Estimate
 from monitoring.stats.health import Health, Signs, health
 from monitoring.stats.limits import QualityFinding
 from monitoring.stats.operations import Operations, operations
@@ -79,6 +81,8 @@ class Dashboard:
     series: Series
     followed: FollowUp
     band: Band | None
+    estimated: Estimated
+    expected: list[Estimate | None]  # of the metric that is drawn, by step
 
     @property
     def ranked(self) -> list[FeatureDrift]:
@@ -122,7 +126,7 @@ def dashboard(version: Version, period: Period, *, metric: str = "") -> Dashboar
     drift, note = drift_now(now, version, rule)
     alerts, reports = _alerts(version.model), _reports(version, period)
     known = baseline_before(version.model, start_of(period.start, Span.HOUR))
-    baseline = next((row.baseline for row in metrics if row.name == drawn), None)
+    baseline = version.metrics.get(drawn, {}).get("value")
     return Dashboard(
         model=version.model,
         version=version,
@@ -144,6 +148,8 @@ def dashboard(version: Version, period: Period, *, metric: str = "") -> Dashboar
         series=charts(version, period, metric=drawn, baseline=baseline, reports=reports),
         followed=followed,
         band=band_of(version, period, known),
+        estimated=estimated(version, now),
+        expected=expected_by_step(version, period, drawn),
     )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mlops_site.stats.bins import Counts
 from mlops_site.stats.exact import Moments, exact_sum
+from mlops_site.stats.heldout import score_bins
 from mlops_site.stats.scored import Floats
 from monitoring.stats.shape import LARGEST, LATENCY_EDGES, LONGEST_MS, MAX_CLASSES, SCORE_BINS, Shape
 
@@ -89,7 +90,7 @@ def _decided(decision: Any, positive: int) -> int:
 def _scores(score: Floats, truth: Codes, positive: int) -> tuple[Counts, Floats]:
     """Histograms of all scores and of those with each truth, one after the other; the squared errors."""
     usable = (score >= 0) & (score <= 1)
-    bins = np.minimum((np.where(usable, score, 0) * SCORE_BINS).astype(np.int64), SCORE_BINS - 1)
+    bins = score_bins(np.where(usable, score, 0))
     sides = usable, usable & (truth == 1 - positive), usable & (truth == positive)
     counts = [np.bincount(bins[side], minlength=SCORE_BINS) for side in sides]
     known = usable & (truth >= 0)

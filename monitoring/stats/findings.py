@@ -27,6 +27,7 @@ class Judged(NamedTuple):
     degradation: Degradation | None
     slices: Sequence[Sliced] = ()
     triage: Sequence[Ranked] = ()
+    expected: Degradation | None = None  # by an estimate that is believed
 
 
 class Finding(NamedTuple):
@@ -40,11 +41,13 @@ class Finding(NamedTuple):
 
 
 def findings(judged: Judged) -> list[Finding]:
-    """The worst first: performance, then drift of all features as one, then gaps by slice, then quality by feature,
-    then volume."""
+    """The worst first: performance, or where no label says that it fell what is expected of it, then gaps by slice,
+    drift of all features as one, quality by feature, volume."""
     found = []
     if judged.degradation is not None and judged.degradation.degraded:
         found.append(_of_performance(judged.degradation))
+    elif judged.expected is not None and judged.expected.degraded:
+        found.append(_of_estimate(judged.expected))
     found += [_of_gaps(each, gaps) for each in judged.slices if (gaps := [gap for gap in each.gaps if gap.alarm])]
     if judged.drift is not None and (alarms := drift_alarms(judged.drift, judged.triage)):
         found.append(_of_drift(judged.drift, alarms, judged.triage))
@@ -69,6 +72,15 @@ def _of_performance(found: Degradation) -> Finding:
         f"instead of {found.baseline:.4g}"
     )
     return _finding("performance", found.metric, summary, plain(found))
+
+
+def _of_estimate(found: Degradation) -> Finding:
+    low, high = found.ci95 or (math.nan, math.nan)
+    summary = (
+        f"{found.metric} is estimated at {found.value:.4g} before labels arrive (95 % band {low:.4g} to {high:.4g}, "
+        f"{found.n:,} answers) instead of {found.baseline:.4g}"
+    )
+    return _finding("estimate", found.metric, summary, plain(found))
 
 
 def drift_alarms(drift: Drift, ranked: Sequence[Ranked]) -> list[FeatureDrift]:

@@ -10,12 +10,12 @@ from typing import Any, Literal
 import numpy as np
 
 from mlops_site.stats.bins import Counts
+from mlops_site.stats.heldout import SCORE_BINS as SCORE_BINS
 from mlops_site.stats.scored import TaskType
 
 Label = bool | int | float | str
 Part = Literal["totals", "latency", "scores", "confusion"]
 
-SCORE_BINS = 200
 MAX_CLASSES = 64  # with more, hits and misses are counted, but not which class was taken for which
 LARGEST = 1e70  # the fourth power of a larger number is no float
 LONGEST_MS = 1e9

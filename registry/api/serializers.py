@@ -133,6 +133,13 @@ class Metadata(StrictSerializer):
     reference = serializers.ListField(
         child=serializers.DictField(), required=False, min_length=1, max_length=MAX_REFERENCE_ROWS
     )
+    holdout = serializers.ListField(
+        child=serializers.DictField(),
+        required=False,
+        min_length=1,
+        max_length=MAX_REFERENCE_ROWS,
+        help_text="answers to rows it was not trained on: label, score (two classes) or prediction, maybe row_key",
+    )
     threshold = FiniteField(required=False)
     feature_sets = serializers.ListField(
         child=TextField(max_length=80),

@@ -87,6 +87,7 @@ class Version(models.Model):
     content_digest = models.CharField(max_length=64)  # of all that is here: the same content is the same version
     golden = models.JSONField(default=list)  # rows and what they must answer: [{"features", "prediction", "score"}]
     reference = models.BinaryField(null=True, blank=True)  # profile of the training data, stats.profile bytes
+    held_out = models.BinaryField(null=True, blank=True)  # of rows held out from training, stats.heldout bytes
     importance = models.JSONField(default=dict)  # feature -> share, sums to 1
     explanation = models.JSONField(default=dict)  # of the background: see artifacts.summary.summarised
     lineage = models.JSONField(default=dict)  # {"run", "dataset", "code", "parent", ...}: plain identifiers

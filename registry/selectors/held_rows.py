@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mlops_site.core import store
+from mlops_site.stats.heldout import HeldOut
 from mlops_site.stats.scored import ScoredRows, scored_rows
 from registry.artifacts.signature import Signature
 from registry.models import Version
@@ -32,6 +33,18 @@ def side_of(version: Version) -> Side | None:
 def rows_of(side: Side) -> pd.DataFrame:
     """Its rows: row_key, label, and score or prediction. NotFound or ArtifactDamaged as `store.read` says."""
     return pd.read_parquet(io.BytesIO(store.read(side.holdout)))
+
+
+def held_out_of(holdout: bytes | None, signature: Signature, threshold: float) -> bytes | None:
+    """What is kept of a holdout of two classes to estimate performance by; None of others, and of one that does not fit
+    the signature."""
+    if holdout is None or len(signature.classes or ()) != 2:
+        return None
+    try:
+        rows = scored(pd.read_parquet(io.BytesIO(holdout)), Side("", signature, threshold))
+        return None if rows.score is None else HeldOut.of(rows.score, rows.truth == 1, threshold).to_bytes()
+    except (KeyError, ValueError):  # pyarrow's are among them
+        return None
 
 
 def sampled(frame: pd.DataFrame, most: int) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from registry.selectors.stages import in_production
 
 LATEST = "latest"
 _NUMBER = ("major", "minor", "patch")
-_HEAVY = ("reference", "golden", "facts", "explanation")
+_HEAVY = ("reference", "held_out", "golden", "facts", "explanation")
 
 
 def versions(model: RegisteredModel) -> VersionQuerySet:

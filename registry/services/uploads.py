@@ -10,6 +10,7 @@ from mlops_site.core.permissions import Action, Actor, require
 from registry.artifacts.inspection import inspect_upload
 from registry.artifacts.signature import Signature
 from registry.models import RegisteredModel, Version
+from registry.services.heldout import holdout_of
 from registry.services.numbering import parse
 from registry.services.versions import Candidate, normal_metrics, register_version
 
@@ -24,6 +25,7 @@ def upload_version(
     signature: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
     reference: Sequence[Mapping[str, Any]] = (),
+    holdout: Sequence[Mapping[str, Any]] = (),
     threshold: float = 0.5,
     number: str | None = None,
     feature_sets: Sequence[str] = (),
@@ -32,8 +34,9 @@ def upload_version(
     site itself loads before it is asked for an answer.
 
     `reference` are feature rows of the training data: their profile is kept, the first are golden
-    rows, and explanations compare with up to 100 of them. `feature_sets` (claim_history@2) are read for features
-    that a caller leaves out.
+    rows, and explanations compare with up to 100 of them. `holdout` are answers to rows that it was not trained on (see
+    `heldout.holdout_of`): versions are compared on them, and performance is estimated by them. `feature_sets`
+    (claim_history@2) are read for features that a caller leaves out.
     """
     with events.atomic():  # nobody else's file is worth a process
         require(actor, Action.VERSION_REGISTER, model.team, subject=model.subject)
@@ -51,6 +54,7 @@ def upload_version(
         tags=tags or {},
         threshold=threshold,
         feature_sets=tuple(feature_sets),
+        holdout_bytes=holdout_of(holdout, found.signature),
         golden=found.golden,
         reference=found.reference,
         **(found.told._asdict() if found.told else {}),

@@ -18,6 +18,7 @@ from registry.artifacts.archive import named_types
 from registry.artifacts.signature import Signature
 from registry.choices import ArtifactFormat, Cause, Stage
 from registry.models import Artifact, RegisteredModel, Version
+from registry.selectors.held_rows import held_out_of
 from registry.services.annotations import check_tags, remark_new
 from registry.services.guards import check_live, locked, one_of, plain_json, touch
 from registry.services.intervals import moment_after, open_interval
@@ -38,6 +39,7 @@ class Candidate:
     signature: Mapping[str, Any]
     onnx_bytes: bytes | None = None  # the serving form, exact on the golden rows
     holdout_bytes: bytes | None = None  # Parquet of row_key, label, score or prediction
+    held_out: bytes | None = None  # stats.heldout bytes; left out, those of the holdout
     background_bytes: bytes | None = None  # Parquet of training rows: see artifacts.summary.told
     attributions_bytes: bytes | None = None
     explanation: Mapping[str, Any] = field(default_factory=dict)
@@ -143,6 +145,7 @@ def _fields(model: RegisteredModel, candidate: Candidate) -> dict[str, Any]:
         "data_digest": candidate.data_digest,
         "golden": candidate.golden,
         "reference": candidate.reference,
+        "held_out": candidate.held_out or held_out_of(candidate.holdout_bytes, signature, candidate.threshold),
         "importance": plain_json("importance", candidate.importance),
         "explanation": plain_json("explanation", candidate.explanation),
         "lineage": plain_json("lineage", {**candidate.lineage, **read}),
@@ -228,7 +231,7 @@ def _rows(files: Mapping[str, Artifact]) -> dict[str, Artifact]:
 def _content_digest(fields: Mapping[str, Any], files: Mapping[str, Artifact], candidate: Candidate) -> str:
     """Of the artifact and what describes it. Left out: where it came from (the same content made twice is one
     version), the serving form and the explanation, which follow from the artifact and its rows."""
-    left_out = {"lineage", "facts", "mlflow", "reference", "explanation"}
+    left_out = {"lineage", "facts", "mlflow", "reference", "held_out", "explanation"}
     described = {name: value for name, value in fields.items() if name not in left_out}
     reference = None if candidate.reference is None else hashlib.sha256(candidate.reference).hexdigest()
     digests = {role: files[role].digest for role in ("artifact", "holdout") if role in files}

@@ -62,7 +62,9 @@ class TestWindow:
         assert {row["test"] for row in body["drift"]["features"]} == {"ks"}
         assert body["volume"]["before"] == 300
         assert (body["performance"]["label_coverage"], body["performance"]["labelled"]) == (0.5, 200)
-        assert body["performance"]["estimated"] is None
+        assert body["performance"]["estimated"]["note"].startswith(
+            "not computable: the version was registered without scores"
+        )
         assert body["performance"]["baseline"] == {"f1_score": 0.75, "accuracy": 0.8}
         names = [metric["name"] for metric in body["performance"]["realised"]]
         assert names[:7] == ["f1_score", "precision", "recall", "accuracy", "roc_auc", "average_precision", "brier"]

@@ -16,7 +16,7 @@ import pytest
 from nbclient import NotebookClient
 
 from mlops_site.stats import compare
-from monitoring.model_monitoring import drift
+from monitoring.model_monitoring import drift, estimate
 from tests import template
 
 new_notebook: Any = nbformat.v4.new_notebook
@@ -92,7 +92,7 @@ def test_drift_needs_neither_set_up_nor_database(home: Mapping[str, str], tmp_pa
     code = """
 import sys
 import pandas as pd
-from monitoring.model_monitoring import drift
+from monitoring.model_monitoring import drift, estimate
 before = pd.DataFrame({"age": range(500)})
 print(drift(before + 100, before).features[0].statistic)
 print([name for name in ("sklearn", "mlflow", "optuna", "plotly", "shap") if name in sys.modules])
@@ -146,3 +146,18 @@ look(model_name="nobody")
     assert counts == "[1, 2]"
     assert few == "['too few rows (20 of at least 100)'] unknown []"
     assert [line.split()[0] for line in refused] == ["404", "404"]
+
+
+def test_two_frames_of_scores_are_estimated_without_a_model() -> None:
+    random = np.random.default_rng(3)
+    held, recent = random.beta(2, 3, 3_000), random.beta(3, 3, 1_000)
+    found = estimate(recent, held, random.random(3_000) < held, threshold=0.4)
+    by_name = {one.name: one for one in found}
+    truth = random.random(1_000) < recent
+    assert by_name["accuracy"].value == pytest.approx((truth == (recent >= 0.4)).mean(), abs=0.04)
+    assert "<td>f1_score</td>" in found._repr_html_()
+    assert len(found) == 7
+    with pytest.raises(ValueError, match="score must be numbers between 0 and 1"):
+        estimate([0.2, np.nan], held, random.random(3_000) < held)
+    with pytest.raises(ValueError, match="takes 100 held-out rows"):
+        estimate(recent, held[:50], held[:50] > 0.5)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from mlops_site.stats.distributions import Distribution
 from monitoring import plots
-from monitoring.plots import BLUE, DriftTrend, Event, Latency, Trend, Volume
+from monitoring.plots import BLUE, DriftTrend, Event, Expected, Latency, Trend, Volume
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 TIMES = [START + timedelta(hours=n) for n in range(4)]
@@ -22,6 +22,18 @@ def test_performance_is_a_line_in_a_band_with_its_promise() -> None:
     assert list(line.x) == [TIMES[0], TIMES[2], TIMES[3]]  # the step without labels has no point
     assert list(line.y) == [0.4, 0.5, 0.6]
     assert (list(promise.y), promise.line.dash) == ([0.45, 0.45], "dash")
+
+
+def test_what_was_expected_is_a_dashed_line_under_the_realised_one_and_grey_where_nobody_believes_it() -> None:
+    trend = Trend("f1_score", TIMES, [0.4, None, None, None], [0.3, None, None, None], [0.5, None, None, None])
+    expected = Expected([0.5, None, 0.6, 0.7], [0.4, None, 0.5, 0.6], [0.6, None, 0.7, 0.8], believed=True)
+    low, band, line, *realised = plots.performance_figure(trend, (), expected).data
+    assert (list(low.y), list(band.y), list(line.y)) == ([0.4, 0.5, 0.6], [0.6, 0.7, 0.8], [0.5, 0.6, 0.7])
+    assert (line.line.dash, line.name, line.line.color) == ("dash", "estimated, 95 % band", plots.ORANGE)
+    assert list(line.x) == [TIMES[0], TIMES[2], TIMES[3]]
+    assert realised[2].line.color == BLUE
+    missed = plots.performance_figure(trend, (), expected._replace(believed=False)).data[2]
+    assert (missed.name, missed.line.color) == ("estimated, not believed", plots.GREY)
 
 
 def test_without_a_promise_there_is_no_line_of_it() -> None:

@@ -8,9 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import joblib
+import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from mlops_site.core import store
+from mlops_site.stats.heldout import HeldOut
 from mlops_site.stats.profile import Profile
 from registry.models import Artifact, RegisteredModel, Version
 from tests.registry.http import API, Person
@@ -36,6 +39,25 @@ def test_an_upload_becomes_a_version_and_again_the_same(model: RegisteredModel, 
     assert Profile.from_bytes(bytes(kept.reference)).rows == 60
     assert [row["features"] for row in kept.golden] == rows[:20]
     assert engineer.get("/models/claims/1.0.0")[1] == made
+
+
+def test_an_upload_may_bring_its_answers_to_held_out_rows(model: RegisteredModel, engineer: Person) -> None:
+    rows = [{"label": int(place % 10 > 6), "score": (place % 10) / 10} for place in range(200)]
+    named = [{**row, "row_key": f"claim-{place}"} for place, row in enumerate(rows)]
+    for number, sent in enumerate((rows, named)):
+        status, made = engineer.upload(artifact(number), metadata={"holdout": sent, "threshold": 0.7})
+        assert status == 201, made
+    first, second = Version.objects.order_by("created_at")
+    assert first.holdout is not None
+    assert first.held_out is not None
+    held = HeldOut.from_bytes(bytes(first.held_out))
+    assert (held.rows.sum(), held.positive.sum(), held.threshold) == (200, 60, 0.7)
+    assert second.holdout is not None
+    keys = pd.read_parquet(io.BytesIO(store.read(second.holdout.digest)))["row_key"]
+    assert keys.tolist()[:2] == ["claim-0", "claim-1"]
+    again = pd.read_parquet(io.BytesIO(store.read(first.holdout.digest)))["row_key"]
+    assert again.is_unique
+    assert not set(again) & set(keys)
 
 
 def bad_pickle() -> bytes:
@@ -68,6 +90,24 @@ def bad_joblib() -> bytes:
         (artifact, {"metadata": {"signature": {"inputs": []}}}, "signature.task_type", "bad_signature"),
         (artifact, {"metadata": {"reference": [{"age": "old", "visits": 1}]}}, "features.age", "wrong_type"),
         (artifact, {"metadata": {"reference": []}}, "metadata.reference", "min_length"),
+        (artifact, {"metadata": {"holdout": []}}, "metadata.holdout", "min_length"),
+        (artifact, {"metadata": {"holdout": [{"label": 1}]}}, "holdout.0", "bad_holdout"),
+        (
+            artifact,
+            {"metadata": {"holdout": [{"label": 1, "score": 0.5}, {"label": 7, "score": 0.5}]}},
+            "holdout.1",
+            "bad_holdout",
+        ),
+        (artifact, {"metadata": {"holdout": [{"label": True, "score": 0.5}]}}, "holdout.0", "bad_holdout"),
+        (artifact, {"metadata": {"holdout": [{"label": 1, "score": 1.5}]}}, "holdout.0", "bad_holdout"),
+        (artifact, {"metadata": {"holdout": [{"label": 1, "score": "0.5"}]}}, "holdout.0", "bad_holdout"),
+        (artifact, {"metadata": {"holdout": [{"label": 1, "score": 10**400}]}}, "metadata", "malformed"),
+        (
+            artifact,
+            {"metadata": {"holdout": [{"label": 1, "score": 0.5, "row_key": "a"}] * 2}},
+            "holdout",
+            "bad_holdout",
+        ),
         (artifact, {"metadata": {"threshold": True}}, "metadata.threshold", "not_finite"),
         (artifact, {"version": "1.0"}, "version", "bad_version"),
         (artifact, {"file_format": "skops"}, "file_format", "unknown_field"),

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from mlops_site.stats.correlations import MOST_FEATURES, correlations
-from mlops_site.stats.profile import profile, reference_bins
+from mlops_site.stats.heldout import HeldOut
+from mlops_site.stats.losses import Losses
+from mlops_site.stats.profile import Bins, Profile, profile, reference_bins
 from mlops_site.stats.scored import ScoredRows
 from registry.artifacts import formats, graphs, scorer, signature
 from registry.artifacts.engines import Scorer, open_scorer
@@ -75,18 +77,20 @@ def files_of(winner: Winner, rows: Rows, run: Run) -> Files:
 
 def candidate_of(run: Run, winner: Winner, rows: Rows, files: Files) -> Candidate:
     """Everything that the registry keeps of the run's version."""
+    reference = _reference(run, rows)
     return Candidate(
         artifact_bytes=files.skops,
         format="skops",
         signature=files.signature.to_json(),
         onnx_bytes=files.onnx,
         holdout_bytes=holdout_of(winner, rows),
+        held_out=held_out_of(winner, rows, reference.bins),
         metrics=metrics_of(winner.report),
         params={"model_type": winner.model_type, **winner.params},
         config={name: value for name, value in run.spec.items() if name not in WHERE},
         data_digest=run.dataset.digest,
         golden=files.golden,
-        reference=_reference(run, rows),
+        reference=reference.to_bytes(),
         **told(files.skops, "skops", files.signature, rows.training.frame)._asdict(),
         importance=winner.report.importance,
         threshold=0.5 if winner.threshold is None else winner.threshold,
@@ -194,6 +198,22 @@ def holdout_of(winner: Winner, rows: Rows) -> bytes:
     return sink.getvalue()
 
 
+def held_out_of(winner: Winner, rows: Rows, bins: Bins) -> bytes | None:
+    """What performance without labels is estimated by: the holdout's scores, counted, of two classes; else a model of
+    its losses. Its groups make the estimate's band wider."""
+    said, held = evaluate.predicted(winner.pipeline, rows.holdout.frame, rows.classes), rows.holdout
+    if rows.classes is not None and len(rows.classes) == 2:
+        threshold = 0.5 if winner.threshold is None else winner.threshold
+        return HeldOut.of(said, held.truth == rows.classes[1], threshold, groups=held.groups).to_bytes()
+    if rows.classes is None:
+        missed = np.abs(said - held.truth)
+        losses, answers = {"mae": missed, "rmse": np.square(missed)}, said
+    else:
+        losses, answers = {"accuracy": (np.array(rows.classes)[said.argmax(axis=1)] != held.truth) * 1.0}, None
+    found = Losses.fit(held.frame, losses, bins, said=answers, groups=held.groups)
+    return None if found is None else found.to_bytes()
+
+
 def _golden(winner: Winner, rows: Rows, answering: Scorer) -> list[dict[str, Any]]:
     """Real rows from the lowest to the highest answer, and what the artifact answers to them."""
     said = evaluate.predicted(winner.pipeline, rows.training.frame, rows.classes)
@@ -208,8 +228,8 @@ def _features(row: dict[Any, Any]) -> dict[str, Any]:
     return {str(name): None if value == "" or value != value else value for name, value in row.items()}
 
 
-def _reference(run: Run, rows: Rows) -> bytes:
+def _reference(run: Run, rows: Rows) -> Profile:
     """The profile of the training rows, on bins of their own."""
     part: Part = rows.training
     bins = reference_bins(part.frame, rows.kinds, salt=run.model.name)
-    return profile(part.frame, bins).to_bytes()
+    return profile(part.frame, bins)

@@ -11,6 +11,8 @@ import pytest
 
 from mlops_site.core import store
 from mlops_site.core.permissions import Actor
+from mlops_site.stats.heldout import HeldOut
+from mlops_site.stats.losses import Losses
 from mlops_site.stats.profile import Profile
 from registry.artifacts import scorer
 from registry.models import DeployPolicy, PromotionRequest, RegisteredModel, Version
@@ -74,6 +76,10 @@ def test_no_person_is_on_both_sides_and_the_reference_holds_the_training_rows(
     assert version.reference is not None
     assert Profile.from_bytes(bytes(version.reference)).rows + len(held) == len(claims())
     assert len(held) % 2 == 0  # two rows each person, always together
+    assert version.held_out is not None
+    kept = HeldOut.from_bytes(bytes(version.held_out))
+    assert (kept.rows.sum(), kept.positive.sum()) == (len(held), held["label"].sum())
+    assert kept.rows[kept.first :].sum() == (held["score"] >= version.threshold).sum()
 
 
 def test_a_weak_run_stays_in_development_and_asks_for_nothing(train: Train, dataset: DatasetVersion) -> None:
@@ -239,6 +245,13 @@ def test_a_regression_is_trained_in_time_order(train: Train, dataset: DatasetVer
     assert len(deciles) == 10
     assert all(part["ratio"] == pytest.approx(part["observed"] / part["predicted"]) for part in deciles)
     assert run.best == {"model_type": "linear_regression", "value": run.leaderboard[0]["mean"]}
+    assert version.held_out is not None
+    assert version.reference is not None
+    losses, reference = Losses.from_bytes(bytes(version.held_out)), Profile.from_bytes(bytes(version.reference))
+    assert (losses.names, losses.digest) == (("mae", "rmse"), reference.bins.digest)
+    said = version.golden[len(version.golden) // 2]["prediction"]
+    expected = losses.mean(reference.counts, reference.rows, (said, said**2))["mae"].value
+    assert expected == pytest.approx(version.metrics["mae"]["value"], rel=0.5)
 
 
 def test_three_classes_are_trained_and_compared(train: Train, dataset: DatasetVersion, engineer: Actor) -> None:
@@ -247,6 +260,8 @@ def test_three_classes_are_trained_and_compared(train: Train, dataset: DatasetVe
     first = train(dataset, **asked)
     assert first.version is not None
     assert first.version.signature["classes"] == ["basic", "full", "plus"]
+    assert first.version.held_out is not None
+    assert Losses.from_bytes(bytes(first.version.held_out)).names == ("accuracy",)
     staged = move_stage(first.version, actor=engineer, target_stage="staging", reason="to compare with")
     approve(move_stage(staged.version, actor=engineer, target_stage="production", reason="to compare with").request)
     second = train(dataset, **asked, seed=1)
