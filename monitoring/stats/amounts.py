@@ -81,7 +81,7 @@ def gini(breakdown: Breakdown) -> Metric | None:
     by_truth = breakdown.part("by_label").reshape(-1, BY_LABEL)
     rows, true = by_said[:, 0].astype(np.float64), floats(by_said[:, 1 : 1 + LIMBS])
     n, total = float(rows.sum()), float(true.sum())
-    if n < 2 or total <= 0 or by_truth[:SIDE, 0].any():
+    if n < 2 or total <= 0 or by_truth[:SIDE, 0].any() or (rows < 0).any():
         return None
     best = _concentration(by_truth[:, 0].astype(np.float64), floats(by_truth[:, 1:]))
     if best <= 1e-12:

@@ -101,7 +101,7 @@ def known_after(counts: Counts, answers: int) -> list[tuple[float, float]]:
 def overrides(counts: Counts) -> Overrides:
     """From the decisions of a breakdown or of one of its levels, shape (6,)."""
     reviewed, overridden, raised, lowered, human, model = (int(count) for count in counts)
-    if reviewed <= 0:
+    if not 0 <= overridden <= reviewed or not reviewed:  # nothing, or a correction of what was not counted
         return Overrides(reviewed, overridden, None, None, raised, lowered, human, model)
     found = wilson(overridden, reviewed)
     interval = (found.lower, found.upper)

@@ -228,10 +228,10 @@ class TestCounting:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_four_fold_codes_and_slices_while_somebody_declares_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_four_fold_codes_and_slices_while_one_slice_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders that meet a code for the first time at once give it one place; and each answer is in the slices of its
-    time, though slices come and go under way. The minute is a second here."""
-    monkeypatch.setattr("monitoring.services.slices.UNKNOWN_TO_FOLDERS", timedelta(seconds=1))
+    time."""
+    monkeypatch.setattr("monitoring.services.slices.UNKNOWN_TO_FOLDERS", timedelta(0))  # none is at work yet
     version, machine = world()
     engineer = actor("author", "ml_engineer")
     done, errors = threading.Event(), []
@@ -258,17 +258,15 @@ def test_four_fold_codes_and_slices_while_somebody_declares_and_ends(monkeypatch
         while not done.is_set():
             work()
 
-    def declare() -> None:
-        while not done.wait(0.4):
-            made = declare_slice(version.model, actor=engineer, name="region", source="slice", levels=["north"])
-            done.wait(1.2)
-            end_slice(version.model, made.pk, actor=engineer)
-
+    for name, how in (("region", {"levels": ["north"]}), ("product", {"levels": ["a"]})):
+        declare_slice(version.model, actor=engineer, name=name, source="slice", **how)
+    monkeypatch.setattr("monitoring.services.slices.UNKNOWN_TO_FOLDERS", timedelta(seconds=10))
     writers = [threading.Thread(target=run, args=[ingest, turn]) for turn in range(4)]
     others = [threading.Thread(target=run, args=[keep, lambda: fold(23)]) for _ in range(4)]
-    others.append(threading.Thread(target=run, args=[declare]))
     for thread in [*writers, *others]:
         thread.start()
+    product = Slice.objects.get(name="product")
+    end_slice(version.model, product.pk, actor=engineer)
     for thread in writers:
         thread.join()
     done.set()
@@ -280,4 +278,5 @@ def test_four_fold_codes_and_slices_while_somebody_declares_and_ends(monkeypatch
     assert not FoldItem.objects.filter(waiting=False).exists()
     assert ErrorCode.objects.count() == ERROR_CODES
     assert is_same(folded(version), recomputed(version))
-    assert any(counts[:, 0].any() for counts in folded(version).breakdown.slices.values())
+    assert all(counts[:, 0].any() for counts in folded(version).breakdown.slices.values())
+    assert len(folded(version).breakdown.slices) == 2

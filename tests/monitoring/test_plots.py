@@ -5,6 +5,8 @@ from __future__ import annotations
 import doctest
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from mlops_site.stats.distributions import Distribution
 from monitoring import plots
 from monitoring.plots import BLUE, DriftTrend, Event, Expected, Latency, Trend, Volume
@@ -101,3 +103,11 @@ def test_the_examples_are_right() -> None:
     assert doctest.testmod(plots).failed == 0
     assert plots.spark([1]) == ""
     assert plots.spark([0, 0]) == "0.0,25.0 110.0,25.0"
+
+
+def test_calibration_stands_beside_right_scores_with_its_interval() -> None:
+    figure = plots.calibration_figure([0.2, 0.7], [0.1, 0.8], [0.05, 0.7], [0.2, 0.9])
+    said, right = figure.data
+    assert list(said.error_y.array) == pytest.approx([0.1, 0.1])
+    assert list(said.error_y.arrayminus) == pytest.approx([0.05, 0.1])
+    assert (list(right.x), list(right.y)) == ([0, 1], [0, 1])
