@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -25,7 +26,12 @@ Begin = Callable[..., Visit]
 def reported(site: Scene) -> str:
     """Somebody asks for a report on the last day; its page."""
     now = timezone.now()
-    asked = {"model": site.model, "version": site.served, "window_from": now - timedelta(days=1), "window_to": now}
+    asked: dict[str, Any] = {
+        "model": site.model,
+        "version": site.served,
+        "window_from": now - timedelta(days=1),
+        "window_to": now,
+    }
     run = jobs.claim(request_report(actor=site.author, **asked), worker="w")
     assert run is not None
     jobs.run_here(run)

@@ -118,7 +118,7 @@ class TestBeside:
         answer(version, 300, start=NOW - DAY, seed=2, shift=1)
         span = {"window_from": NOW - DAY, "window_to": NOW}
         for asking, explicit in ((author, True), (None, False)):
-            how = {"model": version.model, "version": version, "explicit": explicit, **span}
+            how: dict[str, Any] = {"model": version.model, "version": version, "explicit": explicit, **span}
             run = jobs.claim(request_report(actor=asking, **how), worker="w")
             assert run is not None
             jobs.run_here(run)
