@@ -115,13 +115,8 @@ def test_only_a_large_shift_asks_for_a_larger_effect() -> None:
 
 
 def test_the_same_arguments_give_the_same_rule() -> None:
-    given: dict[str, Any] = {
-        "budget": 1.0,
-        "smallest_shift": 0.5,
-        "standard": standard_rule(0.1),
-        "months": 2,
-        "runs": 3,
-    }
+    given: dict[str, Any] = {"budget": 1.0, "smallest_shift": 0.5, "months": 2, "runs": 3}
+    given["standard"] = standard_rule(0.1)
     assert calibrate(reference(), quiet(), **given) == calibrate(reference(), quiet(), **given)
 
 
@@ -130,13 +125,8 @@ def test_a_mix_that_changes_over_the_day_asks_for_more_in_windows_of_an_hour() -
     wave = 1 + 0.5 * np.sin(np.arange(HOURS) / HOURS * 2 * np.pi)[:, None]
     width = len(reference().counts_of("age")) - 1
     tilts = np.where(np.arange(width) < width // 2, wave, 2 - wave)
-    given: dict[str, Any] = {
-        "budget": 1.0,
-        "smallest_shift": 0.5,
-        "standard": standard_rule(0.1),
-        "months": 6,
-        "runs": 8,
-    }
+    given: dict[str, Any] = {"budget": 1.0, "smallest_shift": 0.5, "months": 6, "runs": 8}
+    given["standard"] = standard_rule(0.1)
     hourly = Schedule(1, 30)
     plain = calibrate(reference(), quiet(5 * FLAT), schedule=hourly, **given)
     mixed = calibrate(reference(), Traffic(5 * FLAT, 0.2, {"age": tilts}, {}, 3.0), schedule=hourly, **given)
