@@ -44,7 +44,7 @@ class DriftAlarmAnswer(DriftAlarmFields):
     """The budget of a model, and the rule that holds for the version in production, else for the newest."""
 
     version = serializers.CharField(allow_null=True)
-    state = serializers.ChoiceField(["standard", "calibrated", "calibrating", "failed", "waiting"])
+    state = serializers.CharField(help_text="standard, calibrated, calibrating, failed, or waiting for traffic")
     sentence = serializers.CharField(help_text="what the rule means, in words")
     rule = RuleAnswer()
     result = serializers.JSONField(

@@ -66,19 +66,20 @@ def standard() -> AlarmRule:
 
 
 def alarm_of(version: Version) -> Alarm:
-    """One query where nobody set a budget, else two."""
+    """One query where nobody set a budget, else two, or three while the newest calibration has not succeeded."""
     setting = drift_alarm_of(version.model)
     if setting is None or setting.false_alarms_a_month is None:
         return Alarm(setting, None, None, standard())
-    runs = list(
-        CalibrationRun.objects.filter(
-            version=version,
-            false_alarms_a_month=setting.false_alarms_a_month,
-            smallest_shift_sd=setting.smallest_shift_sd,
-        ).order_by("-created_at")[:5]
-    )
-    done = next((run.result for run in runs if run.state == JobState.SUCCEEDED), None)
-    return Alarm(setting, runs[0] if runs else None, done, rule_in(done) if done else standard())
+    about = {
+        "false_alarms_a_month": setting.false_alarms_a_month,
+        "smallest_shift_sd": setting.smallest_shift_sd,
+    }
+    runs = CalibrationRun.objects.filter(version=version, **about).order_by("-created_at")
+    newest = done = runs.first()
+    if newest is not None and newest.state != JobState.SUCCEEDED:
+        done = runs.filter(state=JobState.SUCCEEDED).first()
+    result = done.result if done else None
+    return Alarm(setting, newest, result, rule_in(result) if result else standard())
 
 
 def rule_in(result: dict[str, Any]) -> AlarmRule:
@@ -130,13 +131,12 @@ def is_due(version: Version, alarm: Alarm) -> bool:
     there."""
     if alarm.budget is None or alarm.state == "calibrating" or basis_of(version).reference is None:
         return False
-    now = rows_a_day(version)
+    run, now = alarm.calibration, rows_a_day(version)
     if now < settings.MIN_SAMPLES_FOR_MONITORING:
         return False
-    if alarm.result is None or alarm.calibration is None:
-        failed = alarm.calibration is not None and alarm.calibration.created_at > timezone.now() - DAY
-        return not failed
-    if alarm.calibration.created_at < timezone.now() - KEPT:
+    if run is not None and run.state != JobState.SUCCEEDED:
+        return run.created_at < timezone.now() - DAY  # it failed: not again every hour
+    if alarm.result is None or run is None or run.created_at < timezone.now() - KEPT:
         return True
     then = float(alarm.result["traffic"]["rows_a_day"])
     return abs(math.log(now / then)) > math.log(MUCH) if then > 0 else True

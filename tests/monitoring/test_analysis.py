@@ -17,12 +17,13 @@ from mlops_site.core.errors import Conflict, Forbidden, Invalid
 from mlops_site.core.permissions import Actor
 from monitoring.analysis import keep_report_of_frames, report_of_frames, report_of_window
 from monitoring.choices import Span
-from monitoring.models import Alert, Bucket, MonitoringRun, Report
+from monitoring.models import Alert, Bucket, MonitoringRun, Prediction, Report
 from monitoring.services import request_report
 from monitoring.services.reports import Content, window_of
 from registry.models import Version
 from tests.monitoring.traffic import DAY, NOW, answer, kept, version_of
 from tests.people import actor
+from tests.registry.parts import holdout
 
 pytestmark = pytest.mark.django_db
 
@@ -48,6 +49,86 @@ def told(content: Content) -> list[tuple[str, str]]:
 def on(version: Version, **how: Any) -> Content:
     """A report on the day before noon."""
     return report_of_window(version, NOW - DAY, NOW, **how)
+
+
+class TestBeside:
+    """What a report says of drift beside its features."""
+
+    def test_a_drifted_feature_that_the_model_does_not_use_is_no_alarm(self, author: Actor) -> None:
+        version = version_of(author, importance={"age": 0.0, "visits": 1.0})
+        answer(version, 500, start=NOW - DAY, shift=0.6)
+        content = on(version)
+        assert (content.body["drift"]["drifted"], told(content)) == (1, [])
+        (first, second) = content.body["triage"]
+        assert (first["name"], first["kind"], first["rank"]) == ("age", "information", 1)
+        assert (second["name"], second["kind"]) == ("visits", "")
+
+    def test_the_loss_of_a_drifted_feature_is_estimated_from_logged_rows(self, version: Version) -> None:
+        answer(version, 500, start=NOW - DAY, shift=0.6)
+        (age, visits) = on(version).body["triage"]
+        assert age["loss"]["rows"] == 500
+        assert abs(age["loss"]["loss"]) < 5 * age["loss"]["se"] + 0.02  # what was answered had nothing to do with age
+        assert visits["loss"] is None
+
+    def test_without_a_holdout_answers_are_compared_with_the_window_before(self, version: Version) -> None:
+        answer(version, 400, start=NOW - 2 * DAY, seed=1, labelled=1.0)
+        answer(version, 400, start=NOW - DAY, seed=2, labelled=1.0)
+        said = on(version).body["answers"]
+        assert said["against"] == "the window before"
+        assert [(row["subject"], row["drifted"], row["n"]) for row in said["rows"]] == [
+            ("score", False, 400),
+            ("prediction", False, 400),
+            ("label", False, 400),
+        ]
+
+    def test_with_one_they_are_compared_with_it(self, author: Actor) -> None:
+        random = np.random.default_rng(0)
+        score = random.uniform(0, 1, 400)
+        version = version_of(author, holdout_bytes=holdout(score, label=(score > 0.5).astype(int)))
+        answer(version, 400, start=NOW - DAY)
+        said = on(version).body["answers"]
+        (scores, *_) = said["rows"]
+        assert (said["against"], scores["m"], scores["drifted"]) == ("the holdout at registration", 400, True)
+        assert scores["before"] == pytest.approx(0.5, abs=0.05)
+
+    def test_columns_that_came_and_went_are_noticed(self, version: Version) -> None:
+        rows = answer(version, 300, start=NOW - DAY)
+        for row in rows[-100:]:
+            row.features = {**row.features, "region": "north"}
+        Prediction.objects.bulk_update(rows[-100:], ["features"])
+        body = on(version).body
+        assert body["columns"] == {
+            "new": [{"name": "region", "share": 0.5}],
+            "new_total": 1,
+            "vanished": [],
+            "sample": 200,
+        }
+        assert "new columns that the version does not know: 'region'" in body["notes"]
+
+    def test_one_that_is_not_sent_any_more_is_named(self, version: Version) -> None:
+        answer(version, 300, start=NOW - DAY, missing=1.0)
+        body = on(version).body
+        assert body["columns"]["vanished"] == ["visits"]
+        assert "columns that are not sent any more: 'visits'" in body["notes"]
+
+    def test_only_a_report_that_somebody_asked_for_looks_at_rows_as_a_whole(
+        self, version: Version, author: Actor
+    ) -> None:
+        answer(version, 300, start=NOW - 2 * DAY, seed=1)
+        answer(version, 300, start=NOW - DAY, seed=2, shift=1)
+        span = {"window_from": NOW - DAY, "window_to": NOW}
+        for asking, explicit in ((author, True), (None, False)):
+            how: dict[str, Any] = {"model": version.model, "version": version, "explicit": explicit, **span}
+            run = jobs.claim(request_report(actor=asking, **how), worker="w")
+            assert run is not None
+            jobs.run_here(run)
+            body = kept(run).body
+            assert ("multivariate" in body) is explicit
+            if explicit:
+                whole = body["multivariate"]
+                assert (whole["against"], whole["rows"], whole["reference_rows"]) == ("the window before", 300, 300)
+                assert whole["drifted"]
+                assert whole["classifier"]["ci95"][0] > 0.5
 
 
 class TestWindow:

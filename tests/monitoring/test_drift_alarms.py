@@ -34,7 +34,7 @@ pytestmark = pytest.mark.django_db
 ALARM = "/models/high_cost/drift-alarm"
 PAGE = ALARM
 HOUR = timedelta(hours=1)
-FOUND = {
+FOUND: dict[str, Any] = {
     "chosen": {"q": 0.001, "effect": 0.3, "k": 3, "m": 4, "false_alarms_a_month": 0.25, "upper_bound": 0.5,
                "delays": [{"sd": 0.2, "hours": 8.0, "found": 1.0}, {"sd": 0.5, "hours": None, "found": 0.2}]},
     "standard": {"q": 0.02, "effect": 0.1, "k": 2, "m": 3, "false_alarms_a_month": 2.0, "upper_bound": 3.0,

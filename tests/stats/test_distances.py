@@ -8,11 +8,12 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import wasserstein_distance
 
+from mlops_site.stats.columns import Kind
 from mlops_site.stats.compare import FeatureDrift, drift, profile_drift
 from mlops_site.stats.distances import binned_wasserstein, jensen_shannon, total_variation, wasserstein
 from mlops_site.stats.profile import profile, reference_bins
 
-KINDS = {"cost": "number", "site": "category"}
+KINDS: dict[str, Kind] = {"cost": "number", "site": "category"}
 
 
 def frame(seed: int, rows: int, shift: float = 0.0) -> pd.DataFrame:

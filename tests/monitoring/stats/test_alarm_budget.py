@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from mlops_site.stats.bins import NumericBins
+from mlops_site.stats.columns import Kind
 from mlops_site.stats.compare import profile_drift
 from mlops_site.stats.profile import Profile, profile, reference_bins
 from monitoring.stats.alarm_budget import Calibrated, calibrate, months_needed
@@ -16,7 +18,7 @@ from monitoring.stats.months import EFFECTS, Schedule, World, judged_levels, jud
 from monitoring.stats.persistence import AlarmRule, alarms, onsets, persistent, standard_rule
 from monitoring.stats.traffic import HOURS, Traffic, traffic_of
 
-KINDS = {"age": "number", "cost": "number", "site": "category"}
+KINDS: dict[str, Kind] = {"age": "number", "cost": "number", "site": "category"}
 FLAT = np.full(HOURS, 30.0)
 BY_DAY = 30 * (1 + 0.8 * np.sin(np.arange(HOURS) / HOURS * 2 * np.pi))
 
@@ -113,7 +115,8 @@ def test_only_a_large_shift_asks_for_a_larger_effect() -> None:
 
 
 def test_the_same_arguments_give_the_same_rule() -> None:
-    given = {"budget": 1.0, "smallest_shift": 0.5, "standard": standard_rule(0.1), "months": 2, "runs": 3}
+    given: dict[str, Any] = {"budget": 1.0, "smallest_shift": 0.5, "months": 2, "runs": 3}
+    given["standard"] = standard_rule(0.1)
     assert calibrate(reference(), quiet(), **given) == calibrate(reference(), quiet(), **given)
 
 
@@ -122,7 +125,8 @@ def test_a_mix_that_changes_over_the_day_asks_for_more_in_windows_of_an_hour() -
     wave = 1 + 0.5 * np.sin(np.arange(HOURS) / HOURS * 2 * np.pi)[:, None]
     width = len(reference().counts_of("age")) - 1
     tilts = np.where(np.arange(width) < width // 2, wave, 2 - wave)
-    given = {"budget": 1.0, "smallest_shift": 0.5, "standard": standard_rule(0.1), "months": 6, "runs": 8}
+    given: dict[str, Any] = {"budget": 1.0, "smallest_shift": 0.5, "months": 6, "runs": 8}
+    given["standard"] = standard_rule(0.1)
     hourly = Schedule(1, 30)
     plain = calibrate(reference(), quiet(5 * FLAT), schedule=hourly, **given)
     mixed = calibrate(reference(), Traffic(5 * FLAT, 0.2, {"age": tilts}, {}, 3.0), schedule=hourly, **given)
@@ -179,7 +183,7 @@ def test_a_shift_of_a_number_is_as_large_as_asked() -> None:
 
 def test_of_many_features_forty_stand_for_all() -> None:
     frame = pd.DataFrame({f"x{i}": np.arange(300.0) for i in range(100)})
-    many = profile(frame, reference_bins(frame, dict.fromkeys(frame, "number"), salt="tests"))
+    many = profile(frame, reference_bins(frame, dict.fromkeys(map(str, frame), "number"), salt="tests"))
     world = World.of(many, Traffic(FLAT, 0.2, {}, {}, 3.0), Schedule())
     assert (len(world.features), world.skipped) == (34, 66)
     assert len(EFFECTS) == len(set(EFFECTS))
@@ -237,7 +241,7 @@ def test_days_that_wander_are_seen_and_ask_for_more() -> None:
     seen = traffic_of(summary, hours, counts, days.astype(float))
     assert np.corrcoef(seen.wander["age"][:, -3], moves)[0, 1] > 0.95
     assert np.abs(seen.wander["cost"] - 1).max() < 0.3
-    asked = {"budget": 1.0, "smallest_shift": 0.2, "months": 8, "runs": 4}
+    asked: dict[str, Any] = {"budget": 1.0, "smallest_shift": 0.2, "months": 8, "runs": 4}
     calm = traffic_of(summary, hours, counts, NO_DAYS)
     first, second = (calibrate(summary, each, standard=standard_rule(0.1), **asked) for each in (seen, calm))
     assert first.standard.false_alarms > 3 > second.standard.false_alarms

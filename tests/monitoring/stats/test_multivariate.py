@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops_site.stats.columns import Kind
 from monitoring.stats.multivariate import multivariate
 
-KINDS = {"a": "number", "b": "number", "c": "number", "site": "category"}
+KINDS: dict[str, Kind] = {"a": "number", "b": "number", "c": "number", "site": "category"}
 
 
 def rows(seed: int, count: int, *, tied: float = 0.8, shift: float = 0.0) -> pd.DataFrame:

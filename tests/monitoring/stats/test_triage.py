@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mlops_site.stats.columns import Kind
 from mlops_site.stats.compare import Drift, profile_drift
 from mlops_site.stats.profile import Profile, profile, reference_bins
 from monitoring.stats.findings import Judged, findings
@@ -16,7 +17,7 @@ from monitoring.stats.losses import Loss, losses
 from monitoring.stats.triage import Ranked, triage
 
 NAMES = ("strong", "weak", "useless")
-KINDS = dict.fromkeys(NAMES, "number")
+KINDS: dict[str, Kind] = dict.fromkeys(NAMES, "number")
 IMPORTANCE = {"strong": 0.9, "weak": 0.1, "useless": 0.0}
 
 
@@ -27,7 +28,7 @@ def rows(seed: int, count: int, **shift: float) -> pd.DataFrame:
 
 def scores(frame: pd.DataFrame) -> Any:
     """P(positive) of a model that is exactly right about it."""
-    return 1 / (1 + np.exp(1 - 2 * frame["strong"] - 0.4 * frame["weak"])).to_numpy()
+    return 1 / (1 + np.exp(1 - 2 * frame["strong"].to_numpy() - 0.4 * frame["weak"].to_numpy()))
 
 
 def f1(frame: pd.DataFrame, seed: int) -> float:
