@@ -11,6 +11,7 @@ import scipy  # loads scipy.stats at its first use: half of what a process takes
 from mlops_site.stats.scored import Floats
 
 MOST_FEATURES = 40
+MOST = 0.9999  # of a coefficient, whose z would be infinite
 FEWEST = 30  # rows in which both numbers of a pair are known
 
 
@@ -78,22 +79,19 @@ def changes(window: Correlations, reference: Correlations) -> list[PairChange]:
     """Each pair that both know, with Fisher's z test of a difference; standard errors are those of Bonett and Wright
     (2000), Psychometrika 65, for Spearman's coefficient. A pair with fewer than 30 rows on a side is left out."""
     names = [name for name in reference.features if name in window.features]
-    ours, theirs = ([side.features.index(name) for name in names] for side in (window, reference))
-    found = []
-    for i in range(len(names)):
-        for j in range(i + 1, len(names)):
-            pair = _change(window, (ours[i], ours[j]), reference, (theirs[i], theirs[j]))
-            found += [PairChange(names[i], names[j], *pair)] if pair else []
-    return found
+    (now, n), (before, m) = (_pairs(side, names) for side in (window, reference))
+    known = np.isfinite(now) & np.isfinite(before) & (np.minimum(n, m) >= FEWEST)
+    now, before, n, m = now[known], before[known], n[known], m[known]
+    errors = np.sqrt((1 + now**2 / 2) / (n - 3) + (1 + before**2 / 2) / (m - 3))
+    z = (np.arctanh(np.clip(now, -MOST, MOST)) - np.arctanh(np.clip(before, -MOST, MOST))) / errors
+    p_values = 2 * scipy.stats.norm.sf(np.abs(z))
+    firsts, seconds = (places[known] for places in np.triu_indices(len(names), 1))
+    rows = zip(firsts, seconds, before.tolist(), now.tolist(), n.astype(int).tolist(), p_values.tolist(), strict=True)
+    return [PairChange(names[i], names[j], *figures) for i, j, *figures in rows]
 
 
-def _change(
-    window: Correlations, at: tuple[int, int], reference: Correlations, there: tuple[int, int]
-) -> tuple[float, float, int, float] | None:
-    now, before = float(window.values[at]), float(reference.values[there])
-    n, m = float(window.counts[at]), float(reference.counts[there])
-    if not (np.isfinite(now) and np.isfinite(before)) or min(n, m) < FEWEST:
-        return None
-    error = np.sqrt((1 + now**2 / 2) / (n - 3) + (1 + before**2 / 2) / (m - 3))
-    z = (np.arctanh(np.clip(now, -0.9999, 0.9999)) - np.arctanh(np.clip(before, -0.9999, 0.9999))) / error
-    return before, now, int(n), float(2 * scipy.stats.norm.sf(abs(z)))
+def _pairs(side: Correlations, names: Sequence[str]) -> tuple[Floats, Floats]:
+    """Coefficients and rows of the pairs of these features, above the diagonal."""
+    places = [side.features.index(name) for name in names]
+    above, within = np.triu_indices(len(names), 1), np.ix_(places, places)
+    return side.values[within][above], side.counts[within][above]
