@@ -12,12 +12,15 @@ LAWS: list[Law | Deed] = [
         "monitoring_prediction",
         "INSERT",
         "INSERT INTO monitoring_folditem (kind, prediction_id, waiting) VALUES ('prediction', NEW.id, FALSE)",
+        at_once="INSERT INTO monitoring_folditem (kind, prediction_id, waiting) "
+        "SELECT 'prediction', id, FALSE FROM new_rows",
     ),
     Deed(
         "label_is_queued",
         "monitoring_label",
         "INSERT",
         "INSERT INTO monitoring_folditem (kind, label_id, waiting) VALUES ('label', NEW.id, FALSE)",
+        at_once="INSERT INTO monitoring_folditem (kind, label_id, waiting) SELECT 'label', id, FALSE FROM new_rows",
     ),
     *append_only("monitoring_label"),
     Law(
