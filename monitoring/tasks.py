@@ -37,6 +37,13 @@ def forget_pieces() -> None:
     services.forget_pieces()
 
 
+@shared_task(name="monitoring.end_expired")
+def end_expired() -> None:
+    """Delete predictions, labels and features whose time is over."""
+    close_old_connections()
+    services.end_expired()
+
+
 @shared_task(name="monitoring.run_all")
 def run_all() -> None:
     """Ask for a report on the last 24 hours of every model in production."""

@@ -7,6 +7,7 @@ from monitoring.dashboards.alerts import AlertPage, AlertsPage
 from monitoring.dashboards.model import MonitoringPage
 from monitoring.dashboards.policy import RetrainDecisionsPage, RetrainPolicyPage, TeamRetrainPolicyPage
 from monitoring.dashboards.reports import ReportPage, ReportsPage
+from monitoring.dashboards.retention import RetentionPage
 from monitoring.dashboards.skew import SkewPage
 
 urlpatterns = [
@@ -22,6 +23,7 @@ urlpatterns = [
     path("retraining", RetrainDecisionsPage.as_view(), name="retrain_decisions"),
     path("retraining/teams/<str:team>", TeamRetrainPolicyPage.as_view(), name="team_retrain_policy"),
     path("models/<str:model>/retraining", RetrainPolicyPage.as_view(), name="retrain_policy"),
+    path("models/<str:model>/retention", RetentionPage.as_view(), name="retention"),
     path("models/<str:model>/skew", SkewPage.as_view(), name="skew"),
     path("models/<str:model>/monitoring", MonitoringPage.as_view(), name="monitoring"),
 ]

@@ -61,6 +61,9 @@ class DashboardAnswer(serializers.Serializer[Any]):
         help_text="{predictions, per_hour, mean_ms, p50_ms, p95_ms, errors, error_rate, load}; load is the share of "
         "the window that serving processes spent scoring"
     )
+    misdated = serializers.IntegerField(
+        help_text="predictions that said a time ahead of ours or before 2000: they count when they arrived"
+    )
     open_alerts = AlertLine(many=True, help_text="worst first")
     series = serializers.JSONField(help_text="{step_secs, steps: [...], drift: [...], events: [...]}")
 
@@ -93,6 +96,7 @@ def answer(found: Dashboard) -> dict[str, Any]:
         "quality": [row._asdict() for row in found.quality],
         "volume": found.volume._asdict(),
         "operations": found.operations._asdict(),
+        "misdated": found.misdated,
         "open_alerts": AlertLine(found.alerts, many=True).data,
         "series": _series(found.series),
     }

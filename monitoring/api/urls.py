@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django.urls import path
 
-from monitoring.api import alerts, batches, dashboard, ingest, policies, reports, skew
+from monitoring.api import alerts, batches, dashboard, ingest, policies, reports, retention, skew
 
 app_name = "monitoring"
 urlpatterns = [
     path("models/<model:name>/retrain-policy", policies.Policy.as_view(), name="retrain-policy"),
     path("models/<model:name>/retrain-policy/dry-run", policies.DryRun.as_view(), name="retrain-dry-run"),
+    path("models/<model:name>/retention", retention.ModelRetention.as_view(), name="retention"),
     path("teams/<str:team>/retrain-policy", policies.TeamPolicy.as_view(), name="team-retrain-policy"),
     path("monitoring/retrain-decisions", policies.Decisions.as_view(), name="retrain-decisions"),
     path("models/<model:name>/score", batches.Score.as_view(), name="score"),

@@ -9,6 +9,7 @@ from monitoring.models.policy import RetrainDecision, RetrainPolicy, RetrainRule
 from monitoring.models.prediction import Label, Prediction
 from monitoring.models.profile import Bucket, FoldItem
 from monitoring.models.report import MonitoringRun, Report
+from monitoring.models.retention import Retention
 
 __all__ = [
     "LAWS",
@@ -24,6 +25,7 @@ __all__ = [
     "MonitoringRun",
     "Prediction",
     "Report",
+    "Retention",
     "RetrainDecision",
     "RetrainPolicy",
     "RetrainRules",

@@ -16,6 +16,7 @@ from monitoring.models import Alert, Report
 from monitoring.selectors.bases import basis_of
 from monitoring.selectors.charts import Series, charts
 from monitoring.selectors.periods import Period
+from monitoring.selectors.retention import misdated
 from monitoring.selectors.windows import Summed, window_sum
 from monitoring.stats.health import Health, Signs, health
 from monitoring.stats.operations import Operations, operations
@@ -64,6 +65,7 @@ class Dashboard:
     alerts: list[Alert]
     reports: list[Report]
     series: Series
+    misdated: int  # predictions of the window whose own time could not be right
 
     @property
     def ranked(self) -> list[FeatureDrift]:
@@ -120,6 +122,7 @@ def dashboard(version: Version, period: Period, *, metric: str = "") -> Dashboar
         alerts=alerts,
         reports=reports,
         series=charts(version, period, metric=drawn, baseline=baseline, reports=reports),
+        misdated=misdated(version.pk, period.start, period.end),
     )
 
 

@@ -21,6 +21,7 @@ from monitoring.services.labels import log_labels
 from monitoring.services.policies import drop_retrain_policy, set_retrain_policy, set_team_retrain_policy
 from monitoring.services.rehearsal import dry_run_policy
 from monitoring.services.reports import keep_report, request_report
+from monitoring.services.retention import end_expired, set_retention
 from monitoring.services.retraining import trigger_retraining
 from monitoring.services.schedules import set_schedule
 from monitoring.services.settling import settle
@@ -34,6 +35,7 @@ __all__ = [
     "compact",
     "drop_retrain_policy",
     "dry_run_policy",
+    "end_expired",
     "explain_prediction",
     "explain_predictions",
     "fold",
@@ -54,6 +56,7 @@ __all__ = [
     "resolve_alert",
     "resolve_experiment",
     "resolve_revalidation",
+    "set_retention",
     "set_retrain_policy",
     "set_schedule",
     "set_team_retrain_policy",

@@ -83,6 +83,15 @@ def _check_cells(value: Mapping[str, Any]) -> None:
             raise Refused("not_finite", field, f"{field} must be a finite number but got {shown(cell)}")
 
 
+def storable(written: str) -> str:
+    """The same JSON, if databases keep its texts. Raises Refused for a NUL and for half a surrogate pair."""
+    if not written.isascii() and any("\ud800" <= c <= "\udfff" for c in written):
+        raise Refused("bad_text", "features", "features must not hold half a surrogate pair")
+    if "\\u0000" in written.replace("\\\\", ""):
+        raise Refused("bad_text", "features", "features must not hold the character NUL")
+    return written
+
+
 def slices(value: Any) -> Mapping[str, str]:
     if value is None:
         return {}

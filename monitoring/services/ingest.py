@@ -15,8 +15,10 @@ import orjson
 from django.db import transaction
 from django.utils import timezone
 
-from mlops_site.core.permissions import Action, Actor
+from mlops_site.core.permissions import Actor
 from mlops_site.core.rows import (
+    AHEAD,
+    OLDEST,
     Ingested,
     Refused,
     attempt,
@@ -25,17 +27,14 @@ from mlops_site.core.rows import (
     moment,
     number,
     text,
-    texts_of,
 )
 from monitoring.choices import Source
 from monitoring.models import Prediction
-from monitoring.selectors.bases import bases
-from monitoring.services.fields import FIELDS, answer, features, slices
+from monitoring.models.prediction import SAID_AT
+from monitoring.services.fields import FIELDS, answer, features, slices, storable
 from monitoring.services.inserts import insert_columns
-from monitoring.services.named import models_of
+from monitoring.services.targets import Targets, target_of, targets_of
 from monitoring.stats.shape import LONGEST_MS
-from monitoring.stats.tally import Shape
-from registry.models import Version
 from registry.services import note_use
 
 CHUNK = 1_000  # rows a statement, and a transaction: nobody waits long for one
@@ -55,6 +54,7 @@ _OWN = (
     "error_code",
     "latency_ms",
     "predicted_at",
+    "said_at",
     "payload_digest",
 )
 _SHARED = {"arm": "", "source": Source.LOGGED.value, "threshold": None}
@@ -88,19 +88,6 @@ class _Kept(NamedTuple):
     draft: _Draft | None = None
 
 
-class _Target(NamedTuple):
-    """A version that rows name."""
-
-    model_id: int
-    version_id: int
-    shape: Shape
-
-
-class _Targets(NamedTuple):
-    models: Mapping[str, Any]  # by name; others do not exist for the caller
-    versions: Mapping[tuple[str, str], _Target]  # by name and number
-
-
 def log_prediction(row: Mapping[str, Any], *, actor: Actor) -> Logged:
     """Keep one answer, or find it kept already.
 
@@ -124,7 +111,7 @@ def log_predictions(rows: Sequence[Any], *, actor: Actor) -> Ingested:
 
 
 def _outcomes(rows: Sequence[Any], actor: Actor) -> list[_Outcome | Refused]:
-    targets, now = _targets(rows, actor), timezone.now()
+    targets, now = targets_of(rows, actor), timezone.now()
     drafts = [attempt(_draft, row, targets, now) for row in rows]
     first: dict[Name, _Draft] = {}
     for draft in drafts:
@@ -140,23 +127,6 @@ def _outcome(draft: _Draft, kept: _Kept) -> _Outcome | Refused:
         message = f"request_id {draft.name[1]!r} was used for another prediction; use a new one"
         return Refused("request_id_conflict", "request_id", message)
     return _Outcome(kept.id, duplicate=kept.draft is not draft)
-
-
-def _targets(rows: Sequence[Any], actor: Actor) -> _Targets:
-    models = models_of(texts_of(rows, "model_name"), actor, Action.PREDICTION_LOG)
-    numbers = texts_of(rows, "model_version")
-    columns = Version.objects.filter(model__in=models.values()).values_list("pk", "model_id", "major", "minor", "patch")
-    named = {(model, number): pk for pk, model, *parts in columns if (number := ".".join(map(str, parts))) in numbers}
-    known = bases(named.values())
-    return _Targets(
-        models,
-        {
-            (name, number): _Target(model.pk, pk, known[pk].shape)
-            for name, model in models.items()
-            for number in numbers
-            if (pk := named.get((model.pk, number))) is not None
-        },
-    )
 
 
 def _keep(drafts: Iterable[_Draft], now: datetime) -> dict[Name, _Kept]:
@@ -195,11 +165,13 @@ def _new_ids(count: int) -> list[str]:
     return [f"{d[:8]}-{d[8:12]}-4{d[13:16]}-{'89ab'[int(d[16], 16) & 3]}{d[17:20]}-{d[20:]}" for d in parts]
 
 
-def _draft(row: Any, targets: _Targets, now: datetime) -> _Draft:
+def _draft(row: Any, targets: Targets, now: datetime) -> _Draft:
     check_object(row, FIELDS)
-    target = _target(row, targets)
+    target = target_of(row, targets)
     request_id, said = text(row, "request_id", required=True), answer(row, target.shape)
     given = _written(features(row.get("features")))
+    if "\\u0000" in given:
+        storable(given)
     name = target.model_id, request_id
     values = (
         *name[:1],
@@ -214,10 +186,17 @@ def _draft(row: Any, targets: _Targets, now: datetime) -> _Draft:
         said.status,
         said.error_code,
         number(row, "latency_ms", 0, LONGEST_MS),
-        moment(row, "predicted_at", now),
+        *_times(row, now),
         digest := _digest(row),  # of values that are checked
     )
     return _Draft(name, digest, values)
+
+
+def _times(row: Mapping[str, Any], now: datetime) -> tuple[datetime, str]:
+    """When it was answered, and "". A time that cannot be right, ahead of our clock or before 2000, is set aside: the
+    row counts when it arrives, and what was said stands beside it."""
+    found = moment(row, "predicted_at", now, anytime=True)
+    return (found, "") if OLDEST <= found <= now + AHEAD else (now, str(row["predicted_at"])[:SAID_AT])
 
 
 def _digest(row: Mapping[str, Any]) -> str:
@@ -231,14 +210,4 @@ def _written(value: Any) -> str:
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
     except TypeError:
-        return _any_size(value)
-
-
-def _target(row: Mapping[str, Any], targets: _Targets) -> _Target:
-    name, number = (text(row, field, required=True) for field in ("model_name", "model_version"))
-    found = targets.versions.get((name, number))
-    if found is not None:
-        return found
-    if name not in targets.models:
-        raise Refused("unknown_model", "model_name", f"no model {name!r} here, or it belongs to another team")
-    raise Refused("unknown_version", "model_version", f"{name} has no version {number!r}")
+        return storable(_any_size(value))
