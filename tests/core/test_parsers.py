@@ -100,10 +100,10 @@ MARKS = st.sampled_from(['"', ":", " ", ",", "{", "}", "[", "]", "1", "e", "99",
 
 @given(CELLS, st.sampled_from([None, 1]), st.booleans(), st.data())
 def test_the_short_way_reads_what_the_careful_one_reads(
-    value: Any, indent: Any, ascii: bool, data: st.DataObject
+    value: Any, indent: Any, escaped: bool, data: st.DataObject
 ) -> None:
     """With a text that is right and with one that a mark was put into."""
-    text = json.dumps(value, indent=indent, ensure_ascii=ascii)
+    text = json.dumps(value, indent=indent, ensure_ascii=escaped)
     at = data.draw(st.integers(0, len(text)))
     for sent in (text, text[:at] + data.draw(MARKS) + text[at:]):
         short = parsers._plain(sent.encode())
