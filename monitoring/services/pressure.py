@@ -10,6 +10,8 @@ from collections import Counter
 
 import redis
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from mlops_site.core.errors import TooManyRequests
 from mlops_site.core.permissions import Actor
@@ -19,9 +21,12 @@ log = logging.getLogger(__name__)
 MINUTE = 60
 LOOKED_EVERY_SECS = 2.0  # at the queue, by each process
 FOLD_RETRY_SECS = 30
+PATIENCE_SECS = 0.5  # with Redis
+ALONE_SECS = 5.0  # so long it is not asked again
 _lock = threading.Lock()
 _spent: Counter[str] = Counter()  # of this process, where there is no Redis
 _looked_at, _is_full = 0.0, False
+_alone_until = 0.0
 
 
 def admit(actor: Actor, rows: int, *, now: float | None = None) -> None:
@@ -48,15 +53,17 @@ def _limits(actor: Actor) -> dict[str, int]:
 def _spend(keys: list[str], rows: int) -> dict[str, int]:
     """What was spent under each key in its minute, with these rows. Where Redis does not answer, each process counts
     for itself: logging goes on."""
-    if settings.REDIS_URL:
+    global _alone_until
+    if settings.REDIS_URL and time.monotonic() >= _alone_until:
         try:
-            with _redis().pipeline(transaction=False) as pipe:
+            with _redis(settings.REDIS_URL).pipeline(transaction=False) as pipe:
                 for key in keys:
                     pipe.incrby(f"steward:{key}", rows)
                     pipe.expire(f"steward:{key}", 2 * MINUTE)
                 return dict(zip(keys, pipe.execute()[::2], strict=True))
         except redis.RedisError:
-            log.warning("Redis does not count rows at this moment", exc_info=True)
+            _alone_until = time.monotonic() + ALONE_SECS
+            log.warning("Redis does not count rows for %s s", ALONE_SECS, exc_info=True)
     with _lock:
         if len(_spent) > 10_000:  # of minutes that are over
             _spent.clear()
@@ -65,8 +72,11 @@ def _spend(keys: list[str], rows: int) -> dict[str, int]:
 
 
 @functools.cache
-def _redis() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=0.5, socket_connect_timeout=0.5)
+def _redis(url: str) -> redis.Redis:
+    """Without a second try: whoever logs waits for the answer."""
+    return redis.Redis.from_url(
+        url, socket_timeout=PATIENCE_SECS, socket_connect_timeout=PATIENCE_SECS, retry=Retry(NoBackoff(), 0)
+    )
 
 
 def _check_queue() -> None:
@@ -91,6 +101,6 @@ def _is_behind() -> bool:
 
 def forget() -> None:
     """What was counted and seen is forgotten: for tests, and a process that is forked."""
-    global _looked_at
+    global _looked_at, _alone_until
     _spent.clear()
-    _looked_at = 0.0
+    _looked_at = _alone_until = 0.0

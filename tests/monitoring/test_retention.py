@@ -84,7 +84,7 @@ def charts(version: Version) -> Any:
 def test_predictions_and_labels_go_and_every_chart_stays(machine: Actor, author: Actor, watched: Version) -> None:
     logged(machine, *range(8))
     logged(machine, 8, 9, predicted_at=None)
-    log_labels([label(n, n % 2) for n in range(4)] + [label(0, 0), label(8)], actor=machine)
+    log_labels([label(n, n % 2) for n in range(4)] + [label(0, 1), label(8)], actor=machine)
     fold_all()
     aged(0, 1, 2, 4, 5, 6, 7)  # r3 came late
     before, total = charts(watched), folded(watched)
