@@ -118,6 +118,7 @@ class Site:
             **self.training(),
             **self.data(),
             **self.features(),
+            "models/<model:name>/retention": f"{model}/retention",
             "models/<model:name>/retrain-policy": f"{model}/retrain-policy",
             "jobs/<uuid:job_id>": f"jobs/{scene.run.pk}",
             "monitoring/alerts": "monitoring/alerts",

@@ -2,8 +2,9 @@
 
 A PostgreSQL that flushes each commit, a Redis, a web process, a worker and Beat, all its own. While four senders log
 predictions in batches, each until it is acknowledged, web, worker and Beat get SIGKILL, Redis is emptied, and
-PostgreSQL is shut down immediately and recovers, each several times, in turn. At the end every acknowledged prediction must be
-there, once, and the profiles must equal a recomputation. It says a line for each fault, and ends with 1 otherwise.
+PostgreSQL is shut down immediately and recovers, each several times, in turn. At the end every acknowledged prediction
+must be there, once, and the profiles must equal a recomputation. It says a line for each fault, and ends with 1
+otherwise.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import django
 import psycopg2
 import redis as redis_client
 import requests
+from django.db import connections
 
 from tests import servers
 from tests.processes import ROOT, Process, exit_on_sigterm, free_port, start_process
@@ -127,6 +129,7 @@ def _drill(site: Site, rows: int, rounds: int, chance: random.Random) -> int:
     for sender in senders:
         sender.join()
     tries = sum(sender.tries for sender in senders)
+    connections.close_all()  # those of before the crashes are no more
     problems = _problems(version, rows)
     _say(
         f"{rows:,} rows, {dict(Counter(faults))}: {tries - rows // BATCH} batches sent again, {len(problems)} problems"
