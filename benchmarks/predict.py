@@ -206,7 +206,9 @@ def start(command: list[str], log: Path, port: int, probe: str, env: dict[str, s
     return start_process(command, log=log, env=env, ready=ready, within_secs=120)
 
 
-def asker(port: int, path: str, headers: dict[str, str], bodies: list[str]) -> Callable[[int], float]:
+def asker(
+    port: int, path: str, headers: dict[str, str], bodies: list[str], *, status: int = 200
+) -> Callable[[int], float]:
     """Milliseconds of one request over a kept connection, from sending it to having read the answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
@@ -216,7 +218,7 @@ def asker(port: int, path: str, headers: dict[str, str], bodies: list[str]) -> C
         response = connection.getresponse()
         content = response.read()
         spent = (time.perf_counter() - started) * 1000
-        if response.status != 200:
+        if response.status != status:
             raise RuntimeError(f"{path} answered {response.status}: {content[:500]!r}")
         return spent
 

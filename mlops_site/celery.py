@@ -32,6 +32,7 @@ app.conf.beat_schedule = {
     "system: evaluate retrain policies": {"task": "monitoring.evaluate_policies", "schedule": 3600.0},
     "system: forget pieces of scorings": {"task": "monitoring.forget_pieces", "schedule": 3600.0},
     "system: delete expired data": {"task": "training.erase_expired", "schedule": 3600.0},
+    "system: delete expired predictions": {"task": "monitoring.end_expired", "schedule": 3600.0},
     "system: sweep approvals": {"task": "registry.sweep_approvals", "schedule": 900.0},
     "system: write audit checkpoint": {"task": "core.write_checkpoint", "schedule": 3600.0},
     "system: delete old answers": {"task": "core.delete_old_answers", "schedule": 3600.0},

@@ -201,6 +201,14 @@ MIN_SAMPLES_FOR_MONITORING = env.integer("MIN_SAMPLES_FOR_MONITORING", 100, low=
 MONITORING_CHECK_AFTER = env.integer("MONITORING_CHECK_AFTER", MIN_SAMPLES_FOR_MONITORING, low=0, high=100_000_000)
 # How long what was logged may wait to be added up, unless a batch rings. Beat's every message costs a SQLite file more.
 FOLD_SECS = env.number("FOLD_SECS", 1.0 if env.text("REDIS_URL") else 5.0, low=0.2, high=600)
+PREDICTION_RETENTION_DAYS = env.integer("PREDICTION_RETENTION_DAYS", 0, low=0, high=36_600)  # 0: for good
+FEATURE_RETENTION_DAYS = env.integer("FEATURE_RETENTION_DAYS", 0, low=0, high=36_600)  # 0: as long as predictions
+LABEL_WAIT_DAYS = env.integer("LABEL_WAIT_DAYS", 365, low=0, high=36_600)  # for their prediction; 0: for good
+LABELS_WAITING_MAX = env.integer("LABELS_WAITING_MAX", 1_000_000, low=1, high=10**9)  # of each model
+# Beyond these, logging answers 429: rows a minute of a token and of its team, and items that no profile holds yet.
+TOKEN_ROWS_A_MINUTE = env.integer("TOKEN_ROWS_A_MINUTE", 3_000_000, low=10_000, high=10**9)
+TEAM_ROWS_A_MINUTE = env.integer("TEAM_ROWS_A_MINUTE", 6_000_000, low=10_000, high=10**9)
+FOLD_QUEUE_MAX = env.integer("FOLD_QUEUE_MAX", 2_000_000, low=10_000, high=10**9)
 # The operator's own address: it may be private, and plain HTTP.
 MONITORING_WEBHOOK_URL = env.address("MONITORING_WEBHOOK_URL", schemes=("http://", "https://"))
 

@@ -267,3 +267,30 @@ class LimitForm(forms.Form):
         if "allowed" in said:
             said["allowed"] = [line.strip() for line in said["allowed"].splitlines() if line.strip()]
         return {name: value for name, value in said.items() if value not in (None, [])} or None
+
+
+class RetentionForm(forms.Form):
+    """How long predictions of a model are kept; what the actor may not change is left out."""
+
+    retention_days = forms.IntegerField(
+        min_value=0,
+        max_value=36_600,
+        required=False,
+        label="Keep predictions and their labels for (days)",
+        help_text="Empty: as the site says. 0: for good.",
+    )
+    feature_days = forms.IntegerField(
+        min_value=0,
+        max_value=36_600,
+        required=False,
+        label="Keep the features that they were made of for (days)",
+        help_text="Empty: as the site says. 0: as long as the predictions.",
+    )
+    hold = forms.CharField(
+        max_length=200, required=False, label="Legal hold, why", help_text="While it says something, nothing goes."
+    )
+
+    def __init__(self, *args: Any, fields: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in set(self.fields) - set(fields):
+            del self.fields[name]

@@ -43,6 +43,13 @@ def forget_pieces() -> None:
     services.forget_pieces()
 
 
+@shared_task(name="monitoring.end_expired")
+def end_expired() -> None:
+    """Delete predictions, labels and features whose time is over."""
+    close_old_connections()
+    services.end_expired()
+
+
 @shared_task(name="monitoring.run_all")
 def run_all() -> None:
     """Ask for a report on every model in production that has no schedule of its own, and for the rules that alarm

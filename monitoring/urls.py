@@ -9,6 +9,7 @@ from monitoring.dashboards.limits import LimitPage, LimitsPage
 from monitoring.dashboards.model import MonitoringPage
 from monitoring.dashboards.policy import RetrainDecisionsPage, RetrainPolicyPage, TeamRetrainPolicyPage
 from monitoring.dashboards.reports import ReportPage, ReportsPage
+from monitoring.dashboards.retention import RetentionPage
 from monitoring.dashboards.schedules import BackfillPage, MonitoringSchedulePage
 from monitoring.dashboards.skew import SkewPage
 from monitoring.dashboards.slices import SlicesPage
@@ -32,6 +33,7 @@ urlpatterns = [
     path("models/<str:model>/drift-alarm", DriftAlarmPage.as_view(), name="drift_alarm"),
     path("models/<str:model>/limits", LimitsPage.as_view(), name="quality_limits"),
     path("models/<str:model>/limits/set", LimitPage.as_view(), name="quality_limit"),
+    path("models/<str:model>/retention", RetentionPage.as_view(), name="retention"),
     path("models/<str:model>/skew", SkewPage.as_view(), name="skew"),
     path("models/<str:model>/monitoring", MonitoringPage.as_view(), name="monitoring"),
 ]

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from urllib.request import urlopen
@@ -37,10 +38,12 @@ def postgres(*, durable: bool = False) -> Iterator[str]:
 
 
 class Database(NamedTuple):
-    """A PostgreSQL server; `restart(secs)` ends its connections and brings it back after so long."""
+    """A PostgreSQL server; `restart(secs)` ends its connections and brings it back after so long, `crash(secs)` ends it
+    as a crash would (an immediate shutdown), so that it recovers from its log."""
 
     url: str
     restart: Callable[[float], None]
+    crash: Callable[[float], None]
 
 
 @contextmanager
@@ -64,13 +67,16 @@ def restartable_postgres(*, durable: bool = False) -> Iterator[Database]:
         process, port = _on_a_free_port(start)
         runs = [process]
 
-        def restart(down_secs: float) -> None:
-            runs.pop().stop(first=signal.SIGINT)  # a fast shutdown: it waits for nobody
+        def again(first: signal.Signals, down_secs: float) -> None:
+            runs.pop().stop(first=first)
             time.sleep(down_secs)
             runs.append(start(port))
 
+        restart = partial(again, signal.SIGINT)  # a fast shutdown: it waits for nobody
+        crash = partial(again, signal.SIGQUIT)
+
         try:
-            yield Database(f"postgresql://postgres:{password}@127.0.0.1:{port}/steward", restart)
+            yield Database(f"postgresql://postgres:{password}@127.0.0.1:{port}/steward", restart, crash)
         finally:
             # SIGTERM would wait for clients that a failed test left; SIGKILL would leak shared memory.
             for process in runs:

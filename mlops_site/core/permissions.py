@@ -48,6 +48,8 @@ class Action(StrEnum):
     PREDICT = "predict"
     PREDICTION_LOG = "prediction.log"
     LABEL_LOG = "label.log"
+    PREDICTION_KEEP = "prediction.keep"  # how long predictions, labels and features are kept
+    PREDICTION_HOLD = "prediction.hold"  # let none of a model's be deleted, and let go of them
     MONITORING_RUN = "monitoring.run"
     ALERT_HANDLE = "alert.handle"  # acknowledge, resolve, silence
     SLICES_SET = "slices.set"  # by what a model's answers are told apart, and how far its levels may lie apart
@@ -96,6 +98,7 @@ ROLE_ACTIONS: dict[str, frozenset[Action]] = {
         A.RETRAIN_SET,
         A.SLICES_SET,
         A.DATASET_KEEP,
+        A.PREDICTION_KEEP,
         A.SOURCE_SET,
         A.EXPECTATIONS_SET,
         A.EXPERIMENT_LIVE,
@@ -108,7 +111,7 @@ ROLE_ACTIONS: dict[str, frozenset[Action]] = {
     Role.APPROVER: _READ
     | {A.PROMOTION_REVIEW, A.PROMOTION_DECIDE, A.ROLLBACK, A.INCIDENT_CLOSE, A.POLICY_SET, A.ALERT_HANDLE}
     | {A.ANNOTATE, A.ALIAS_SET, A.VERSION_DEPRECATE, A.MODEL_ARCHIVE, A.EVIDENCE_EXPORT, A.REPORT_ATTACH, A.INPUT_VIEW}
-    | {A.DATASET_HOLD, A.GATE_WAIVE},
+    | {A.DATASET_HOLD, A.PREDICTION_HOLD, A.GATE_WAIVE},
     Role.AUDITOR: _READ | {A.AUDIT_VIEW, A.EVIDENCE_EXPORT, A.INPUT_VIEW},
     Role.ADMIN: _READ | {A.PEOPLE_MANAGE, A.MODEL_TRANSFER},
     Role.SERVICE: _SERVING | {A.SCHEMA_VIEW, A.FEATURE_LOAD},

@@ -24,6 +24,7 @@ _ERRORS: dict[str, type[StewardError]] = {
     "unknown_model": NotFound,
     "unknown_version": NotFound,
     "unknown_prediction": NotFound,
+    "too_many_waiting": Conflict,
 }
 T = TypeVar("T")
 
@@ -133,8 +134,9 @@ def number(row: Mapping[str, Any], field: str, low: float, high: float) -> float
     return float(value)
 
 
-def moment(row: Mapping[str, Any], field: str, now: datetime) -> datetime:
-    """A time with its zone, as RFC 3339 writes it, in UTC; now for one that is left out."""
+def moment(row: Mapping[str, Any], field: str, now: datetime, *, anytime: bool = False) -> datetime:
+    """A time with its zone, as RFC 3339 writes it, in UTC; now for one that is left out. Unless it may be `anytime`,
+    one before 2000 or ahead of our clock is refused."""
     value = row.get(field)
     if value is None:
         return now
@@ -146,6 +148,8 @@ def moment(row: Mapping[str, Any], field: str, now: datetime) -> datetime:
     except (TypeError, ValueError, OverflowError):
         message = f"{field} must be a time with its zone, such as 2026-11-24T09:30:00Z, but got {shown(value)}"
         raise Refused("bad_time", field, message) from None
+    if anytime:
+        return found
     if found > now + AHEAD:
         raise Refused("in_future", field, f"{field} must not be in the future but got {shown(value)}")
     if found < OLDEST:

@@ -69,6 +69,9 @@ class DashboardAnswer(serializers.Serializer[Any]):
         help_text="{calibration, label_coverage, label_lag, overrides, failures, slices}, as in a report; over time in "
         "series.followup"
     )
+    misdated = serializers.IntegerField(
+        help_text="predictions that said a time ahead of ours or before 2000: they count when they arrived"
+    )
     open_alerts = AlertLine(many=True, help_text="worst first")
     series = serializers.JSONField(help_text="{step_secs, steps: [...], drift: [...], events: [...]}")
     expected_volume = serializers.JSONField(
@@ -108,6 +111,7 @@ def answer(found: Dashboard) -> dict[str, Any]:
         "volume": found.volume._asdict(),
         "operations": found.operations._asdict(),
         "followup": followup_json(found.followed),
+        "misdated": found.misdated,
         "open_alerts": AlertLine(found.alerts, many=True).data,
         "series": _series(found),
         "expected_volume": None if found.band is None else found.band._asdict(),

@@ -17,6 +17,7 @@ from mlops_site.core.templatetags.steward import metric
 from mlops_site.stats.distributions import Distribution, distribution
 from monitoring import plots
 from monitoring.dashboards.followup import followed_facts
+from monitoring.dashboards.retention import PARTS
 from monitoring.selectors.dashboard import SHOWN, Dashboard, MetricNow, dashboard, version_shown
 from monitoring.selectors.fleet import volume_by_day
 from monitoring.selectors.periods import PRESETS, Period, period
@@ -53,6 +54,7 @@ class MonitoringPage(Page):
             "wrong": wrong,
             "presets": [(name, preset.words.removeprefix("last ")) for name, preset in PRESETS.items()],
             "may_handle": self.actor.may(Action.ALERT_HANDLE, model.team_id),
+            "may_keep": any(self.actor.may(right, model.team_id) for right in PARTS.values()),
             "figures": True,
             "asked": asked_of(model, chosen) if found and not found.now.rows else [],
             **(shown(found) if found else {}),

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("monitoring", "0010_completions"),
+        ("monitoring", "0011_retention"),
     ]
 
     operations = [

@@ -11,6 +11,7 @@ from monitoring.models.policy import RetrainDecision, RetrainPolicy, RetrainRule
 from monitoring.models.prediction import Label, Prediction
 from monitoring.models.profile import Bucket, FoldItem
 from monitoring.models.report import MonitoringRun, Report
+from monitoring.models.retention import Retention
 from monitoring.models.schedule import MonitoringSchedule, Unchecked
 from monitoring.models.slices import ErrorCode, FairnessLimits, Slice
 from monitoring.models.volume import VolumeDay
@@ -35,6 +36,7 @@ __all__ = [
     "Prediction",
     "QualityLimit",
     "Report",
+    "Retention",
     "RetrainDecision",
     "RetrainPolicy",
     "RetrainRules",

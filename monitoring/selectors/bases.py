@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from mlops_site.stats.profile import Bins, Profile
@@ -37,8 +37,13 @@ def basis_of(version: Version) -> Basis:
 
 def bases(version_ids: Collection[int]) -> dict[int, Basis]:
     """Version id -> its basis, of those that exist: one query, and one more for those not read before."""
-    # The digest belongs to the key because a database that was made anew counts its ids from the start.
-    rows = Version.objects.filter(pk__in=version_ids).values_list("pk", "content_digest")
+    return bases_at(Version.objects.filter(pk__in=version_ids).values_list("pk", "content_digest"))
+
+
+def bases_at(keys: Iterable[tuple[int, str]]) -> dict[int, Basis]:
+    """The same by ids and content digests, read already. The digest belongs to the key because a database that was
+    made anew counts its ids from the start."""
+    rows = list(keys)
     found = {key: _kept[key] for key in rows if key in _kept}
     if missing := set(rows) - set(found):
         found |= _read(missing)

@@ -21,6 +21,7 @@ from monitoring.selectors.estimates import Estimated, estimated, expected_by_ste
 from monitoring.selectors.followup import FollowUp, costs_of, followup
 from monitoring.selectors.limits import quality_of
 from monitoring.selectors.periods import Period
+from monitoring.selectors.retention import misdated
 from monitoring.selectors.spans import start_of
 from monitoring.selectors.volumes import band_of, baseline_before, judged_volume
 from monitoring.selectors.windows import Summed, window_sum
@@ -83,6 +84,7 @@ class Dashboard:
     band: Band | None
     estimated: Estimated
     expected: list[Estimate | None]  # of the metric that is drawn, by step
+    misdated: int  # predictions of the window whose own time could not be right
 
     @property
     def ranked(self) -> list[FeatureDrift]:
@@ -150,6 +152,7 @@ def dashboard(version: Version, period: Period, *, metric: str = "") -> Dashboar
         band=band_of(version, period, known),
         estimated=estimated(version, now),
         expected=expected_by_step(version, period, drawn),
+        misdated=misdated(version.pk, period.start, period.end),
     )
 
 

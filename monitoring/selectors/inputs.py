@@ -30,7 +30,7 @@ def production_inputs(candidate: Version) -> dict[str, Any]:
     if serving is None:
         return _nothing("nothing is in production")
     asked = Prediction.objects.filter(
-        version=serving, status=PredictionStatus.OK, predicted_at__gt=timezone.now() - WINDOW
+        version=serving, status=PredictionStatus.OK, predicted_at__gt=timezone.now() - WINDOW, erased_at=None
     )
     rows = list(asked.order_by("-predicted_at").values_list("features", "predicted_at")[:MOST_ROWS])
     if not rows:

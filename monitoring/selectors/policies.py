@@ -145,9 +145,10 @@ def labels_of(model_id: int) -> str:
 
 def labelled(model: RegisteredModel, *, since: datetime | None, until: datetime) -> QuerySet[Prediction]:
     """Answered predictions that became complete in (since, until]: the later of prediction and first label was
-    received then. Each has `label`, the revision that holds at `until`. Newest prediction first."""
+    received then. Those whose features are erased are left out. Each has `label`, the revision that holds at `until`.
+    Newest prediction first."""
     known = Label.objects.filter(model=model, request_id=OuterRef("request_id"), received_at__lte=until)
-    rows = Prediction.objects.filter(model=model, status=PredictionStatus.OK, received_at__lte=until)
+    rows = Prediction.objects.filter(model=model, status=PredictionStatus.OK, received_at__lte=until, erased_at=None)
     if since is None:
         rows = rows.filter(Exists(known))
     else:

@@ -40,7 +40,7 @@ def skew(version: Version, chosen: Period, *, actor: Actor) -> Skew:
     names = {column["name"] for column in version.signature["inputs"]}
     kinds = sum(len(names & each.kinds.keys()) for each in sets)
     rows = Prediction.objects.filter(version=version, predicted_at__gte=chosen.start, predicted_at__lt=chosen.end)
-    rows = rows.exclude(unit_id="")
+    rows = rows.filter(erased_at=None).exclude(unit_id="")
     most = min(MOST, MOST_PAIRS // max(1, kinds))
     read = list(rows.order_by("-predicted_at").values_list(*_COLUMNS)[:most]) if sets else []
     found = [each for one in sets for each in _of_set(one, read, names)]

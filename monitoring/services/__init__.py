@@ -25,6 +25,7 @@ from monitoring.services.limits import set_quality_limits
 from monitoring.services.policies import drop_retrain_policy, set_retrain_policy, set_team_retrain_policy
 from monitoring.services.rehearsal import dry_run_policy
 from monitoring.services.reports import keep_report, request_report
+from monitoring.services.retention import end_expired, set_retention
 from monitoring.services.retraining import trigger_retraining
 from monitoring.services.schedules import drop_monitoring_schedule, set_monitoring_schedule, set_schedule
 from monitoring.services.settling import settle
@@ -42,6 +43,7 @@ __all__ = [
     "drop_retrain_policy",
     "dry_run_policy",
     "due_calibrations",
+    "end_expired",
     "end_slice",
     "explain_prediction",
     "explain_predictions",
@@ -71,6 +73,7 @@ __all__ = [
     "set_fairness_limits",
     "set_monitoring_schedule",
     "set_quality_limits",
+    "set_retention",
     "set_retrain_policy",
     "set_schedule",
     "set_team_retrain_policy",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, NamedTuple
 
 from mlops_site.core.rows import MAX_ID, MAX_TEXT, Refused, check_scalar, is_finite, number, shown, text
@@ -51,6 +52,24 @@ def features(value: Any) -> Mapping[str, Any]:
     if len(value) > MAX_FEATURES:
         message = f"features must be up to {MAX_FEATURES} but are {len(value)}"
         raise Refused("too_many_features", "features", message)
+    if not _are_plain(value):
+        _check_cells(value)
+    return value
+
+
+def _are_plain(value: Mapping[str, Any]) -> bool:
+    """Whether all cells are good, without a look at each by itself; False may only mean that one should be had."""
+    texts = [cell for cell in value.values() if cell.__class__ is str]
+    numbers = [cell for cell in value.values() if cell.__class__ is float or cell.__class__ is int]
+    if len(texts) + len(numbers) != len(value) or max(map(len, [*value, *texts]), default=0) > MAX_TEXT:
+        return False
+    try:
+        return isfinite(sum(numbers))
+    except OverflowError:
+        return False
+
+
+def _check_cells(value: Mapping[str, Any]) -> None:
     for name, cell in value.items():
         kind = type(cell)
         if kind not in _SCALARS:
@@ -62,7 +81,15 @@ def features(value: Any) -> Mapping[str, Any]:
         if (kind is float or kind is int) and not is_finite(cell):
             field = f"features.{name[:80]}"
             raise Refused("not_finite", field, f"{field} must be a finite number but got {shown(cell)}")
-    return value
+
+
+def storable(written: str) -> str:
+    """The same JSON, if databases keep its texts. Raises Refused for a NUL and for half a surrogate pair."""
+    if not written.isascii() and any("\ud800" <= c <= "\udfff" for c in written):
+        raise Refused("bad_text", "features", "features must not hold half a surrogate pair")
+    if "\\u0000" in written.replace("\\\\", ""):
+        raise Refused("bad_text", "features", "features must not hold the character NUL")
+    return written
 
 
 def slices(value: Any) -> Mapping[str, str]:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, NamedTuple
 
+import orjson
 from django.db import transaction
 from django.utils import timezone
 
-from mlops_site.core.permissions import Action, Actor
+from mlops_site.core.permissions import Actor
 from mlops_site.core.rows import (
+    AHEAD,
+    OLDEST,
     Ingested,
     Refused,
     attempt,
@@ -22,23 +27,37 @@ from mlops_site.core.rows import (
     moment,
     number,
     text,
-    texts_of,
 )
 from monitoring.choices import Source
 from monitoring.models import Prediction
-from monitoring.selectors.bases import bases
-from monitoring.services.fields import FIELDS, answer, features, slices
+from monitoring.models.prediction import SAID_AT
+from monitoring.services.fields import FIELDS, answer, features, slices, storable
 from monitoring.services.inserts import insert_columns
-from monitoring.services.named import models_of
+from monitoring.services.targets import Targets, target_of, targets_of
 from monitoring.stats.shape import LONGEST_MS
-from monitoring.stats.tally import Shape
-from registry.models import Version
 from registry.services import note_use
 
 CHUNK = 1_000  # rows a statement, and a transaction: nobody waits long for one
 Name = tuple[int, str]  # model id, request id
-_json = json.JSONEncoder(allow_nan=False).encode
-_canonical = json.JSONEncoder(allow_nan=False, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+_any_size = json.JSONEncoder(allow_nan=False, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+_OWN = (
+    "model_id",
+    "version_id",
+    "request_id",
+    "unit_id",
+    "features",
+    "slices",
+    "prediction",
+    "score",
+    "decision",
+    "status",
+    "error_code",
+    "latency_ms",
+    "predicted_at",
+    "said_at",
+    "payload_digest",
+)
+_SHARED = {"arm": "", "source": Source.LOGGED.value, "threshold": None}
 
 
 class Logged(NamedTuple):
@@ -46,24 +65,27 @@ class Logged(NamedTuple):
     duplicate: bool
 
 
+class _Outcome(NamedTuple):
+    """Of a good row; the id is that of what is kept, as text."""
+
+    kept_id: str
+    duplicate: bool
+
+
 class _Draft(NamedTuple):
-    """A good row: its name and the columns of its prediction."""
+    """A good row: its name, the digest of what was sent, and its columns as _OWN has them."""
 
     name: Name
-    values: Mapping[str, Any]
+    digest: str
+    values: tuple[Any, ...]
 
 
-class _Target(NamedTuple):
-    """A version that rows name."""
+class _Kept(NamedTuple):
+    """What is kept under a name: its id, the digest of what was sent, and the draft that it came from, if from one."""
 
-    model_id: int
-    version_id: int
-    shape: Shape
-
-
-class _Targets(NamedTuple):
-    models: Mapping[str, Any]  # by name; others do not exist for the caller
-    versions: Mapping[tuple[str, str], _Target]  # by name and number
+    id: str
+    digest: str
+    draft: _Draft | None = None
 
 
 def log_prediction(row: Mapping[str, Any], *, actor: Actor) -> Logged:
@@ -75,7 +97,7 @@ def log_prediction(row: Mapping[str, Any], *, actor: Actor) -> Logged:
     (outcome,) = _outcomes([row], actor)
     if isinstance(outcome, Refused):
         raise outcome.as_error()
-    return outcome
+    return Logged(uuid.UUID(outcome.kept_id), outcome.duplicate)
 
 
 def log_predictions(rows: Sequence[Any], *, actor: Actor) -> Ingested:
@@ -88,99 +110,104 @@ def log_predictions(rows: Sequence[Any], *, actor: Actor) -> Ingested:
     return Ingested.of(_outcomes(rows, actor), lambda outcome: outcome.duplicate)
 
 
-def _outcomes(rows: Sequence[Any], actor: Actor) -> list[Logged | Refused]:
-    targets, now = _targets(rows, actor), timezone.now()
+def _outcomes(rows: Sequence[Any], actor: Actor) -> list[_Outcome | Refused]:
+    targets, now = targets_of(rows, actor), timezone.now()
     drafts = [attempt(_draft, row, targets, now) for row in rows]
     first: dict[Name, _Draft] = {}
     for draft in drafts:
         if isinstance(draft, _Draft):
             first.setdefault(draft.name, draft)
-    kept = _keep(first.values())
+    kept = _keep(first.values(), now)
     note_use(actor, {model_id for model_id, _ in first})
-    return [draft if isinstance(draft, Refused) else _outcome(draft, *kept[draft.name]) for draft in drafts]
+    return [draft if isinstance(draft, Refused) else _outcome(draft, kept[draft.name]) for draft in drafts]
 
 
-def _outcome(draft: _Draft, kept_id: uuid.UUID, digest: str) -> Logged | Refused:
-    if digest != draft.values["payload_digest"]:
+def _outcome(draft: _Draft, kept: _Kept) -> _Outcome | Refused:
+    if kept.digest != draft.digest:
         message = f"request_id {draft.name[1]!r} was used for another prediction; use a new one"
         return Refused("request_id_conflict", "request_id", message)
-    return Logged(kept_id, duplicate=kept_id != draft.values["id"])
+    return _Outcome(kept.id, duplicate=kept.draft is not draft)
 
 
-def _targets(rows: Sequence[Any], actor: Actor) -> _Targets:
-    models = models_of(texts_of(rows, "model_name"), actor, Action.PREDICTION_LOG)
-    numbers = texts_of(rows, "model_version")
-    columns = Version.objects.filter(model__in=models.values()).values_list("pk", "model_id", "major", "minor", "patch")
-    named = {(model, number): pk for pk, model, *parts in columns if (number := ".".join(map(str, parts))) in numbers}
-    known = bases(named.values())
-    return _Targets(
-        models,
-        {
-            (name, number): _Target(model.pk, pk, known[pk].shape)
-            for name, model in models.items()
-            for number in numbers
-            if (pk := named.get((model.pk, number))) is not None
-        },
-    )
-
-
-def _keep(drafts: Iterable[_Draft]) -> dict[Name, tuple[uuid.UUID, str]]:
-    """Name -> id and payload digest of what is kept under it, once the drafts whose names were free are kept.
+def _keep(drafts: Iterable[_Draft], now: datetime) -> dict[Name, _Kept]:
+    """Name -> what is kept under it, once the drafts whose names were free are kept.
 
     In one order, so that two batches with the same names do not wait for each other; who comes second waits for the
     first to commit and then finds its row.
     """
-    rows = sorted(drafts, key=lambda draft: draft.name)
-    kept: dict[Name, tuple[uuid.UUID, str]] = {}
+    rows = sorted(drafts, key=itemgetter(0))
+    kept: dict[Name, _Kept] = {}
     for start in range(0, len(rows), CHUNK):
-        chunk = rows[start : start + CHUNK]
-        with transaction.atomic():
-            insert_columns({name: [draft.values[name] for draft in chunk] for name in chunk[0].values})
-            among = {"model__in": {row.name[0] for row in chunk}, "request_id__in": [row.name[1] for row in chunk]}
-            found = Prediction.objects.filter(**among).values_list("model_id", "request_id", "pk", "payload_digest")
-            kept |= {(model, request): (pk, digest) for model, request, pk, digest in found}
+        kept |= _keep_chunk(rows[start : start + CHUNK], now)
     return kept
 
 
-def _draft(row: Any, targets: _Targets, now: datetime) -> _Draft:
+def _keep_chunk(chunk: Sequence[_Draft], now: datetime) -> dict[Name, _Kept]:
+    ids = _new_ids(len(chunk))
+    own = zip(_OWN, zip(*map(itemgetter(2), chunk), strict=True), strict=True)
+    shared = {name: [value] * len(chunk) for name, value in {**_SHARED, "received_at": now}.items()}
+    kept = {draft.name: _Kept(pk, draft.digest, draft) for pk, draft in zip(ids, chunk, strict=True)}
+    with transaction.atomic():
+        if insert_columns({"id": ids, **dict(own), **shared}) == len(chunk):
+            return kept  # all names were free
+        among = {"model__in": {row.name[0] for row in chunk}, "request_id__in": [row.name[1] for row in chunk]}
+        found = Prediction.objects.filter(**among).values_list("model_id", "request_id", "pk", "payload_digest")
+        for model, request, pk, digest in found:
+            if (model, request) in kept and kept[model, request].id != str(pk):
+                kept[model, request] = _Kept(str(pk), digest)
+    return kept
+
+
+def _new_ids(count: int) -> list[str]:
+    """Random UUIDs of version 4 as text: one by one the operating system's randomness takes longer."""
+    digits = os.urandom(16 * count).hex()
+    parts = (digits[at : at + 32] for at in range(0, 32 * count, 32))
+    return [f"{d[:8]}-{d[8:12]}-4{d[13:16]}-{'89ab'[int(d[16], 16) & 3]}{d[17:20]}-{d[20:]}" for d in parts]
+
+
+def _draft(row: Any, targets: Targets, now: datetime) -> _Draft:
     check_object(row, FIELDS)
-    target = _target(row, targets)
+    target = target_of(row, targets)
     request_id, said = text(row, "request_id", required=True), answer(row, target.shape)
-    values = {
-        "id": uuid.uuid4(),
-        "model_id": target.model_id,
-        "version_id": target.version_id,
-        "request_id": request_id,
-        "unit_id": text(row, "unit_id"),
-        "arm": "",
-        "source": Source.LOGGED.value,
-        "features": _json(features(row.get("features"))),
-        "slices": _json(slices(row.get("slices"))),
-        "prediction": None if said.prediction is None else _json(said.prediction),
-        "score": said.score,
-        "decision": None if said.decision is None else _json(said.decision),
-        "threshold": None,
-        "status": said.status,
-        "error_code": said.error_code,
-        "latency_ms": number(row, "latency_ms", 0, LONGEST_MS),
-        "predicted_at": moment(row, "predicted_at", now),
-        "received_at": now,
-        "payload_digest": _digest(row),  # of values that are checked
-    }
-    return _Draft((target.model_id, request_id), values)
+    given = _written(features(row.get("features")))
+    if "\\u0000" in given:
+        storable(given)
+    name = target.model_id, request_id
+    values = (
+        *name[:1],
+        target.version_id,
+        request_id,
+        text(row, "unit_id"),
+        given,
+        "{}" if row.get("slices") is None else _written(slices(row["slices"])),
+        None if said.prediction is None else _written(said.prediction),
+        said.score,
+        None if said.decision is None else str(said.decision),
+        said.status,
+        said.error_code,
+        number(row, "latency_ms", 0, LONGEST_MS),
+        *_times(row, now),
+        digest := _digest(row),  # of values that are checked
+    )
+    return _Draft(name, digest, values)
+
+
+def _times(row: Mapping[str, Any], now: datetime) -> tuple[datetime, str]:
+    """When it was answered, and "". A time that cannot be right, ahead of our clock or before 2000, is set aside: the
+    row counts when it arrives, and what was said stands beside it."""
+    found = moment(row, "predicted_at", now, anytime=True)
+    return (found, "") if OLDEST <= found <= now + AHEAD else (now, str(row["predicted_at"])[:SAID_AT])
 
 
 def _digest(row: Mapping[str, Any]) -> str:
     """Of what was sent; null and left out are the same."""
     said = {name: value for name, value in row.items() if value is not None}
-    return hashlib.sha256(_canonical(said).encode()).hexdigest()
+    return hashlib.sha256(_written(said).encode()).hexdigest()
 
 
-def _target(row: Mapping[str, Any], targets: _Targets) -> _Target:
-    name, number = (text(row, field, required=True) for field in ("model_name", "model_version"))
-    found = targets.versions.get((name, number))
-    if found is not None:
-        return found
-    if name not in targets.models:
-        raise Refused("unknown_model", "model_name", f"no model {name!r} here, or it belongs to another team")
-    raise Refused("unknown_version", "model_version", f"{name} has no version {number!r}")
+def _written(value: Any) -> str:
+    """Checked values as JSON, objects by their names. Whole numbers beyond 64 bits go the longer way."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError:
+        return storable(_any_size(value))

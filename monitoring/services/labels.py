@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -31,6 +32,7 @@ from mlops_site.core.rows import (
 from monitoring.models import Label, Prediction
 from monitoring.selectors.bases import bases
 from monitoring.selectors.policies import labels_of
+from monitoring.selectors.retention import waiting_labels
 from monitoring.services.fields import fitting
 from monitoring.services.named import models_of
 from monitoring.stats.tally import Shape
@@ -79,7 +81,7 @@ def log_labels(rows: Sequence[Any], *, actor: Actor) -> Ingested:
     """
     check_count(rows)
     known, now, by = _known(rows, actor), timezone.now(), person(actor)
-    read = [attempt(_read, row, known, now) for row in rows]
+    read = _within_limit([attempt(_read, row, known, now) for row in rows], known)
     said: dict[Name, list[tuple[int, _Said]]] = defaultdict(list)
     for index, row in enumerate(read):
         if isinstance(row, _Said):
@@ -91,6 +93,16 @@ def log_labels(rows: Sequence[Any], *, actor: Actor) -> Ingested:
         repeated |= _keep({name: said[name] for name in chunk}, by, now)
     outcomes = [row if isinstance(row, Refused) else index in repeated for index, row in enumerate(read)]
     return Ingested.of(outcomes, bool)
+
+
+def _within_limit(read: Sequence[_Said | Refused], known: _Known) -> list[_Said | Refused]:
+    """A label may come before its prediction, but no more of a model than LABELS_WAITING_MAX."""
+    early = {row.name for row in read if isinstance(row, _Said) and row.name not in known.shapes}
+    most = settings.LABELS_WAITING_MAX
+    full = {model for model in {model for model, _ in early} if waiting_labels(model, most=most) >= most}
+    message = f"{most:,} labels wait for their predictions already; log the predictions first"
+    refused = Refused("too_many_waiting", "request_id", message)
+    return [refused if isinstance(row, _Said) and row.name in early and row.name[0] in full else row for row in read]
 
 
 def _keep(said: Mapping[Name, Sequence[tuple[int, _Said]]], by: User, now: datetime) -> set[int]:
@@ -123,7 +135,7 @@ def _revisions(
             label = Label(
                 model_id=name[0],
                 request_id=name[1],
-                revision=len(known) + 1,
+                revision=known[-1].revision + 1 if known else 1,
                 label=row.label,
                 human_decision=row.human_decision,
                 observed_at=row.observed_at or now,
@@ -136,7 +148,7 @@ def _revisions(
 
 
 def _history(names: Iterable[Name]) -> dict[Name, list[Label]]:
-    """Name -> its labels by revision, which start at 1 and leave none out."""
+    """Name -> its labels by revision."""
     found: dict[Name, list[Label]] = {name: [] for name in names}
     among = {"model__in": {model for model, _ in found}, "request_id__in": {request for _, request in found}}
     for label in Label.objects.filter(**among).order_by("revision"):

@@ -118,6 +118,7 @@ class Site:
             **self.training(),
             **self.data(),
             **self.features(),
+            "models/<model:name>/retention": f"{model}/retention",
             "models/<model:name>/retrain-policy": f"{model}/retrain-policy",
             "models/<model:name>/monitoring-schedule": f"{model}/monitoring-schedule",
             "models/<model:name>/slices": f"{model}/slices",

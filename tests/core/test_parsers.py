@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlops_site.core.api import parsers
 from mlops_site.core.api.parsers import MAX_DEPTH, load_json
 from mlops_site.core.errors import Malformed
 
@@ -83,3 +84,39 @@ def test_every_json_value_comes_back(value: Any, ensure_ascii: bool) -> None:
 def test_no_bytes_make_it_fail_otherwise(data: bytes) -> None:
     with contextlib.suppress(Malformed):
         load_json(data)
+
+
+CELLS = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.sampled_from('a0e+":\\ \t{}[],.N'), max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.sampled_from('ae0":'), max_size=2), inner),
+    max_leaves=8,
+)
+MARKS = st.sampled_from(['"', ":", " ", ",", "{", "}", "[", "]", "1", "e", "99", "0" * 200, "\\", '"a":1,', "NaN"])
+
+
+@given(CELLS, st.sampled_from([None, 1]), st.booleans(), st.data())
+def test_the_short_way_reads_what_the_careful_one_reads(
+    value: Any, indent: Any, escaped: bool, data: st.DataObject
+) -> None:
+    """With a text that is right and with one that a mark was put into."""
+    text = json.dumps(value, indent=indent, ensure_ascii=escaped)
+    at = data.draw(st.integers(0, len(text)))
+    for sent in (text, text[:at] + data.draw(MARKS) + text[at:]):
+        short = parsers._plain(sent.encode())
+        if short is not parsers._UNSURE:
+            assert repr(short) == repr(parsers._careful(sent.encode()))
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": 1, "a" : 2}', '{"a": 1, "a"\n: 2}', "1" + "0" * 250 + "e99", "1e999", "[1E+309]"]
+)
+def test_the_short_way_leaves_the_rest(text: str) -> None:
+    assert parsers._plain(text.encode()) is parsers._UNSURE
+
+
+def test_the_short_way_is_taken() -> None:
+    assert parsers._plain(b'[{"a": 1.5, "at": "10:00:00Z", "c": {"d": [null, -0.1e-5]}}]') is not parsers._UNSURE

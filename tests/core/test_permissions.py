@@ -36,6 +36,8 @@ TABLE = {
     "dataset.create":   (" ", "x", "x", " ", " ", " ", " ", " "),
     "dataset.keep":     (" ", " ", "x", " ", " ", " ", " ", " "),
     "dataset.hold":     (" ", " ", " ", " ", "x", " ", " ", " "),
+    "prediction.keep":  (" ", " ", "x", " ", " ", " ", " ", " "),
+    "prediction.hold":  (" ", " ", " ", " ", "x", " ", " ", " "),
     "source.set":       (" ", " ", "x", " ", " ", " ", " ", " "),
     "dataset.check":    (" ", "x", "x", "x", " ", " ", " ", " "),
     "expectations.set": (" ", " ", "x", "x", " ", " ", " ", " "),

@@ -1,4 +1,7 @@
-"""JSON as RFC 8259 says and no deeper than sense: NaN, Infinity, duplicate keys and depth bombs are refused."""
+"""JSON as RFC 8259 says and no deeper than sense: NaN, Infinity, duplicate keys and depth bombs are refused.
+
+A body that is plainly good is read without a look at each number and object, in half the time; any other one with it.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,60 @@ import json
 from collections import Counter
 from typing import IO, Any, NoReturn
 
-from django.conf import settings
 from rest_framework.parsers import BaseParser
 
-from mlops_site.core.errors import Malformed, TooLarge
+from mlops_site.core.api.bodies import body_of
+from mlops_site.core.errors import Malformed
 
 MAX_DEPTH = 32
+_UNSURE = object()
+# Every digit as 0, every white space as a space, E as e, and no +: so that one search finds each kind of oddity.
+_KINDS = bytes.maketrans(b"123456789\t\n\rE", b"000000000   e")
+# A space before a colon, which would hide a key from being counted; an exponent that may be beyond a double; so many
+# digits that a short exponent makes it so.
+_ODD = (b" :", b"e000", b"0" * 200)
 
 
 def load_json(data: bytes) -> Any:
     """The value of a JSON text. Raises Malformed with the place or the name of what is wrong."""
+    value = _plain(data)
+    return _careful(data) if value is _UNSURE else value
+
+
+def _plain(data: bytes) -> Any:
+    """The value of a text that holds nothing to look at more closely, else _UNSURE: what is no JSON, too deep, or has
+    as many `":` as it has no keys, because one stands twice, or the two characters in a text."""
+    if b"\\" in data or (b"N" in data and b"NaN" in data) or (b"I" in data and b"Infinity" in data):
+        return _UNSURE
+    kinds = data.translate(_KINDS, b"+")
+    if any(odd in kinds for odd in _ODD):
+        return _UNSURE
+    try:
+        value = json.loads(data.decode("utf-8"))
+        return value if _keys(value) == data.count(b'":') else _UNSURE
+    except (ValueError, RecursionError, Malformed):
+        return _UNSURE
+
+
+def _keys(value: Any) -> int:
+    """How many keys all objects have together; Malformed where they are nested too deep."""
+    level, depth, keys = [value], 0, 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise _too_deep()
+        inner: list[Any] = []
+        for outer in level:
+            if outer.__class__ is dict:
+                keys += len(outer)
+                inner += [cell for cell in outer.values() if cell.__class__ is dict or cell.__class__ is list]
+            elif outer.__class__ is list:
+                inner += [cell for cell in outer if cell.__class__ is dict or cell.__class__ is list]
+        level = inner
+    return keys
+
+
+def _careful(data: bytes) -> Any:
     try:
         value = _DECODER.decode(data.decode("utf-8"))
         if b"\\u" in data:  # only an escape can smuggle in what no database stores
@@ -26,7 +73,7 @@ def load_json(data: bytes) -> Any:
         raise _too_deep() from None
     except ValueError as error:
         raise Malformed(f"the body must be JSON: {error}"[:300]) from None
-    _check_depth(value)
+    _keys(value)
     return value
 
 
@@ -34,11 +81,7 @@ class StrictJSONParser(BaseParser):
     media_type = "application/json"
 
     def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> Any:
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        data = stream.read(limit + 1)
-        if len(data) > limit:
-            raise TooLarge(f"the body must be at most {limit} bytes but got more")
-        return load_json(data)
+        return load_json(body_of(stream, parser_context))
 
 
 class LinesParser(BaseParser):
@@ -47,11 +90,7 @@ class LinesParser(BaseParser):
     media_type = "application/x-ndjson"
 
     def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> Any:
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        data = stream.read(limit + 1)
-        if len(data) > limit:
-            raise TooLarge(f"the body must be at most {limit} bytes but got more")
-        return [_line(line) for line in data.splitlines() if line.strip()]
+        return [_line(line) for line in body_of(stream, parser_context).splitlines() if line.strip()]
 
 
 def _line(line: bytes) -> Any:
@@ -104,18 +143,3 @@ def _check_text(value: Any) -> None:
 
 def _too_deep() -> Malformed:
     return Malformed(f"the body must not be nested deeper than {MAX_DEPTH}", code="too_deep")
-
-
-def _check_depth(value: Any) -> None:
-    level, depth = [value], 0
-    while level:
-        depth += 1
-        if depth > MAX_DEPTH:
-            raise _too_deep()
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
-        ]
