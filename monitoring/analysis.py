@@ -20,16 +20,18 @@ from mlops_site.stats.columns import Kind
 from mlops_site.stats.compare import Drift, drift, profile_drift
 from mlops_site.stats.judge import too_few
 from mlops_site.stats.profile import profile, reference_bins
+from monitoring.choices import Rule
 from monitoring.models import FoldItem, MonitoringRun, Report
 from monitoring.selectors import Summed, basis_of, window_sum
 from monitoring.selectors.reports import findings_before, rows_in
+from monitoring.selectors.rules import governed, rules_of
 from monitoring.services import fold_all
 from monitoring.services.reports import Content, Window, keep_report
 from monitoring.stats import persistence
 from monitoring.stats.findings import Finding, Judged, feature_json, findings, plain
 from monitoring.stats.performance import Metric, degradation, realised
 from monitoring.stats.quality import quality
-from monitoring.stats.volume import volume
+from monitoring.stats.volume import LARGEST_DROP, volume
 from registry.models import Version
 
 if TYPE_CHECKING:
@@ -57,16 +59,23 @@ def report_of_window(
     holds drift back until it has lasted (see `stats.persistence`)."""
     now, before = window_sum(version, start, end), rows_in(version, start - (end - start), start)
     metrics, few = realised(now.tally), too_few(now.rows, settings.MIN_SAMPLES_FOR_MONITORING)
+    rules = rules_of(version.model)
     judged = Judged(
-        drift=_drift(version, now),
+        drift=_drift(version, now, rules[Rule.DRIFT].threshold),
         quality=[] if few else _quality(version, now),
-        volume=volume(now.rows, before, min_samples=settings.MIN_SAMPLES_FOR_MONITORING),
+        volume=volume(
+            now.rows,
+            before,
+            min_samples=settings.MIN_SAMPLES_FOR_MONITORING,
+            largest_drop=rules[Rule.VOLUME].threshold or LARGEST_DROP,
+        ),
         degradation=degradation(
             metrics,
             baseline_of(version),
             shape=now.tally.shape,
-            threshold=settings.PERFORMANCE_DEGRADATION_THRESHOLD,
+            threshold=rules[Rule.PERFORMANCE].threshold or 0.0,
             min_samples=settings.MIN_SAMPLES_FOR_MONITORING,
+            metric=rules[Rule.PERFORMANCE].metric,
         ),
     )
     notes = [few, "" if settled else "some answers are still being added up and are not in this report"]
@@ -80,17 +89,18 @@ def report_of_window(
         "notes": [note for note in notes if note],
     }
     found = findings(judged)
-    return _content(body, judged.drift, found if explicit else _held_back(version, end, found))
+    found = found if explicit else _held_back(version, end, found)
+    return _content(body, judged.drift, governed(rules, version, end, found, explicit=explicit))
 
 
-def _drift(version: Version, now: Summed) -> Drift | None:
+def _drift(version: Version, now: Summed, threshold: float | None) -> Drift | None:
     reference = basis_of(version).reference
     if reference is None or now.profile is None:
         return None
     return profile_drift(
         now.profile,
         reference,
-        threshold=settings.DRIFT_THRESHOLD,
+        threshold=settings.DRIFT_THRESHOLD if threshold is None else threshold,
         importance=version.importance,
         min_samples=settings.MIN_SAMPLES_FOR_MONITORING,
     )
@@ -168,12 +178,12 @@ def report_of_frames(
     if names:
         _check_known(names, current, reference)
         current, reference = (frame[[name for name in names if name in frame]] for frame in (current, reference))
-    least = settings.MIN_SAMPLES_FOR_MONITORING
+    least, rules = settings.MIN_SAMPLES_FOR_MONITORING, rules_of(version.model) if version else None
     found = drift(
         current,
         reference,
         kinds={name: kinds[name] for name in names} if kinds and kinds.keys() >= set(names) else None,
-        threshold=settings.DRIFT_THRESHOLD,
+        threshold=(rules[Rule.DRIFT].threshold if rules else None) or settings.DRIFT_THRESHOLD,
         importance=version.importance if version else None,
         min_samples=least,
     )
@@ -191,7 +201,10 @@ def report_of_frames(
         "performance": silent,
         "notes": [few] if few else [],
     }
-    return _content(body, found, findings(judged))
+    told = findings(judged)
+    if version and rules:
+        told = governed(rules, version, timezone.now(), told, explicit=True)
+    return _content(body, found, told)
 
 
 def _check_known(names: Sequence[str], current: pd.DataFrame, reference: pd.DataFrame) -> None:

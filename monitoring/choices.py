@@ -46,7 +46,11 @@ class Rule(models.TextChoices):
     VOLUME = "volume", "prediction volume"
     REVALIDATION = "revalidation", "revalidation due"
     EXPERIMENT = "experiment", "experiment"
+    NO_DATA = "no_data", "no data"
 
+
+# raised by something else than a report on a window
+EVENTS = (Rule.REVALIDATION, Rule.EXPERIMENT, Rule.NO_DATA)
 
 SEVERITY_OF = {
     Rule.PERFORMANCE: Severity.CRITICAL,
@@ -55,7 +59,16 @@ SEVERITY_OF = {
     Rule.VOLUME: Severity.LOW,
     Rule.REVALIDATION: Severity.HIGH,
     Rule.EXPERIMENT: Severity.HIGH,
+    Rule.NO_DATA: Severity.MEDIUM,
 }
+
+
+class NoData(models.TextChoices):
+    """What becomes of a model's alerts while nothing can be judged."""
+
+    ALERT = "alert", "raise an alert; what is open stays open"
+    KEEP = "keep", "raise nothing; what is open stays open"
+    IGNORE = "ignore", "raise nothing; a report that cannot judge counts as clean"
 
 
 class AlertStatus(models.TextChoices):

@@ -48,6 +48,15 @@ def run_all() -> None:
         ring(reports.request_report(actor=None, model=version.model, version=version, explicit=False, **span))
 
 
+@shared_task(name="monitoring.sweep_alerts")
+def sweep_alerts() -> None:
+    """Escalate what nobody looks at, and see which models are silent."""
+    close_old_connections()
+    now = timezone.now()
+    services.escalate_alerts(now)
+    services.watch_silence(now)
+
+
 @shared_task(name="monitoring.evaluate_alert")
 def evaluate_alert(alert_id: str) -> None:
     """See what the model's retrain policy makes of an alert."""

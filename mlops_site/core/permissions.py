@@ -49,7 +49,8 @@ class Action(StrEnum):
     PREDICTION_LOG = "prediction.log"
     LABEL_LOG = "label.log"
     MONITORING_RUN = "monitoring.run"
-    ALERT_HANDLE = "alert.handle"  # acknowledge, resolve, silence
+    ALERT_HANDLE = "alert.handle"  # acknowledge, assign, resolve, silence
+    ALERT_RULES = "alert.rules"  # what raises alerts of a model, how severe they are, when they escalate
     RETRAIN_SET = "retrain.set"  # when a model is trained again by itself
     EXPERIMENT_SHADOW = "experiment.shadow"  # let a version score claims silently; conclude and stop such a test
     EXPERIMENT_LIVE = "experiment.live"  # let a challenger answer claims
@@ -89,6 +90,7 @@ ROLE_ACTIONS: dict[str, frozenset[Action]] = {
         A.STAGE_MOVE,
         A.VERSION_DEPRECATE,
         A.RETRAIN_SET,
+        A.ALERT_RULES,
         A.DATASET_KEEP,
         A.SOURCE_SET,
         A.EXPECTATIONS_SET,
@@ -98,7 +100,7 @@ ROLE_ACTIONS: dict[str, frozenset[Action]] = {
     },
     Role.VALIDATOR: _READ
     | {A.PROMOTION_REVIEW, A.REPORT_ATTACH, A.MONITORING_RUN, A.INCIDENT_CLOSE, A.ANNOTATE, A.EVIDENCE_EXPORT}
-    | {A.INPUT_VIEW, A.DATASET_CHECK, A.DATASET_DOWNLOAD, A.EXPECTATIONS_SET, A.GATE_WAIVE},
+    | {A.INPUT_VIEW, A.DATASET_CHECK, A.DATASET_DOWNLOAD, A.EXPECTATIONS_SET, A.GATE_WAIVE, A.ALERT_RULES},
     Role.APPROVER: _READ
     | {A.PROMOTION_REVIEW, A.PROMOTION_DECIDE, A.ROLLBACK, A.INCIDENT_CLOSE, A.POLICY_SET, A.ALERT_HANDLE}
     | {A.ANNOTATE, A.ALIAS_SET, A.VERSION_DEPRECATE, A.MODEL_ARCHIVE, A.EVIDENCE_EXPORT, A.REPORT_ATTACH, A.INPUT_VIEW}

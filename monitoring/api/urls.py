@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from monitoring.api import alerts, batches, dashboard, ingest, policies, reports, skew
+from monitoring.api import alert_rules, alerts, batches, dashboard, ingest, policies, reports, skew
 
 app_name = "monitoring"
 urlpatterns = [
@@ -25,8 +25,18 @@ urlpatterns = [
     path("monitoring/reports/<uuid:pk>", reports.ReportDetail.as_view(), name="report"),
     path("monitoring/dashboard/<model:model>", dashboard.DashboardDetail.as_view(), name="dashboard"),
     path("monitoring/skew/<model:model>", skew.SkewDetail.as_view(), name="skew"),
+    path("models/<model:name>/alert-rules", alert_rules.Rules.as_view(), name="alert-rules"),
+    path("models/<model:name>/alert-rules/<str:rule>", alert_rules.Rule.as_view(), name="alert-rule"),
     path("monitoring/alerts", alerts.Alerts.as_view(), name="alerts"),
+    path("monitoring/alerts/counts", alerts.Counts.as_view(), name="alert-counts"),
+    path("monitoring/alerts/handle", alerts.Handle.as_view(), name="alerts-handle"),
+    path("monitoring/alerts/timeline/<model:model>", alerts.Timeline.as_view(), name="alert-timeline"),
+    path("monitoring/alerts/<uuid:pk>", alerts.AlertDetail.as_view(), name="alert"),
+    path("monitoring/alerts/<uuid:pk>/assign", alerts.Assign.as_view(), name="alert-assign"),
+    path("monitoring/alerts/<uuid:pk>/comment", alerts.Remark.as_view(), name="alert-comment"),
     path("monitoring/alerts/<uuid:pk>/acknowledge", alerts.Acknowledge.as_view(), name="alert-acknowledge"),
     path("monitoring/alerts/<uuid:pk>/resolve", alerts.Resolve.as_view(), name="alert-resolve"),
-    path("monitoring/alerts/<uuid:pk>/silence", alerts.Silence.as_view(), name="alert-silence"),
+    path("monitoring/alerts/<uuid:pk>/silence", alerts.SilenceAlert.as_view(), name="alert-silence"),
+    path("monitoring/silences", alerts.Silences.as_view(), name="silences"),
+    path("monitoring/silences/<int:pk>/end", alerts.SilenceEnd.as_view(), name="silence-end"),
 ]

@@ -9,10 +9,12 @@ from monitoring.models.policy import RetrainDecision, RetrainPolicy, RetrainRule
 from monitoring.models.prediction import Label, Prediction
 from monitoring.models.profile import Bucket, FoldItem
 from monitoring.models.report import MonitoringRun, Report
+from monitoring.models.rule import AlertRule, Silence
 
 __all__ = [
     "LAWS",
     "Alert",
+    "AlertRule",
     "BatchChunk",
     "BatchRun",
     "Bucket",
@@ -27,5 +29,6 @@ __all__ = [
     "RetrainDecision",
     "RetrainPolicy",
     "RetrainRules",
+    "Silence",
     "TeamRetrainPolicy",
 ]

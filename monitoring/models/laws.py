@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from mlops_site.core.laws import Deed, Law, append_only
 
-_KEPT = ("id", "model_id", "version_id", "rule", "subject_key", "first_seen_at")
+_KEPT = ("id", "model_id", "version_id", "rule", "subject_key", "first_seen_at", "group_key", "first_report_id")
+_ONCE_SET = ("group_key", "first_report_id")  # a comparison with NULL is neither true nor false
+_ONLY_RISES = ("count", "escalations")
+_SILENCE = ("id", "model_id", "rule", "subject_key", "every_subject", "starts_at", "ends_at", "created_at")
+_CHANGED = " OR ".join(
+    [
+        *(f"NEW.{column} <> OLD.{column}" for column in _KEPT),
+        *(f"(OLD.{column} IS NOT NULL AND NEW.{column} IS NULL)" for column in _ONCE_SET),
+        *(f"NEW.{column} < OLD.{column}" for column in _ONLY_RISES),
+    ]
+)
 
 LAWS: list[Law | Deed] = [
     Deed(
@@ -33,8 +43,16 @@ LAWS: list[Law | Deed] = [
         "alert_keeps_its_identity",
         "monitoring_alert",
         "UPDATE",
-        "OLD.status = 'resolved' OR " + " OR ".join(f"NEW.{column} <> OLD.{column}" for column in _KEPT),
-        "an alert keeps what it is about, and a resolved one stays resolved",
+        f"OLD.status = 'resolved' OR {_CHANGED}",
+        "an alert keeps what it is about and how often it was seen, and a resolved one stays resolved",
     ),
     Law("alert_no_delete", "monitoring_alert", "DELETE", "1 = 1", "alerts are kept"),
+    Law(
+        "silence_keeps_its_words",
+        "monitoring_silence",
+        "UPDATE",
+        "OLD.ended_at IS NOT NULL OR " + " OR ".join(f"NEW.{column} <> OLD.{column}" for column in _SILENCE),
+        "a silence can only be ended, once",
+    ),
+    Law("silence_no_delete", "monitoring_silence", "DELETE", "1 = 1", "silences are kept"),
 ]

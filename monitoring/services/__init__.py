@@ -2,43 +2,51 @@
 
 from mlops_site.core.rows import Ingested
 from monitoring.services.alerts import (
-    acknowledge_alert,
     raise_alerts,
     raise_experiment,
     raise_revalidation,
-    resolve_alert,
     resolve_experiment,
     resolve_revalidation,
-    silence_alert,
 )
 from monitoring.services.answers import Draft, answers_kept, log_answers
 from monitoring.services.batches import cancel_scoring, forget_pieces, opened_result, request_scoring
 from monitoring.services.compaction import compact
+from monitoring.services.escalation import escalate_alerts
 from monitoring.services.explanations import explain_prediction, explain_predictions, request_explanations
 from monitoring.services.folding import fold, fold_all
+from monitoring.services.handling import acknowledge_alert, assign_alert, comment_alert, handle_alerts, resolve_alert
 from monitoring.services.ingest import log_prediction, log_predictions
 from monitoring.services.labels import log_labels
 from monitoring.services.policies import drop_retrain_policy, set_retrain_policy, set_team_retrain_policy
 from monitoring.services.rehearsal import dry_run_policy
 from monitoring.services.reports import keep_report, request_report
 from monitoring.services.retraining import trigger_retraining
+from monitoring.services.rules import drop_alert_rule, set_alert_rules
 from monitoring.services.schedules import set_schedule
 from monitoring.services.settling import settle
+from monitoring.services.silences import end_silence, silence, silence_alert
+from monitoring.services.silent import watch_silence
 
 __all__ = [
     "Draft",
     "Ingested",
     "acknowledge_alert",
     "answers_kept",
+    "assign_alert",
     "cancel_scoring",
+    "comment_alert",
     "compact",
+    "drop_alert_rule",
     "drop_retrain_policy",
     "dry_run_policy",
+    "end_silence",
+    "escalate_alerts",
     "explain_prediction",
     "explain_predictions",
     "fold",
     "fold_all",
     "forget_pieces",
+    "handle_alerts",
     "keep_report",
     "log_answers",
     "log_labels",
@@ -54,10 +62,13 @@ __all__ = [
     "resolve_alert",
     "resolve_experiment",
     "resolve_revalidation",
+    "set_alert_rules",
     "set_retrain_policy",
     "set_schedule",
     "set_team_retrain_policy",
     "settle",
+    "silence",
     "silence_alert",
     "trigger_retraining",
+    "watch_silence",
 ]

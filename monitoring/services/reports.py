@@ -16,6 +16,7 @@ from monitoring.models import MonitoringRun, Report
 from monitoring.selectors.periods import within
 from monitoring.selectors.spans import span_after, start_of, whole
 from monitoring.services.alerts import raise_alerts
+from monitoring.services.recoveries import count_clean
 from registry import selectors as registry
 from registry.models import RegisteredModel, Version
 
@@ -114,7 +115,8 @@ def keep_report(
     from_frames: bool = False,
     created_by: User | None = None,
 ) -> Report:
-    """Keep what was computed and raise its alerts, in the caller's transaction or one of its own."""
+    """Keep what was computed, raise its alerts and count towards the end of others, in the caller's transaction or one
+    of its own."""
     with events.atomic():
         report = Report.objects.create(
             model=version.model,
@@ -127,4 +129,5 @@ def keep_report(
             **content._asdict(),
         )
         raise_alerts(report)
+        count_clean(report)
     return report

@@ -1,0 +1,47 @@
+"""The endpoints of a model's alert rules."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from mlops_site.core.api.views import ApiView
+from monitoring import services
+from monitoring.api import alert_answers as serializers
+from monitoring.selectors.rules import RuleInForce, history, rules_of
+from registry.api.views import valid
+from registry.models import RegisteredModel
+from registry.selectors import model_named
+
+SHOWN = 20
+
+
+class Rules(ApiView):
+    @extend_schema(responses=serializers.RulesAnswer)
+    def get(self, request: Request, name: str) -> Response:
+        """What raises alerts of a model, each kind with its severity, thresholds, persistence, end and escalation, and
+        the last changes. Where nobody has set anything, the defaults hold."""
+        model = model_named(self.actor, name)
+        return answer(model, list(rules_of(model).values()))
+
+    @extend_schema(request=serializers.RulesFields, responses=serializers.RulesAnswer)
+    def put(self, request: Request, name: str) -> Response:
+        """Set fields of one or several kinds; what is left out stays, and null takes the default again."""
+        model, asked = model_named(self.actor, name), valid(serializers.RulesFields(data=request.data))
+        found = services.set_alert_rules(model, actor=self.actor, **asked)
+        return answer(model, list(found.values()))
+
+
+class Rule(ApiView):
+    @extend_schema(parameters=[serializers.DropFilter], responses=serializers.RulesAnswer)
+    def delete(self, request: Request, name: str, rule: str) -> Response:
+        """Let one kind follow its defaults again. 409 `no_rule` where nobody has set it."""
+        asked = valid(serializers.DropFilter(data=request.query_params.dict()))
+        model = model_named(self.actor, name)
+        found = services.drop_alert_rule(model, rule, actor=self.actor, **asked)
+        return answer(model, list(found.values()))
+
+
+def answer(model: RegisteredModel, rules: list[RuleInForce]) -> Response:
+    return Response(serializers.RulesAnswer((rules, history(model)[:SHOWN])).data)
