@@ -3,14 +3,19 @@
 from django.urls import path
 
 from monitoring.dashboards import batches
-from monitoring.dashboards.alerts import AlertPage, AlertsPage
+from monitoring.dashboards.alert import AlertPage
+from monitoring.dashboards.alert_rules import AlertRulePage, AlertRulesPage
+from monitoring.dashboards.alerts import AlertsPage
 from monitoring.dashboards.model import MonitoringPage
 from monitoring.dashboards.policy import RetrainDecisionsPage, RetrainPolicyPage, TeamRetrainPolicyPage
 from monitoring.dashboards.reports import ReportPage, ReportsPage
+from monitoring.dashboards.silences import SilenceEndPage, SilencesPage
 from monitoring.dashboards.skew import SkewPage
 
 urlpatterns = [
     path("alerts", AlertsPage.as_view(), name="alerts"),
+    path("alerts/silences", SilencesPage.as_view(), name="silences"),
+    path("alerts/silences/<int:pk>/end", SilenceEndPage.as_view(), name="silence_end"),
     path("alerts/<uuid:pk>", AlertPage.as_view(), name="alert"),
     path("scoring", batches.BatchesPage.as_view(), name="batches"),
     path("scoring/new", batches.ScorePage.as_view(), name="batch_new"),
@@ -22,6 +27,8 @@ urlpatterns = [
     path("retraining", RetrainDecisionsPage.as_view(), name="retrain_decisions"),
     path("retraining/teams/<str:team>", TeamRetrainPolicyPage.as_view(), name="team_retrain_policy"),
     path("models/<str:model>/retraining", RetrainPolicyPage.as_view(), name="retrain_policy"),
+    path("models/<str:model>/alert-rules", AlertRulesPage.as_view(), name="alert_rules"),
+    path("models/<str:model>/alert-rules/<str:rule>", AlertRulePage.as_view(), name="alert_rule"),
     path("models/<str:model>/skew", SkewPage.as_view(), name="skew"),
     path("models/<str:model>/monitoring", MonitoringPage.as_view(), name="monitoring"),
 ]

@@ -1,4 +1,4 @@
-"""What the endpoints of alerts, silences and alert rules take and answer. Ranges and names are the service's to check."""
+"""What the endpoints of alerts, silences and rules take and answer. Ranges and names are the service's to check."""
 
 from __future__ import annotations
 

@@ -64,42 +64,48 @@ class Acknowledge(ApiView):
     def post(self, request: Request, pk: UUID) -> Response:
         """Say that you look at it: it escalates no more."""
         asked = valid(Comment(data=request.data))
-        return self.answer(services.acknowledge_alert(selectors.alert_of(self.actor, pk), actor=self.actor, **asked))
-
-    def answer(self, alert: Alert) -> Response:
-        return Response(serializers.AlertAnswer(selectors.alert_of(self.actor, alert.pk)).data)
+        return _now(self, services.acknowledge_alert(_alert(self, pk), actor=self.actor, **asked))
 
 
-class Resolve(Acknowledge):
+class Resolve(ApiView):
     @extend_schema(request=Comment, responses=serializers.AlertAnswer)
     def post(self, request: Request, pk: UUID) -> Response:
         """Close it. The next finding opens another."""
         asked = valid(Comment(data=request.data))
-        return self.answer(services.resolve_alert(selectors.alert_of(self.actor, pk), actor=self.actor, **asked))
+        return _now(self, services.resolve_alert(_alert(self, pk), actor=self.actor, **asked))
 
 
-class SilenceAlert(Acknowledge):
+class SilenceAlert(ApiView):
     @extend_schema(request=serializers.Silence, responses=serializers.AlertAnswer)
     def post(self, request: Request, pk: UUID) -> Response:
         """Deliver nothing new about its model, rule and subject for 1 to 720 `hours`; it still counts."""
         asked = valid(serializers.Silence(data=request.data))
-        return self.answer(services.silence_alert(selectors.alert_of(self.actor, pk), actor=self.actor, **asked))
+        return _now(self, services.silence_alert(_alert(self, pk), actor=self.actor, **asked))
 
 
-class Assign(Acknowledge):
+class Assign(ApiView):
     @extend_schema(request=serializers.Assign, responses=serializers.AlertAnswer)
     def post(self, request: Request, pk: UUID) -> Response:
-        """Give it to a person of the team, who is told, or with null to nobody. It escalates until it is acknowledged."""
+        """Give it to a person of the team, who is told, or with null to nobody. It escalates until acknowledged."""
         asked = valid(serializers.Assign(data=request.data))
-        return self.answer(services.assign_alert(selectors.alert_of(self.actor, pk), actor=self.actor, **asked))
+        return _now(self, services.assign_alert(_alert(self, pk), actor=self.actor, **asked))
 
 
-class Remark(Acknowledge):
+class Remark(ApiView):
     @extend_schema(request=serializers.Said, responses=serializers.AlertAnswer)
     def post(self, request: Request, pk: UUID) -> Response:
-        """Add a remark to its history."""
+        """Add a remark to its history, also after its end."""
         asked = valid(serializers.Said(data=request.data))
-        return self.answer(services.comment_alert(selectors.alert_of(self.actor, pk), actor=self.actor, **asked))
+        return _now(self, services.comment_alert(_alert(self, pk), actor=self.actor, **asked))
+
+
+def _alert(view: ApiView, pk: UUID) -> Alert:
+    return selectors.alert_of(view.actor, pk)
+
+
+def _now(view: ApiView, alert: Alert) -> Response:
+    """The alert as it is after the deed."""
+    return Response(serializers.AlertAnswer(_alert(view, alert.pk)).data)
 
 
 class Timeline(ApiView):
@@ -125,8 +131,8 @@ class Silences(ApiView):
 
     @extend_schema(request=serializers.SilenceFields, responses={201: serializers.SilenceAnswer})
     def post(self, request: Request) -> Response:
-        """Deliver nothing about alerts of a model, of one kind or subject or all, for 1 to 720 `hours`, from now or from
-        `starts_at` on. It also holds for alerts that do not exist yet."""
+        """Deliver nothing about alerts of a model, of one kind or subject or all, for 1 to 720 `hours` from now or from
+        `starts_at`. It also holds for alerts that do not exist yet."""
         asked = valid(serializers.SilenceFields(data=request.data))
         model = model_named(self.actor, asked.pop("model"))
         made = services.silence(model, actor=self.actor, **asked)

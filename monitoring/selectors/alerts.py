@@ -115,6 +115,12 @@ class Counted(NamedTuple):
     open: int
     acknowledged: int
 
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """(severity, status) of each alert."""
+        seen = [AlertStatus.OPEN] * self.open + [AlertStatus.ACKNOWLEDGED] * self.acknowledged
+        return [(self.severity.value, status.value) for status in seen]
+
 
 def counts(actor: Actor, *, model: str = "") -> list[Counted]:
     """The unresolved alerts that the actor may see by severity, the worst first; one query."""

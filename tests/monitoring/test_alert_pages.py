@@ -13,9 +13,10 @@ from mlops_site.core.choices import DeliveryState
 from mlops_site.core.models import Delivery
 from mlops_site.core.permissions import Actor
 from monitoring.choices import Outcome, Rule, Trigger
-from monitoring.dashboards.alerts import inbox_sentence, policy_sentence
+from monitoring.dashboards.alerts import inbox_sentence
 from monitoring.dashboards.evidence import MAX_ROWS, evidence_of, table
 from monitoring.models import Alert, RetrainDecision, RetrainPolicy
+from monitoring.selectors.outlook import policy_sentence
 from monitoring.services import acknowledge_alert, resolve_alert, silence_alert
 from registry.models import Version
 from tests.monitoring.parts import finding, raised
@@ -137,7 +138,7 @@ class TestPage:
         [
             ({"deed": "silence", "hours": ""}, 422, "hours must be a whole number from 1 to 720"),
             ({"deed": "silence", "hours": "721"}, 422, "less than or equal to 720"),
-            ({"deed": "delete", "hours": ""}, 422, "deed must be acknowledge, resolve or silence"),
+            ({"deed": "delete", "hours": ""}, 422, "deed must be acknowledge, resolve, silence, assign or comment"),
         ],
     )
     def test_what_is_wrong_is_said_on_the_page(

@@ -48,11 +48,19 @@ def test_an_alert_is_answered_with_its_evidence(engineer: Person, watched: Versi
         "summary": "drift of age",
         "evidence": EVIDENCE,
         "report": str(alert.report_id),
+        "first_report": str(alert.report_id),
+        "group": str(alert.pk),
         "count": 1,
+        "assignee": None,
+        "escalates_at": None,
+        "escalations": 0,
+        "escalated_to": "",
+        "clean_reports": 0,
         "acknowledged_by": None,
         "acknowledged_at": None,
         "resolved_by": None,
         "resolved_at": None,
+        "resolved_report": None,
         "comment": "",
         "silenced_until": None,
     }
@@ -84,7 +92,7 @@ def test_a_model_is_answered_with_its_open_alerts(engineer: Person, watched: Ver
     assert engineer.get("/models/high_cost")[1]["open_alerts"] == []
 
 
-@pytest.mark.parametrize("query", [{"status": "shut"}, {"severity": "dire"}, {"rule": "drift"}])
+@pytest.mark.parametrize("query", [{"status": "shut"}, {"severity": "dire"}, {"rule": "rain"}, {"group": "x"}, {"kind": "drift"}])
 def test_a_wrong_filter_names_the_field(engineer: Person, query: dict[str, str]) -> None:
     status, problem = engineer.get(ALERTS, **query)
     assert (status, problem["errors"][0]["field"]) == (422, next(iter(query)))
