@@ -1,4 +1,4 @@
-"""The endpoints of a model's alert rules."""
+"""The endpoints of a model's alert rules, and of silences."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from mlops_site.core.api.pagination import Pages
+from mlops_site.core.api.serializers import Comment
 from mlops_site.core.api.views import ApiView
 from monitoring import services
-from monitoring.api import alert_answers as serializers
+from monitoring.api import rule_answers as serializers
 from monitoring.selectors.rules import RuleInForce, history, rules_of
-from registry.api.views import valid
+from monitoring.selectors.silences import silence_of, silences
+from registry.api.views import listed, valid
 from registry.models import RegisteredModel
 from registry.selectors import model_named
 
@@ -45,3 +48,32 @@ class Rule(ApiView):
 
 def answer(model: RegisteredModel, rules: list[RuleInForce]) -> Response:
     return Response(serializers.RulesAnswer((rules, history(model)[:SHOWN])).data)
+
+
+class Silences(ApiView):
+    pagination_class = Pages
+
+    @extend_schema(parameters=[serializers.SilenceFilter], responses=serializers.SilenceAnswer(many=True))
+    def get(self, request: Request) -> Response:
+        """The silences of your teams, newest first: those that hold or will, or those of `status`."""
+        asked = valid(serializers.SilenceFilter(data=request.query_params.dict()))
+        filters = {name: asked[name] for name in ("status", "model") if name in asked}
+        return listed(self, silences(self.actor, **filters), serializers.SilenceAnswer)
+
+    @extend_schema(request=serializers.SilenceFields, responses={201: serializers.SilenceAnswer})
+    def post(self, request: Request) -> Response:
+        """Deliver nothing about alerts of a model, of one kind or subject or all, for 1 to 720 `hours` from now or from
+        `starts_at`. It also holds for alerts that do not exist yet."""
+        asked = valid(serializers.SilenceFields(data=request.data))
+        model = model_named(self.actor, asked.pop("model"))
+        made = services.silence(model, actor=self.actor, **asked)
+        return Response(serializers.SilenceAnswer(made).data, status=201)
+
+
+class SilenceEnd(ApiView):
+    @extend_schema(request=Comment, responses=serializers.SilenceAnswer)
+    def post(self, request: Request, pk: int) -> Response:
+        """End it before its time. 409 `wrong_state` if it is over."""
+        asked = valid(Comment(data=request.data))
+        ended = services.end_silence(silence_of(self.actor, pk), actor=self.actor, **asked)
+        return Response(serializers.SilenceAnswer(ended).data)

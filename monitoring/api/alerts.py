@@ -1,4 +1,4 @@
-"""The endpoints of alerts and silences."""
+"""The endpoints of alerts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from monitoring.api import alert_answers as serializers
 from monitoring.models import Alert
 from monitoring.selectors.alerts import between, counts
 from monitoring.selectors.periods import period
-from monitoring.selectors.silences import silence_of, silences
 from monitoring.selectors.told import told_of
 from registry.api.views import listed, valid
 from registry.selectors import model_named
@@ -117,32 +116,3 @@ class Timeline(ApiView):
         span = period(window=asked.get("window") or ("" if start or end else "30d"), start=start, end=end)
         found = between(model_named(self.actor, model), span.start, span.end)
         return Response(serializers.SpanAnswer(found, many=True).data)
-
-
-class Silences(ApiView):
-    pagination_class = Pages
-
-    @extend_schema(parameters=[serializers.SilenceFilter], responses=serializers.SilenceAnswer(many=True))
-    def get(self, request: Request) -> Response:
-        """The silences of your teams, newest first: those that hold or will, or those of `status`."""
-        asked = valid(serializers.SilenceFilter(data=request.query_params.dict()))
-        filters = {name: asked[name] for name in ("status", "model") if name in asked}
-        return listed(self, silences(self.actor, **filters), serializers.SilenceAnswer)
-
-    @extend_schema(request=serializers.SilenceFields, responses={201: serializers.SilenceAnswer})
-    def post(self, request: Request) -> Response:
-        """Deliver nothing about alerts of a model, of one kind or subject or all, for 1 to 720 `hours` from now or from
-        `starts_at`. It also holds for alerts that do not exist yet."""
-        asked = valid(serializers.SilenceFields(data=request.data))
-        model = model_named(self.actor, asked.pop("model"))
-        made = services.silence(model, actor=self.actor, **asked)
-        return Response(serializers.SilenceAnswer(made).data, status=201)
-
-
-class SilenceEnd(ApiView):
-    @extend_schema(request=Comment, responses=serializers.SilenceAnswer)
-    def post(self, request: Request, pk: int) -> Response:
-        """End it before its time. 409 `wrong_state` if it is over."""
-        asked = valid(Comment(data=request.data))
-        ended = services.end_silence(silence_of(self.actor, pk), actor=self.actor, **asked)
-        return Response(serializers.SilenceAnswer(ended).data)

@@ -37,6 +37,6 @@ urlpatterns = [
     path("monitoring/alerts/<uuid:pk>/acknowledge", alerts.Acknowledge.as_view(), name="alert-acknowledge"),
     path("monitoring/alerts/<uuid:pk>/resolve", alerts.Resolve.as_view(), name="alert-resolve"),
     path("monitoring/alerts/<uuid:pk>/silence", alerts.SilenceAlert.as_view(), name="alert-silence"),
-    path("monitoring/silences", alerts.Silences.as_view(), name="silences"),
-    path("monitoring/silences/<int:pk>/end", alerts.SilenceEnd.as_view(), name="silence-end"),
+    path("monitoring/silences", alert_rules.Silences.as_view(), name="silences"),
+    path("monitoring/silences/<int:pk>/end", alert_rules.SilenceEnd.as_view(), name="silence-end"),
 ]

@@ -65,7 +65,7 @@ def defaults(rule: Rule) -> dict[str, Any]:
     """The fields that apply to a kind, each with what holds where nobody has set it."""
     common: dict[str, Any] = {"severity": SEVERITY_OF[rule].value, "escalation": [], "runbook": ""}
     if rule == Rule.NO_DATA:
-        return {"enabled": True, **common, "no_data": NoData.ALERT.value, "no_data_after": "24h"}
+        return {"enabled": True, **common, "no_data": NoData.ALERT.value, "no_data_after": "1d"}
     if rule in EVENTS:
         return common
     found = {"enabled": True, **common, "persistence": [1, 1], "subjects": [], "resolve_after": RESOLVE_AFTER}
@@ -107,7 +107,7 @@ def in_force(rule: Rule, own: AlertRule | None) -> RuleInForce:
         escalation=tuple(steps),
         runbook=said["runbook"],
         no_data=NoData(said.get("no_data", NoData.KEEP)),
-        no_data_after=duration_of(said.get("no_data_after", "24h")),
+        no_data_after=duration_of(said.get("no_data_after", "1d")),
         own=own,
     )
 
