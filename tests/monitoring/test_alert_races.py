@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -58,33 +58,26 @@ def steps(watched: Version, author: Actor, count: int = 3) -> None:
     services.set_alert_rules(watched.model, actor=author, rules={"drift": {"escalation": plan}})
 
 
-def test_findings_counts_and_clean_reports_at_once_lose_nothing(watched: Version) -> None:
-    """Half of the reports find it and half do not. Without the model's lock two first reports begin two groups, and
-    one that was counted may be resolved by a count that was taken before (tried)."""
-    several: Sequence[dict[str, Any]] = (finding("drift", "b"), finding("drift", "a"), finding("volume"))
+def test_findings_at_once_are_one_group_and_no_count_is_lost(watched: Version) -> None:
+    """Without the model's lock reports that begin together begin groups of their own (tried)."""
 
     def report(number: int) -> Callable[[], Any]:
-        return lambda: scheduled(watched, number, *several)
+        return lambda: scheduled(watched, number, finding("quality", f"x{number}"), finding("volume"))
 
     assert together(*map(report, range(1, WORKERS + 1))) == []
-    rows = list(Alert.objects.order_by("rule", "subject_key").values_list("rule", "subject_key", "count"))
-    assert rows == [("drift", "a", WORKERS), ("drift", "b", WORKERS), ("volume", "", WORKERS)]
+    rows = dict(Alert.objects.order_by().values_list("subject_key", "count"))
+    assert rows == {"": WORKERS, **{f"x{number}": 1 for number in range(1, WORKERS + 1)}}
     assert len(set(Alert.objects.values_list("group_key", flat=True))) == 1
-    assert (recorded("alert.raised"), list(audit.faults())) == (3, [])
+    assert (recorded("alert.raised"), list(audit.faults())) == (WORKERS + 1, [])
 
 
-def test_clean_reports_at_once_end_it_once(watched: Version) -> None:
-    raised(watched)
-    for _ in range(2):
-
-        def clean(number: int) -> Callable[[], Any]:
-            return lambda: scheduled(watched, number)
-
-        assert together(*map(clean, range(1, WORKERS + 1))) == []
-    alert = Alert.objects.get()
-    assert alert.clean_reports <= 3
-    scheduled(watched, 50), scheduled(watched, 51), scheduled(watched, 52)
-    assert (Alert.objects.get().status, recorded("alert.resolved")) == ("resolved", 1)
+def test_clean_reports_on_one_window_count_once_and_end_it_once(watched: Version) -> None:
+    (alert,) = raised(watched)
+    for hour, counted in ((1, 1), (2, 2), (3, 3)):
+        assert together(*[lambda hour=hour: scheduled(watched, hour)] * WORKERS) == []  # type: ignore[misc]
+        alert.refresh_from_db()
+        assert alert.clean_reports == counted
+    assert (alert.status, recorded("alert.resolved")) == ("resolved", 1)
 
 
 def test_a_step_is_taken_by_one_of_many_sweeps(watched: Version, author: Actor) -> None:
