@@ -68,21 +68,32 @@ def steps_said(steps: tuple[Step, ...]) -> list[str]:
     >>> steps_said((Step(timedelta(hours=4), "critical", "approver"),))
     ['4h: critical, approver']
     """
-    return [f"{spelt(s.after)}: {', '.join(filter(None, [s.severity, ROLES.get(s.role, '')]))}" for s in steps]
+    return [f"{spelt(step.after)}: {people(step.severity, step.role)}" for step in steps]
+
+
+def people(severity: str, role: str) -> str:
+    return ", ".join(filter(None, [severity, ROLES.get(role, role)]))
 
 
 def change(data: dict[str, Any]) -> str:
     """What somebody changed, in a line."""
     before, after = data["before"], data["after"]
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    return "; ".join(
-        f"{words(n)}: {setting(before.get(n, 'default'))} → {setting(after.get(n, 'default'))}" for n in names
-    )
+    return "; ".join(f"{words(name)}: {_value(before, name)} → {_value(after, name)}" for name in names)
+
+
+def _value(said: dict[str, Any], name: str) -> str:
+    if name not in said:
+        return "default"
+    if name == "escalation":
+        return "; ".join(f"{s['after']}: {people(s['severity'], s['role'])}" for s in said[name]) or "none"
+    return ", ".join(said[name]) if name == "subjects" and said[name] else setting(said[name])
 
 
 class AlertRulePage(FormPage):
     """Everybody of the team reads all rules on the page before; who may set them has this form."""
 
+    template_name = "monitoring/alert_rule.html"
     form_class = AlertRuleForm
     button = "Set the rule"
 

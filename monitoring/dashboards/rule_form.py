@@ -33,6 +33,13 @@ class AlertRuleForm(forms.Form):
         for number, step in enumerate(said["escalation"], 1):
             self.initial.update({f"{name}_{number}": value for name, value in step.items()})
 
+    def rows(self) -> list[list[forms.BoundField]]:
+        """The fields as they stand beside one another."""
+        together = [("k", "m"), *((f"after_{n}", f"severity_{n}", f"role_{n}") for n in range(1, STEPS + 1))]
+        row_of = {name: row for row in together for name in row}
+        rows = dict.fromkeys(row_of.get(name, (name,)) for name in self.fields)
+        return [[self[name] for name in row] for row in rows]
+
     def changes(self) -> dict[str, Any]:
         """What differs from what holds; None where it is the default again."""
         said, usual = self._said(), defaults(self.rule.rule)

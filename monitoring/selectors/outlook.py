@@ -43,7 +43,8 @@ def outlook(alert: Alert, rule: RuleInForce, policy: RetrainPolicy, decisions: I
 
 
 def _escalation(alert: Alert, rule: RuleInForce) -> str:
-    done = f"It escalated to {_to(alert.severity, alert.escalated_to, alert)}. " if alert.escalations else ""
+    rose = alert.severity if alert.severity != rule.severity else ""
+    done = f"It escalated to {_to(rose, alert.escalated_to, alert)}. " if alert.escalations else ""
     if alert.status == AlertStatus.ACKNOWLEDGED:
         return f"{done}It escalates no more: {alert.acknowledged_by} looks at it."
     if alert.escalates_at is None or alert.escalations >= len(rule.escalation):
