@@ -7,7 +7,6 @@ from typing import Any
 from rest_framework import serializers
 
 from mlops_site.core.api.serializers import Comment, MomentField, StrictSerializer, TextField
-from monitoring.choices import Severity
 from registry.api.serializers import PageFilter
 
 MOST_AT_ONCE = 200
@@ -143,7 +142,7 @@ class AlertDetailAnswer(AlertAnswer):
 
 
 class CountAnswer(serializers.Serializer[Any]):
-    severity = serializers.ChoiceField(Severity.choices)
+    severity = serializers.CharField()
     open = serializers.IntegerField()
     acknowledged = serializers.IntegerField()
 

@@ -7,7 +7,6 @@ from typing import Any
 from rest_framework import serializers
 
 from mlops_site.core.api.serializers import Comment, MomentField, StrictSerializer, TextField
-from monitoring.choices import Rule, Severity
 from monitoring.selectors.rules import RuleInForce
 from registry.api.serializers import PageFilter
 
@@ -61,12 +60,12 @@ class DropFilter(StrictSerializer):
 class RuleAnswer(serializers.Serializer[Any]):
     """One kind of alert. Fields that do not apply to it are left out."""
 
-    rule = serializers.ChoiceField(Rule.choices)
+    rule = serializers.CharField()
     own = serializers.ListField(child=serializers.CharField(), help_text="the fields that somebody has set")
     set_by = serializers.CharField(allow_null=True)
     updated_at = serializers.DateTimeField(allow_null=True)
     enabled = serializers.BooleanField(required=False)
-    severity = serializers.ChoiceField(Severity.choices)
+    severity = serializers.CharField()
     threshold = serializers.FloatField(required=False)
     metric = serializers.CharField(required=False, help_text="empty: the one that the model is judged by")
     persistence = serializers.ListField(

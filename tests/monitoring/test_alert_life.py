@@ -13,7 +13,7 @@ from django.utils import timezone
 from mlops_site.core.errors import Conflict, Forbidden, Invalid
 from mlops_site.core.models import AuditRecord, Delivery
 from mlops_site.core.permissions import Actor
-from monitoring import services, signals
+from monitoring import channels, services, signals
 from monitoring.models import Alert, Silence
 from monitoring.selectors.alerts import alert_of, between, counts, earlier, group_of, happened
 from monitoring.selectors.outlook import happenings
@@ -232,16 +232,14 @@ class TestEscalation:
     ) -> None:
         rules(watched, author, volume={"escalation": [{"after": "10m", "severity": "high"}]})
         (other,) = raised(watched, finding("volume"))
-        from monitoring.services import escalation
-
-        tell = escalation.channels.tell
+        tell = channels.tell
 
         def broken(row: Alert, event: str) -> None:
             if row.rule == "volume":
                 raise RuntimeError("no")
             tell(row, event)
 
-        monkeypatch.setattr(escalation.channels, "tell", broken)
+        monkeypatch.setattr(channels, "tell", broken)
         assert services.escalate_alerts(alert.first_seen_at + HOUR) == 1
         assert (now(alert).escalations, now(other).escalations) == (1, 0)
 

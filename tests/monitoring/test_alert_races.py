@@ -74,7 +74,7 @@ def test_findings_at_once_are_one_group_and_no_count_is_lost(watched: Version) -
 def test_clean_reports_on_one_window_count_once_and_end_it_once(watched: Version) -> None:
     (alert,) = raised(watched)
     for hour, counted in ((1, 1), (2, 2), (3, 3)):
-        assert together(*[lambda hour=hour: scheduled(watched, hour)] * WORKERS) == []  # type: ignore[misc]
+        assert together(*[lambda hour=hour: scheduled(watched, hour)] * WORKERS) == []
         alert.refresh_from_db()
         assert alert.clean_reports == counted
     assert (alert.status, recorded("alert.resolved")) == ("resolved", 1)
@@ -86,7 +86,7 @@ def test_a_step_is_taken_by_one_of_many_sweeps(watched: Version, author: Actor) 
     raised(watched), raised(watched, finding("drift", "age"))
     for step in (1, 2):
         due = timezone.now() + timedelta(minutes=10 * step, seconds=30)
-        assert together(*[lambda due=due: services.escalate_alerts(due)] * WORKERS) == []  # type: ignore[misc]
+        assert together(*[lambda due=due: services.escalate_alerts(due)] * WORKERS) == []
         assert set(Alert.objects.values_list("escalations", flat=True)) == {step}
         assert recorded("alert.escalated") == 2 * step
     assert list(audit.faults()) == []
