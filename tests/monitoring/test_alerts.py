@@ -196,7 +196,7 @@ class TestHandling:
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_eight_reports_at_the_same_moment_make_one_alert_of_each_subject(watched: Version) -> None:
-    """Without the constraint one_unresolved_alert there are several (tried)."""
+    """The lock of the model holds them apart, and for whoever takes none the constraint one_unresolved_alert."""
     reports = [report_of(watched, finding("drift", "b"), finding("drift", "a"), finding("volume")) for _ in range(8)]
     start, failures = threading.Barrier(8), list[BaseException]()
 
