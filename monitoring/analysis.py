@@ -22,7 +22,7 @@ from mlops_site.stats.columns import Kind
 from mlops_site.stats.compare import Drift, drift
 from mlops_site.stats.judge import too_few
 from mlops_site.stats.profile import profile, reference_bins
-from monitoring.choices import DAY, Occasion
+from monitoring.choices import DAY, Occasion, Rule
 from monitoring.models import FoldItem, MonitoringRun, Report
 from monitoring.selectors import Summed, window_sum
 from monitoring.selectors.alarms import rule_of, standard
@@ -31,6 +31,7 @@ from monitoring.selectors.estimates import estimated
 from monitoring.selectors.followup import followup, followup_json
 from monitoring.selectors.limits import quality_of
 from monitoring.selectors.reports import findings_before, has_report
+from monitoring.selectors.rules import RuleInForce, governed, rules_of
 from monitoring.selectors.volumes import volume_of
 from monitoring.services import fold_all
 from monitoring.services.backfill import windows_of
@@ -91,19 +92,20 @@ def report_of_window(
 ) -> Content:
     """What the version's answers from `start` to before `end` say. An explicit report raises what it finds; another
     holds drift back until it has lasted (see `stats.persistence`)."""
-    rule = rule_of(version)
-    now = window_sum(version, start, end)
+    rules = rules_of(version.model)
+    rule, now = rule_of(version, rules), window_sum(version, start, end)
     found = drift_found(version, now, start, end, rule)
     few, followed = too_few(now.rows, settings.MIN_SAMPLES_FOR_MONITORING), followup(version, now)
     metrics = followed.metrics
     checks, gone = quality_of(version, now, sampled=True)
     ahead = estimated(version, now)
+    needed = ahead.is_needed(now.tally.coverage)
     judged = Judged(
         drift=found.drift,
         quality=checks,
-        volume=volume_of(version.model, start, end),
-        degradation=_degradation(version, now, metrics),
-        expected=_degradation(version, now, ahead.as_metrics()) if ahead.is_needed(now.tally.coverage) else None,
+        volume=volume_of(version.model, start, end, largest_drop=rules[Rule.VOLUME].threshold),
+        degradation=_degradation(version, now, metrics, rules[Rule.PERFORMANCE]),
+        expected=_degradation(version, now, ahead.as_metrics(), rules[Rule.PERFORMANCE]) if needed else None,
         slices=[] if few else followed.slices,
         triage=found.ranked,
     )
@@ -121,16 +123,18 @@ def report_of_window(
         "notes": [note for note in notes if note],
     }
     told = findings(judged)
-    return _content(body, judged.drift, told if explicit else _held_back(version, end, told, rule))
+    told = told if explicit else _held_back(version, end, told, rule)
+    return _content(body, judged.drift, governed(rules, version, end, told, explicit=explicit))
 
 
-def _degradation(version: Version, now: Summed, metrics: list[Metric]) -> Degradation | None:
+def _degradation(version: Version, now: Summed, metrics: list[Metric], rule: RuleInForce) -> Degradation | None:
     return degradation(
         metrics,
         baseline_of(version),
         shape=now.tally.shape,
-        threshold=settings.PERFORMANCE_DEGRADATION_THRESHOLD,
+        threshold=rule.threshold or 0.0,
         min_samples=settings.MIN_SAMPLES_FOR_MONITORING,
+        metric=rule.metric,
     )
 
 
@@ -207,7 +211,8 @@ def report_of_frames(
     if names:
         _check_known(names, current, reference)
         current, reference = (frame[[name for name in names if name in frame]] for frame in (current, reference))
-    least, rule = settings.MIN_SAMPLES_FOR_MONITORING, rule_of(version) if version else standard()
+    rules = rules_of(version.model) if version else None
+    least, rule = settings.MIN_SAMPLES_FOR_MONITORING, rule_of(version, rules) if version else standard()
     found = drift(
         current,
         reference,
@@ -237,7 +242,10 @@ def report_of_frames(
         "performance": silent,
         "notes": [few] if few else [],
     }
-    return _content(body, found, findings(judged))
+    told = findings(judged)
+    if version and rules:
+        told = governed(rules, version, timezone.now(), told, explicit=True)
+    return _content(body, found, told)
 
 
 def _check_known(names: Sequence[str], current: pd.DataFrame, reference: pd.DataFrame) -> None:

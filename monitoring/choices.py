@@ -63,7 +63,11 @@ class Rule(models.TextChoices):
     REVALIDATION = "revalidation", "revalidation due"
     EXPERIMENT = "experiment", "experiment"
     FAIRNESS = "fairness", "gap between slices"
+    NO_DATA = "no_data", "no data"
 
+
+# raised by something else than a report on a window
+EVENTS = (Rule.REVALIDATION, Rule.EXPERIMENT, Rule.NO_DATA)
 
 SEVERITY_OF = {
     Rule.PERFORMANCE: Severity.CRITICAL,
@@ -74,7 +78,16 @@ SEVERITY_OF = {
     Rule.REVALIDATION: Severity.HIGH,
     Rule.EXPERIMENT: Severity.HIGH,
     Rule.FAIRNESS: Severity.HIGH,
+    Rule.NO_DATA: Severity.MEDIUM,
 }
+
+
+class NoData(models.TextChoices):
+    """What becomes of a model's alerts while nothing can be judged."""
+
+    ALERT = "alert", "raise an alert; what is open stays open"
+    KEEP = "keep", "raise nothing; what is open stays open"
+    IGNORE = "ignore", "raise nothing; a report that cannot judge counts as clean"
 
 
 class AlertStatus(models.TextChoices):

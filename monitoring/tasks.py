@@ -67,6 +67,15 @@ def run_model(model_name: str) -> None:
         ring(run)
 
 
+@shared_task(name="monitoring.sweep_alerts")
+def sweep_alerts() -> None:
+    """Escalate what nobody looks at, and see which models are silent."""
+    close_old_connections()
+    now = timezone.now()
+    services.escalate_alerts(now)
+    services.watch_silence(now)
+
+
 @shared_task(name="monitoring.evaluate_alert")
 def evaluate_alert(alert_id: str) -> None:
     """See what the model's retrain policy makes of an alert."""

@@ -4,18 +4,23 @@ from django.urls import path
 
 from monitoring.dashboards import batches
 from monitoring.dashboards.alarms import DriftAlarmPage
-from monitoring.dashboards.alerts import AlertPage, AlertsPage
+from monitoring.dashboards.alert import AlertPage
+from monitoring.dashboards.alert_rules import AlertRulePage, AlertRulesPage
+from monitoring.dashboards.alerts import AlertsPage
 from monitoring.dashboards.limits import LimitPage, LimitsPage
 from monitoring.dashboards.model import MonitoringPage
 from monitoring.dashboards.policy import RetrainDecisionsPage, RetrainPolicyPage, TeamRetrainPolicyPage
 from monitoring.dashboards.reports import ReportPage, ReportsPage
 from monitoring.dashboards.retention import RetentionPage
 from monitoring.dashboards.schedules import BackfillPage, MonitoringSchedulePage
+from monitoring.dashboards.silences import SilenceEndPage, SilencesPage
 from monitoring.dashboards.skew import SkewPage
 from monitoring.dashboards.slices import SlicesPage
 
 urlpatterns = [
     path("alerts", AlertsPage.as_view(), name="alerts"),
+    path("alerts/silences", SilencesPage.as_view(), name="silences"),
+    path("alerts/silences/<int:pk>/end", SilenceEndPage.as_view(), name="silence_end"),
     path("alerts/<uuid:pk>", AlertPage.as_view(), name="alert"),
     path("scoring", batches.BatchesPage.as_view(), name="batches"),
     path("scoring/new", batches.ScorePage.as_view(), name="batch_new"),
@@ -34,6 +39,8 @@ urlpatterns = [
     path("models/<str:model>/limits", LimitsPage.as_view(), name="quality_limits"),
     path("models/<str:model>/limits/set", LimitPage.as_view(), name="quality_limit"),
     path("models/<str:model>/retention", RetentionPage.as_view(), name="retention"),
+    path("models/<str:model>/alert-rules", AlertRulesPage.as_view(), name="alert_rules"),
+    path("models/<str:model>/alert-rules/<str:rule>", AlertRulePage.as_view(), name="alert_rule"),
     path("models/<str:model>/skew", SkewPage.as_view(), name="skew"),
     path("models/<str:model>/monitoring", MonitoringPage.as_view(), name="monitoring"),
 ]

@@ -51,10 +51,11 @@ class Action(StrEnum):
     PREDICTION_KEEP = "prediction.keep"  # how long predictions, labels and features are kept
     PREDICTION_HOLD = "prediction.hold"  # let none of a model's be deleted, and let go of them
     MONITORING_RUN = "monitoring.run"
-    ALERT_HANDLE = "alert.handle"  # acknowledge, resolve, silence
     SLICES_SET = "slices.set"  # by what a model's answers are told apart, and how far its levels may lie apart
     ALARM_SET = "alarm.set"  # how easily a model raises an alarm of drift
     LIMITS_SET = "limits.set"  # what the data of a model in production is held to
+    ALERT_HANDLE = "alert.handle"  # acknowledge, assign, resolve, silence
+    ALERT_RULES = "alert.rules"  # what raises alerts of a model, how severe they are, when they escalate
     RETRAIN_SET = "retrain.set"  # when a model is trained again by itself
     EXPERIMENT_SHADOW = "experiment.shadow"  # let a version score claims silently; conclude and stop such a test
     EXPERIMENT_LIVE = "experiment.live"  # let a challenger answer claims
@@ -97,6 +98,7 @@ ROLE_ACTIONS: dict[str, frozenset[Action]] = {
         A.LIMITS_SET,
         A.RETRAIN_SET,
         A.SLICES_SET,
+        A.ALERT_RULES,
         A.DATASET_KEEP,
         A.PREDICTION_KEEP,
         A.SOURCE_SET,
@@ -107,7 +109,8 @@ ROLE_ACTIONS: dict[str, frozenset[Action]] = {
     },
     Role.VALIDATOR: _READ
     | {A.PROMOTION_REVIEW, A.REPORT_ATTACH, A.MONITORING_RUN, A.INCIDENT_CLOSE, A.ANNOTATE, A.EVIDENCE_EXPORT}
-    | {A.INPUT_VIEW, A.DATASET_CHECK, A.DATASET_DOWNLOAD, A.EXPECTATIONS_SET, A.GATE_WAIVE, A.SLICES_SET, A.LIMITS_SET},
+    | {A.INPUT_VIEW, A.DATASET_CHECK, A.DATASET_DOWNLOAD, A.EXPECTATIONS_SET, A.GATE_WAIVE, A.SLICES_SET, A.LIMITS_SET}
+    | {A.ALERT_RULES},
     Role.APPROVER: _READ
     | {A.PROMOTION_REVIEW, A.PROMOTION_DECIDE, A.ROLLBACK, A.INCIDENT_CLOSE, A.POLICY_SET, A.ALERT_HANDLE}
     | {A.ANNOTATE, A.ALIAS_SET, A.VERSION_DEPRECATE, A.MODEL_ARCHIVE, A.EVIDENCE_EXPORT, A.REPORT_ATTACH, A.INPUT_VIEW}

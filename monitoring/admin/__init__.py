@@ -90,7 +90,8 @@ class AlertAdmin(TeamAdmin):
         "acknowledged_by",
         "resolved_by",
         "comment",
-        "silenced_until",
+        "assignee",
+        "escalates_at",
         "seen",
     )
     readonly_fields = ("page", "number", "level", "state", "first_seen", "last_seen", "seen")

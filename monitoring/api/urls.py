@@ -6,6 +6,7 @@ from django.urls import path
 
 from monitoring.api import (
     alarms,
+    alert_rules,
     alerts,
     batches,
     dashboard,
@@ -47,8 +48,18 @@ urlpatterns = [
     path("monitoring/dashboard/<model:model>", dashboard.DashboardDetail.as_view(), name="dashboard"),
     path("monitoring/skew/<model:model>", skew.SkewDetail.as_view(), name="skew"),
     path("monitoring/quality-limits/<model:model>", limits.QualityLimits.as_view(), name="quality-limits"),
+    path("models/<model:name>/alert-rules", alert_rules.Rules.as_view(), name="alert-rules"),
+    path("models/<model:name>/alert-rules/<str:rule>", alert_rules.Rule.as_view(), name="alert-rule"),
     path("monitoring/alerts", alerts.Alerts.as_view(), name="alerts"),
+    path("monitoring/alerts/counts", alerts.Counts.as_view(), name="alert-counts"),
+    path("monitoring/alerts/handle", alerts.Handle.as_view(), name="alerts-handle"),
+    path("monitoring/alerts/timeline/<model:model>", alerts.Timeline.as_view(), name="alert-timeline"),
+    path("monitoring/alerts/<uuid:pk>", alerts.AlertDetail.as_view(), name="alert"),
+    path("monitoring/alerts/<uuid:pk>/assign", alerts.Assign.as_view(), name="alert-assign"),
+    path("monitoring/alerts/<uuid:pk>/comment", alerts.Remark.as_view(), name="alert-comment"),
     path("monitoring/alerts/<uuid:pk>/acknowledge", alerts.Acknowledge.as_view(), name="alert-acknowledge"),
     path("monitoring/alerts/<uuid:pk>/resolve", alerts.Resolve.as_view(), name="alert-resolve"),
-    path("monitoring/alerts/<uuid:pk>/silence", alerts.Silence.as_view(), name="alert-silence"),
+    path("monitoring/alerts/<uuid:pk>/silence", alerts.SilenceAlert.as_view(), name="alert-silence"),
+    path("monitoring/silences", alert_rules.Silences.as_view(), name="silences"),
+    path("monitoring/silences/<int:pk>/end", alert_rules.SilenceEnd.as_view(), name="silence-end"),
 ]

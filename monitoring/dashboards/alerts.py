@@ -1,56 +1,95 @@
-"""The inbox of alerts, and one alert with what it rests on and what comes of it."""
+"""The inbox of alerts: what nobody looks at, the worst first, and a deed on several at once."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, NamedTuple
+from typing import Any
+from uuid import UUID
 
-from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.urls import reverse
 from django.utils import timezone
 
-from mlops_site.core.dashboards import FormPage, Page
+from mlops_site.core.dashboards import FormPage
 from mlops_site.core.errors import Invalid
 from mlops_site.core.permissions import Action
-from mlops_site.core.templatetags.steward import span
-from mlops_site.core.webhooks import ATTEMPTS
 from monitoring import selectors, services
-from monitoring.choices import UNRESOLVED, AlertStatus, Rule, Severity
-from monitoring.dashboards.evidence import evidence_of
-from monitoring.forms import AlertForm
-from monitoring.models import Alert, RetrainPolicy
-from monitoring.selectors.policies import policy_of
+from monitoring.choices import AlertStatus, Rule, Severity
+from monitoring.forms import AlertsForm
+from monitoring.selectors.alerts import ME, NOBODY, counts
+from monitoring.services.handling import Handled
 from registry.selectors import models
 
 PAGE_SIZE = 50
-ACKNOWLEDGE, RESOLVE, SILENCE = "acknowledge", "resolve", "silence"
-DONE = {ACKNOWLEDGE: "You look at it.", RESOLVE: "It is resolved; the next finding opens another."}
+DONE = {"acknowledge": "acknowledged", "resolve": "resolved"}
 
 
-class AlertsPage(Page):
+class AlertsPage(FormPage):
+    """A POST names its deed and the alerts that were ticked."""
+
     template_name = "monitoring/alerts.html"
     title = "Alerts"
+    form_class = AlertsForm
 
     def facts(self) -> dict[str, Any]:
         asked, names = self.request.GET, sorted(model.name for model in models(self.actor))
-        chosen = {
-            "status": _known(asked.get("status", ""), [*AlertStatus.values, selectors.ALL]),
-            "severity": _known(asked.get("severity", ""), list(Severity.values)),
-            "model": _known(asked.get("model", ""), names),
+        known = {
+            "status": [*AlertStatus.values, selectors.ALL],
+            "severity": list(Severity.values),
+            "model": names,
+            "rule": list(Rule.values),
+            "assignee": [ME, NOBODY],
         }
+        chosen: dict[str, Any] = {name: _known(asked.get(name, ""), values) for name, values in known.items()}
         page = Paginator(selectors.alerts(self.actor, **chosen), PAGE_SIZE).get_page(asked.get("page"))
+        counted, teams = counts(self.actor), self.actor.teams(Action.ALERT_HANDLE)
         return {
             **chosen,
             "page": page,
-            "answer": inbox_sentence(list(selectors.alerts(self.actor).values_list("severity", "status"))),
+            "rows": [(alert, alert.model.team_id in teams and alert.resolved_at is None) for alert in page],
+            "answer": inbox_sentence([pair for each in counted for pair in each.pairs]),
+            "counted": counted,
             "statuses": [*AlertStatus.choices, (selectors.ALL, "all")],
             "severities": Severity.choices,
+            "kinds": Rule.choices,
+            "assignees": [(ME, "me"), (NOBODY, "nobody")],
             "models": names,
             "narrowed": any(chosen.values()),
             "now": timezone.now(),
+            "may": bool(teams),
         }
+
+    def save(self, form: AlertsForm) -> str:
+        deed = self.request.POST.get("deed", "")
+        if deed not in DONE:
+            raise Invalid(f"deed must be {' or '.join(DONE)} but got {deed[:80]!r}")
+        ids = [_id(text) for text in self.request.POST.getlist("ids")]
+        if not ids:
+            raise Invalid("tick the alerts that are meant")
+        found = services.handle_alerts(ids, actor=self.actor, deed=deed, comment=form.cleaned_data["comment"])
+        (messages.warning if found.refused else messages.success)(self.request, said_of(found, DONE[deed]))
+        query = self.request.GET.urlencode()
+        return reverse("alerts") + (f"?{query}" if query else "")
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise Invalid(f"ids must be of alerts but got {text[:80]!r}") from error
+
+
+def said_of(found: Handled, done: str) -> str:
+    """
+    >>> said_of(Handled([], [(UUID(int=1), "wrong_state", "the alert is resolved")]), "resolved")
+    '0 alerts are resolved. 1 is not: the alert is resolved.'
+    """
+    first = f"{len(found.done)} alert{' is' if len(found.done) == 1 else 's are'} {done}."
+    if not found.refused:
+        return first
+    why = "; ".join(dict.fromkeys(detail for _, _, detail in found.refused))
+    return f"{first} {len(found.refused)} {'is' if len(found.refused) == 1 else 'are'} not: {why[:300]}."
 
 
 def _known(value: str, known: list[str]) -> str:
@@ -76,80 +115,3 @@ def inbox_sentence(unresolved: list[tuple[str, str]]) -> str:
     if seen:
         words.append(f"{seen}{' more' if count else ''} {'is' if seen == 1 else 'are'} being looked at.")
     return " ".join(words)
-
-
-class AlertPage(FormPage):
-    """A POST names its deed."""
-
-    template_name = "monitoring/alert.html"
-    form_class = AlertForm
-
-    def facts(self) -> dict[str, Any]:
-        alert = selectors.alert_of(self.actor, self.kwargs["pk"])
-        is_open = alert.status in UNRESOLVED
-        return {
-            "title": f"Alert {str(alert.pk)[:8]}",
-            "alert": alert,
-            "evidence": evidence_of(alert.evidence),
-            "steps": steps(alert),
-            "deliveries": selectors.deliveries(alert),
-            "most_attempts": ATTEMPTS,
-            "has_webhook": bool(settings.MONITORING_WEBHOOK_URL),
-            "next": policy_sentence(policy_of(alert.model), Rule(alert.rule)),
-            "decisions": selectors.consequences(alert),
-            "may": self.actor.may(Action.ALERT_HANDLE, alert.model.team_id) and is_open,
-            "is_open": is_open,
-            "is_silenced": selectors.is_silenced(alert),
-        }
-
-    def save(self, form: AlertForm) -> str:
-        alert = selectors.alert_of(self.actor, self.kwargs["pk"])
-        deed, comment = self.request.POST.get("deed", ""), form.cleaned_data["comment"]
-        if deed == ACKNOWLEDGE:
-            services.acknowledge_alert(alert, actor=self.actor, comment=comment)
-        elif deed == RESOLVE:
-            services.resolve_alert(alert, actor=self.actor, comment=comment)
-        elif deed == SILENCE:
-            services.silence_alert(alert, actor=self.actor, hours=form.cleaned_data["hours"], comment=comment)
-        else:
-            raise Invalid(f"deed must be {ACKNOWLEDGE}, {RESOLVE} or {SILENCE} but got {deed[:80]!r}")
-        messages.success(self.request, DONE.get(deed, f"Silent for {form.cleaned_data['hours']} hours."))
-        return reverse("alert", args=[alert.pk])
-
-
-class Step(NamedTuple):
-    """One step of its life."""
-
-    name: str
-    said: str
-    done: bool
-
-
-def steps(alert: Alert) -> list[Step]:
-    """From the first finding to its end."""
-    times = f"{alert.count} time{'s' if alert.count > 1 else ''}"
-    seen, ended = alert.acknowledged_at, alert.resolved_at
-    looked = f"{alert.acknowledged_by}, {seen:%d %b %H:%M}" if seen else "nobody" if ended else "nobody yet"
-    return [
-        Step("First seen", f"{alert.first_seen_at:%d %b %H:%M}", True),
-        Step("Last seen", f"{alert.last_seen_at:%d %b %H:%M}, {times} in all", True),
-        Step("Looked at", looked, seen is not None),
-        Step("Resolved", f"{alert.resolved_by}, {ended:%d %b %H:%M}" if ended else "not yet", ended is not None),
-    ]
-
-
-def policy_sentence(policy: RetrainPolicy, rule: Rule) -> str:
-    """What the retrain policy makes of such an alert."""
-    limits = {
-        Rule.PERFORMANCE: (policy.performance_degradation, "the metric has fallen by {:g} or more"),
-        Rule.DRIFT: (policy.data_drift_score, "the drift score is {:g} or more"),
-        Rule.VOLUME: (policy.prediction_volume_drop, "predictions have fallen by {:.0%} or more"),
-    }
-    limit, words = limits.get(rule, (None, ""))
-    if not policy.enabled:
-        return "No retrain policy is in force: nothing is trained again by itself."
-    if limit is None:
-        return f"The retrain policy does not react to {rule.label}."
-    when = words.format(limit)
-    rest = f"at most once in {span(policy.cool_down)}" if policy.cool_down else "as often as it happens"
-    return f"The model is trained again when {when}, {rest}, with at least {policy.min_labels:,} new labels."

@@ -12,6 +12,7 @@ from monitoring.models.prediction import Label, Prediction
 from monitoring.models.profile import Bucket, FoldItem
 from monitoring.models.report import MonitoringRun, Report
 from monitoring.models.retention import Retention
+from monitoring.models.rule import AlertRule, Silence
 from monitoring.models.schedule import MonitoringSchedule, Unchecked
 from monitoring.models.slices import ErrorCode, FairnessLimits, Slice
 from monitoring.models.volume import VolumeDay
@@ -19,6 +20,7 @@ from monitoring.models.volume import VolumeDay
 __all__ = [
     "LAWS",
     "Alert",
+    "AlertRule",
     "BatchChunk",
     "BatchRun",
     "Bucket",
@@ -40,6 +42,7 @@ __all__ = [
     "RetrainDecision",
     "RetrainPolicy",
     "RetrainRules",
+    "Silence",
     "Slice",
     "TeamRetrainPolicy",
     "Unchecked",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mlops_site.core.laws import Deed, Law, append_only
 
-_KEPT = ("id", "model_id", "version_id", "rule", "subject_key", "first_seen_at")
 _COUNTED = ("id", "model_id", "name", "source", "levels", "cuts", "counts_from")
 
 _OF_MODEL = "SELECT 1 FROM monitoring_retention r WHERE r.model_id = OLD.model_id"
@@ -14,6 +13,17 @@ _UNMATCHED = """NOT EXISTS (SELECT 1 FROM monitoring_prediction p
 # Retention writes the times first, so whatever else deletes a label is refused.
 _KEPT_LABEL = f"""NOT EXISTS ({_OF_MODEL} AND r.hold = '' AND (r.ends_before > OLD.received_at
     OR (r.unmatched_before > OLD.received_at AND {_UNMATCHED})))"""
+_KEPT = ("id", "model_id", "version_id", "rule", "subject_key", "first_seen_at", "group_key", "first_report_id")
+_ONCE_SET = ("group_key", "first_report_id")  # a comparison with NULL is neither true nor false
+_ONLY_RISES = ("count", "escalations")
+_SILENCE = ("id", "model_id", "rule", "subject_key", "every_subject", "starts_at", "ends_at", "created_at")
+_CHANGED = " OR ".join(
+    [
+        *(f"NEW.{column} <> OLD.{column}" for column in _KEPT),
+        *(f"(OLD.{column} IS NOT NULL AND NEW.{column} IS NULL)" for column in _ONCE_SET),
+        *(f"NEW.{column} < OLD.{column}" for column in _ONLY_RISES),
+    ]
+)
 
 LAWS: list[Law | Deed] = [
     Deed(
@@ -53,8 +63,8 @@ LAWS: list[Law | Deed] = [
         "alert_keeps_its_identity",
         "monitoring_alert",
         "UPDATE",
-        "OLD.status = 'resolved' OR " + " OR ".join(f"NEW.{column} <> OLD.{column}" for column in _KEPT),
-        "an alert keeps what it is about, and a resolved one stays resolved",
+        f"OLD.status = 'resolved' OR {_CHANGED}",
+        "an alert keeps what it is about and how often it was seen, and a resolved one stays resolved",
     ),
     Law(
         "slice_counts_alike",
@@ -66,4 +76,12 @@ LAWS: list[Law | Deed] = [
     Law("slice_no_delete", "monitoring_slice", "DELETE", "1 = 1", "slices are kept: labels may still come"),
     *append_only("monitoring_errorcode"),
     Law("alert_no_delete", "monitoring_alert", "DELETE", "1 = 1", "alerts are kept"),
+    Law(
+        "silence_keeps_its_words",
+        "monitoring_silence",
+        "UPDATE",
+        "OLD.ended_at IS NOT NULL OR " + " OR ".join(f"NEW.{column} <> OLD.{column}" for column in _SILENCE),
+        "a silence can only be ended, once",
+    ),
+    Law("silence_no_delete", "monitoring_silence", "DELETE", "1 = 1", "silences are kept"),
 ]

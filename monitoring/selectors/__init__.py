@@ -7,7 +7,6 @@ from monitoring.selectors.alerts import (
     consequences,
     deliveries,
     has_open_alerts,
-    is_silenced,
     open_alerts,
     open_count,
 )
@@ -16,6 +15,7 @@ from monitoring.selectors.bases import Basis, bases, basis_of
 from monitoring.selectors.batches import batch_of, batches, rejections_shown
 from monitoring.selectors.inputs import production_inputs
 from monitoring.selectors.reports import findings_before, report_of, reports
+from monitoring.selectors.silences import is_silenced
 from monitoring.selectors.windows import Point, Summed, series, window_sum
 
 __all__ = [

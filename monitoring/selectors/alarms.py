@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 
 from mlops_site.core.choices import ENDED, JobState
 from mlops_site.stats.profile import Bins, Profile
-from monitoring.choices import Span
+from monitoring.choices import Rule, Span
 from monitoring.models import Bucket, CalibrationRun, DriftAlarm
 from monitoring.selectors.bases import basis_of
+from monitoring.selectors.rules import RuleInForce, rules_of
 from monitoring.stats.alarm_words import delay_words, false_alarm_words, rule_words
 from monitoring.stats.persistence import AlarmRule, standard_rule
 from monitoring.stats.traffic import HOURS, Traffic, traffic_of
@@ -65,11 +67,18 @@ def standard() -> AlarmRule:
     return standard_rule(settings.DRIFT_THRESHOLD)
 
 
-def alarm_of(version: Version) -> Alarm:
-    """One query where nobody set a budget, else two, or three while the newest calibration has not succeeded."""
+def usual(model: RegisteredModel, rules: Mapping[Rule, RuleInForce] | None = None) -> AlarmRule:
+    """The standard rule, with the effect that the model's alert rules ask for."""
+    effect = (rules or rules_of(model))[Rule.DRIFT].threshold
+    return standard() if effect is None else standard_rule(effect)
+
+
+def alarm_of(version: Version, rules: Mapping[Rule, RuleInForce] | None = None) -> Alarm:
+    """Two queries where nobody set a budget, one with the model's alert `rules`; else two, or three while the newest
+    calibration has not succeeded."""
     setting = drift_alarm_of(version.model)
     if setting is None or setting.false_alarms_a_month is None:
-        return Alarm(setting, None, None, standard())
+        return Alarm(setting, None, None, usual(version.model, rules))
     about = {
         "false_alarms_a_month": setting.false_alarms_a_month,
         "smallest_shift_sd": setting.smallest_shift_sd,
@@ -79,7 +88,7 @@ def alarm_of(version: Version) -> Alarm:
     if newest is not None and newest.state != JobState.SUCCEEDED:
         done = runs.filter(state=JobState.SUCCEEDED).first()
     result = done.result if done else None
-    return Alarm(setting, newest, result, rule_in(result) if result else standard())
+    return Alarm(setting, newest, result, rule_in(result) if result else usual(version.model, rules))
 
 
 def rule_in(result: dict[str, Any]) -> AlarmRule:
@@ -88,8 +97,8 @@ def rule_in(result: dict[str, Any]) -> AlarmRule:
     return AlarmRule(chosen["q"], chosen["effect"], chosen["k"], chosen["m"])
 
 
-def rule_of(version: Version) -> AlarmRule:
-    return alarm_of(version).rule
+def rule_of(version: Version, rules: Mapping[Rule, RuleInForce] | None = None) -> AlarmRule:
+    return alarm_of(version, rules).rule
 
 
 class AlarmSaid(NamedTuple):
@@ -108,7 +117,7 @@ class AlarmSaid(NamedTuple):
 def alarm_said(model: RegisteredModel) -> AlarmSaid:
     """What holds for the model now, in words."""
     version = registry.in_production(model) or registry.versions(model).first()
-    alarm = alarm_of(version) if version else Alarm(drift_alarm_of(model), None, None, standard())
+    alarm = alarm_of(version) if version else Alarm(drift_alarm_of(model), None, None, usual(model))
     return AlarmSaid(version, alarm, f"An alarm is raised when {rule_words(alarm.rule)}. {_expected(alarm)}")
 
 

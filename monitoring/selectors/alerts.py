@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import Case, Exists, OuterRef, QuerySet, Value, When
-from django.utils import timezone
+from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Value, When
 
-from mlops_site.core.errors import NotFound
-from mlops_site.core.models import Delivery
+from mlops_site.core.errors import Invalid, NotFound
+from mlops_site.core.models import AuditRecord, Delivery
 from mlops_site.core.permissions import Actor, visible
 from mlops_site.core.prepared import PreparedObjects
-from monitoring.choices import UNRESOLVED, AlertStatus, Severity
+from monitoring.choices import UNRESOLVED, AlertStatus, Rule, Severity
 from monitoring.models import Alert, RetrainDecision
+from monitoring.selectors.silences import has_silence, silence_end
 from registry.models import RegisteredModel
 from registry.services.guards import one_of
 
 ALL = "all"
+ME, NOBODY = "me", "nobody"
 _HEAVY = ("version__reference", "version__golden", "version__signature")
 _WORST_FIRST = Case(*(When(severity=level, then=Value(rank)) for rank, level in enumerate(Severity)))
 
 
-def alerts(actor: Actor, *, status: str = "", severity: str = "", model: str = "") -> QuerySet[Alert]:
+def alerts(
+    actor: Actor,
+    *,
+    status: str = "",
+    severity: str = "",
+    model: str = "",
+    rule: str = "",
+    assignee: str = "",
+    group: str = "",
+    silenced: bool = True,
+) -> QuerySet[Alert]:
     """The alerts that the actor may see, worst first, then latest; with an empty status those that are not resolved.
-    A model that is not there has none."""
+    `assignee` is a name, `me` or `nobody`; without `silenced` those that are silent now are left out. A model, a person
+    or a group that is not there has none. Each has `silenced_until`."""
     rows = visible(actor, Alert.objects.all(), team="model__team")
     if not status:
         rows = rows.filter(status__in=UNRESOLVED)
@@ -31,9 +46,26 @@ def alerts(actor: Actor, *, status: str = "", severity: str = "", model: str = "
         rows = rows.filter(status=status)
     if severity:
         rows = rows.filter(severity=one_of("severity", severity, list(Severity.values)))
+    if rule:
+        rows = rows.filter(rule=one_of("rule", rule, list(Rule.values)))
     if model:
         rows = rows.filter(model__name=model)
+    if assignee:
+        name = actor.name if assignee == ME else assignee
+        rows = rows.filter(assignee=None) if assignee == NOBODY else rows.filter(assignee__username=name)
+    if not silenced:
+        rows = rows.filter(~has_silence())
+    if group:
+        rows = rows.filter(group_key=_uuid(group))
     return _complete(rows).order_by(_WORST_FIRST, "-last_seen_at", "-pk")
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        message = f"group must be the id of a group but got {text[:80]!r}"
+        raise Invalid.on("group", message, code="unknown_group") from error
 
 
 def open_alerts(model: RegisteredModel) -> list[Alert]:
@@ -56,15 +88,19 @@ def _unresolved(model: int) -> QuerySet[Alert]:
 def alert_of(actor: Actor, alert_id: UUID) -> Alert:
     """One alert; NotFound if it is absent or another team's."""
     rows = _complete(visible(actor, Alert.objects.filter(pk=alert_id), team="model__team"))
-    found = rows.select_related("report").defer("report__body", "report__findings", *_HEAVY).first()
+    reports = ("report", "first_report", "resolved_report")
+    rows = rows.select_related(*reports)
+    bodies = [f"{name}__{part}" for name in reports for part in ("body", "findings")]
+    found = rows.defer(*bodies, *_HEAVY).first()
     if found is None:
         raise NotFound(f"no alert {alert_id} here, or it belongs to another team", code="unknown_alert")
     return found
 
 
 def _complete(rows: QuerySet[Alert]) -> QuerySet[Alert]:
-    chosen = rows.select_related("model__team", "version__model", "acknowledged_by", "resolved_by")
-    return chosen.defer(*_HEAVY)
+    chosen = rows.select_related("model__team", "version__model", "acknowledged_by", "resolved_by", "assignee")
+    silenced = {"silenced_until": silence_end()}  # the attribute that the model declares
+    return chosen.annotate(**silenced).defer(*_HEAVY)
 
 
 def open_count(actor: Actor) -> int:
@@ -72,10 +108,43 @@ def open_count(actor: Actor) -> int:
     return visible(actor, Alert.objects.filter(status=AlertStatus.OPEN), team="model__team").count()
 
 
-def is_silenced(alert: Alert) -> bool:
-    """A silence belongs to what the alert is about: it outlives the alert that it was set on."""
+class Counted(NamedTuple):
+    """Unresolved alerts of a severity: how many nobody looks at, and how many somebody does."""
+
+    severity: Severity
+    open: int
+    acknowledged: int
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """(severity, status) of each alert."""
+        seen = [AlertStatus.OPEN] * self.open + [AlertStatus.ACKNOWLEDGED] * self.acknowledged
+        return [(self.severity.value, status.value) for status in seen]
+
+
+def counts(actor: Actor, *, model: str = "") -> list[Counted]:
+    """The unresolved alerts that the actor may see by severity, the worst first; one query."""
+    rows = visible(actor, Alert.objects.filter(status__in=UNRESOLVED), team="model__team")
+    if model:
+        rows = rows.filter(model__name=model)
+    by = {(s, status): n for s, status, n in rows.order_by().values_list("severity", "status").annotate(n=Count("pk"))}
+    each = [(level, *(by.get((level.value, status.value), 0) for status in UNRESOLVED)) for level in Severity]
+    return [Counted(level, opened, seen) for level, opened, seen in each]
+
+
+def group_of(alert: Alert) -> list[Alert]:
+    """The other alerts of its group, the first seen first: what began together has, most likely, one cause."""
+    if alert.group_key is None:
+        return []
+    rows = Alert.objects.filter(group_key=alert.group_key, model=alert.model_id).exclude(pk=alert.pk)
+    return list(rows.defer("evidence").order_by("first_seen_at", "pk"))
+
+
+def earlier(alert: Alert) -> Alert | None:
+    """The last alert on the same that was over before this one began: it has come back."""
     about = {"model": alert.model_id, "rule": alert.rule, "subject_key": alert.subject_key}
-    return Alert.objects.filter(**about, silenced_until__gt=timezone.now()).exists()
+    rows = Alert.objects.filter(**about, resolved_at__lte=alert.first_seen_at).exclude(pk=alert.pk)
+    return rows.defer("evidence").select_related("resolved_by").order_by("-resolved_at").first()
 
 
 def deliveries(alert: Alert) -> QuerySet[Delivery]:
@@ -86,3 +155,16 @@ def deliveries(alert: Alert) -> QuerySet[Delivery]:
 def consequences(alert: Alert) -> QuerySet[RetrainDecision]:
     """What it led to, latest first."""
     return alert.decisions.select_related("decided_by").order_by("-decided_at")
+
+
+def happened(alert: Alert) -> QuerySet[AuditRecord]:
+    """What happened to it, oldest first, from the audit chain."""
+    return AuditRecord.objects.filter(subject=alert.subject).exclude(action__endswith=".refused").order_by("seq")
+
+
+def between(model: RegisteredModel, start: datetime, end: datetime, rules: Iterable[str] = ()) -> QuerySet[Alert]:
+    """The model's alerts that were unresolved at some time in [start, end), the first seen first: its timeline."""
+    rows = Alert.objects.filter(Q(resolved_at=None) | Q(resolved_at__gte=start), model=model, first_seen_at__lt=end)
+    if chosen := list(rules):
+        rows = rows.filter(rule__in=chosen)
+    return rows.defer("evidence").select_related("assignee", "resolved_by").order_by("first_seen_at", "pk")

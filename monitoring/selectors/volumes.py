@@ -18,7 +18,7 @@ from monitoring.models import Bucket, VolumeDay
 from monitoring.selectors.periods import Period
 from monitoring.selectors.spans import STEPS, start_of
 from monitoring.stats.expected import WEEK, WEEKS, Baseline, baseline
-from monitoring.stats.volume import Band, Cut, Volume, band, expected_volume, volume
+from monitoring.stats.volume import LARGEST_DROP, Band, Cut, Volume, band, expected_volume, volume
 from registry.models import RegisteredModel, Version
 
 HOUR = timedelta(hours=1)
@@ -94,23 +94,32 @@ def baseline_before(model: RegisteredModel, start: datetime) -> Baseline | None:
     return baseline(hours_of(model, start - WEEKS * WEEK * HOUR, WEEKS * WEEK))
 
 
-def volume_of(model: RegisteredModel, start: datetime, end: datetime) -> Volume:
+def volume_of(model: RegisteredModel, start: datetime, end: datetime, *, largest_drop: float | None = None) -> Volume:
     """How many predictions a window brought, beside what the weeks before it let expect, or the window before it while
     less than a day of hours is known. Six queries at most."""
-    return judged_volume(model, start, end, baseline_before(model, start_of(start, Span.HOUR)))
+    known = baseline_before(model, start_of(start, Span.HOUR))
+    return judged_volume(model, start, end, known, largest_drop=largest_drop or LARGEST_DROP)
 
 
-def judged_volume(model: RegisteredModel, start: datetime, end: datetime, known: Baseline | None) -> Volume:
+def judged_volume(
+    model: RegisteredModel,
+    start: datetime,
+    end: datetime,
+    known: Baseline | None,
+    *,
+    largest_drop: float = LARGEST_DROP,
+) -> Volume:
     """`volume_of` with the baseline of the hour in which the window begins. What has not happened yet is not judged."""
     rows, before = rows_of(model, start, end), rows_of(model, start - (end - start), start)
     now, least = timezone.now(), settings.MIN_SAMPLES_FOR_MONITORING
     if start >= now:
         return Volume(rows, before, None, False, "not judged: the window has not begun")
     if known is None:
-        return volume(rows, before, min_samples=least)
+        return volume(rows, before, min_samples=least, largest_drop=largest_drop)
     first = start_of(start, Span.HOUR)
     whole, part = divmod((min(end, now) - first) / HOUR, 1)
     cut = Cut(lead=(start - first) / HOUR, part=part)
+    hours = hours_of(model, first, int(whole))
     return expected_volume(
-        rows, before, known=known, hours=hours_of(model, first, int(whole)), cut=cut, min_samples=least
+        rows, before, known=known, hours=hours, cut=cut, min_samples=least, largest_drop=largest_drop
     )

@@ -17,6 +17,7 @@ from monitoring.models import MonitoringRun, Report, Unchecked
 from monitoring.selectors.periods import within
 from monitoring.selectors.spans import span_after, start_of, whole
 from monitoring.services.alerts import raise_alerts
+from monitoring.services.recoveries import count_clean
 from registry import selectors as registry
 from registry.models import RegisteredModel, Version
 
@@ -127,8 +128,8 @@ def keep_report(
     from_frames: bool = False,
     created_by: User | None = None,
 ) -> Report:
-    """Keep what was computed and raise its alerts, in the caller's transaction or one of its own. One that is made
-    afterwards raises none: nobody can act on what is over."""
+    """Keep what was computed, raise its alerts and, on schedule, count towards the end of others, in the caller's
+    transaction or one of its own. One that is made afterwards raises none: nobody can act on what is over."""
     with events.atomic():
         report = Report.objects.create(
             model=version.model,
@@ -143,6 +144,8 @@ def keep_report(
         )
         if occasion != Occasion.BACKFILL:
             raise_alerts(report)
+        if occasion == Occasion.SCHEDULE:
+            count_clean(report)
         if not explicit:
             Unchecked.objects.filter(version=version).update(samples=report.samples)
     return report

@@ -31,13 +31,15 @@ class Judged(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """`subject` is the metric or the feature, "" the whole model; `raised` says whether it is told now."""
+    """`subject` is the metric or the feature, "" the whole model; `raised` says whether it is told now, and `held` why
+    it is not."""
 
     rule: str
     subject: str
     summary: str
     evidence: dict[str, Any]
     raised: bool = True
+    held: str = ""
 
 
 def findings(judged: Judged) -> list[Finding]:

@@ -65,15 +65,21 @@ def headline(shape: Shape) -> tuple[str, ...]:
 
 
 def degradation(
-    metrics: list[Metric], baseline: Mapping[str, float], *, shape: Shape, threshold: float, min_samples: int
+    metrics: list[Metric],
+    baseline: Mapping[str, float],
+    *,
+    shape: Shape,
+    threshold: float,
+    min_samples: int,
+    metric: str = "",
 ) -> Degradation | None:
-    """Judge the headline metric; None where the window or the baseline has none.
+    """Judge the headline metric, or the one that is named; None where the window or the baseline has none.
 
     Degraded is a drop of at least `threshold` on at least `min_samples` rows while the baseline lies on the better
     side of the interval.
     """
     known = {metric.name: metric for metric in metrics if metric.name in baseline}
-    found = next((known[name] for name in headline(shape) if name in known), None)
+    found = next((known[name] for name in ((metric,) if metric else headline(shape)) if name in known), None)
     if found is None:
         return None
     promised, better = baseline[found.name], METRICS[found.name].greater_is_better

@@ -90,13 +90,21 @@ def volume(rows: int, before: int, *, min_samples: int, largest_drop: float = LA
 
 
 def expected_volume(
-    rows: int, before: int, *, known: Baseline, hours: Floats, cut: Cut = WHOLE, min_samples: int
+    rows: int,
+    before: int,
+    *,
+    known: Baseline,
+    hours: Floats,
+    cut: Cut = WHOLE,
+    min_samples: int,
+    largest_drop: float = LARGEST_DROP,
 ) -> Volume:
     """Judge a window that begins in the hour where the history of `known` ends: `hours` are the whole hours from there
     on, shape (n,), NaN where one is not known; `cut` says what of them is not in the window, or is and is no hour.
 
-    A drop is at least half below the least that is expected, a spike at least twice the most and `min_samples` more;
-    both less likely by the negative binomial distribution than 0.00002 for each hour (a spike: than a tenth of it).
+    A drop is at least `largest_drop` below the least that is expected, a spike at least twice the most and
+    `min_samples` more; both less likely by the negative binomial distribution than 0.00002 for each hour (a spike: than
+    a tenth of it).
     The whole window is judged, and the last 1, 3, 6, 12 and 24 whole hours, so that a silence is seen before it has
     lasted half a day. Before a week is known the window is judged by the one before it, and the stretches by the flat
     mean.
@@ -104,12 +112,12 @@ def expected_volume(
     window = _window(rows, known, len(hours), cut)
     last = [_stretch(known, hours, length) for length in STRETCHES if length < len(hours)]
     judged = [each for each in last[::-1] if each is not None]  # the longest first: it says most
-    plain = volume(rows, before, min_samples=min_samples)
+    plain = volume(rows, before, min_samples=min_samples, largest_drop=largest_drop)
     if known.pattern == "flat" and plain.drop:
         return plain
     if known.pattern != "flat":
         judged.insert(0, window)
-    fell = next((each for each in judged if fell_in(each)), None)
+    fell = next((each for each in judged if fell_in(each, largest_drop)), None)
     rose = next((each for each in judged if rose_in(each, min_samples)), None) if fell is None else None
     found = fell or rose
     if known.pattern == "flat" and found is None:
@@ -157,8 +165,8 @@ def band(known: Baseline, starts: Floats, ends: Floats, others: list[int]) -> Ba
     return Band(expected.tolist(), lower.tolist(), upper.tolist(), others, known.pattern)
 
 
-def fell_in(stretch: Stretch) -> bool:
-    is_low = stretch.rows <= (1 - LARGEST_DROP) * stretch.low
+def fell_in(stretch: Stretch, largest_drop: float = LARGEST_DROP) -> bool:
+    is_low = stretch.rows <= (1 - largest_drop) * stretch.low
     return is_low and at_most(stretch.rows, stretch.low, stretch.tau) <= certain(stretch.hours)
 
 

@@ -21,7 +21,8 @@ from abtesting import services as experiments
 from abtesting.models import Experiment
 from mlops_site.core.models import Delivery
 from mlops_site.core.permissions import Actor
-from monitoring.models import Prediction
+from monitoring import services as monitoring
+from monitoring.models import Prediction, Silence
 from registry import services as registry
 from tests import factories, query_counts
 from tests.factories import Scene
@@ -59,12 +60,17 @@ class Site:
         self.reproduction = runs.reproduced_run(self.scene.scientist, self.scene.run)
         training.infer_expectations(self.scene.dataset, actor=self.scene.author)
         self._waive("schema_range")
+        self.silence = self._silence("volume", "")
         self.note = runs.noted(self.scene.scientist, self.scene.run)
         self.machine = Client(headers=bearer(person("claims-app", "service", team=factories.TEAM)))
         self.engineer = self._api(self.scene.author.user)
         self.auditor = self._api(self.scene.auditor.user)
         people = (self.scene.author, self.scene.auditor, self.scene.approver)
         self.browser, self.auditors_browser, self.approvers_browser = map(self._browser, people)
+
+    def _silence(self, rule: str, subject: str) -> Silence:
+        model, by = self.scene.model, self.scene.author
+        return monitoring.silence(model, actor=by, reason="It is known.", hours=9, rule=rule, subject=subject)
 
     def _waive(self, check: str) -> None:
         until = timezone.now().date() + timedelta(days=9)
@@ -123,7 +129,7 @@ class Site:
             "models/<model:name>/monitoring-schedule": f"{model}/monitoring-schedule",
             "models/<model:name>/slices": f"{model}/slices",
             "jobs/<uuid:job_id>": f"jobs/{scene.run.pk}",
-            "monitoring/alerts": "monitoring/alerts",
+            **self.alerts(),
             "monitoring/reports": "monitoring/reports",
             "monitoring/reports/<uuid:pk>": f"monitoring/reports/{scene.alert.report_id}",
             **self.experiments(),
@@ -132,6 +138,28 @@ class Site:
             "scoring/<uuid:pk>/result": f"scoring/{scene.batch.pk}/result",
             "monitoring/dashboard/<model:model>": f"monitoring/dashboard/{scene.model.name}",
             "monitoring/quality-limits/<model:model>": f"monitoring/quality-limits/{scene.model.name}",
+        }
+
+    def alerts(self) -> dict[str, str]:
+        alert, model = self.scene.alert.pk, self.scene.model.name
+        return {
+            "monitoring/alerts": "monitoring/alerts",
+            "monitoring/alerts/counts": "monitoring/alerts/counts",
+            "monitoring/alerts/<uuid:pk>": f"monitoring/alerts/{alert}",
+            "monitoring/alerts/timeline/<model:model>": f"monitoring/alerts/timeline/{model}",
+            "monitoring/silences": "monitoring/silences",
+            "models/<model:name>/alert-rules": f"models/{model}/alert-rules",
+        }
+
+    def alert_pages(self) -> dict[str, str]:
+        rules = f"/models/{self.scene.model.name}/alert-rules"
+        return {
+            "alerts": "/alerts",
+            "alert": f"/alerts/{self.scene.alert.pk}",
+            "alert rules": rules,
+            "alert rule": f"{rules}/drift",
+            "silences": "/alerts/silences",
+            "silence end": f"/alerts/silences/{self.silence.pk}/end",
         }
 
     def data(self) -> dict[str, str]:
@@ -218,8 +246,8 @@ class Site:
             "run_progress": f"/runs/{run}/progress",
             **self.records(),
             **self.data_pages(),
-            "alerts": "/alerts",
             **self.monitoring_pages(),
+            **self.alert_pages(),
             "timeline": f"{model}/timeline",
             "explanations": f"{model}/{scene.served.number}/explanations",
             "predictions": f"/predictions?q={asked[0].request_id}",
@@ -228,7 +256,6 @@ class Site:
             "report": f"/reports/{scene.alert.report_id}",
             "scoring": "/scoring",
             "scoring run": f"/scoring/{scene.batch.pk}",
-            "alert": f"/alerts/{scene.alert.pk}",
             "admin alerts": "/admin/monitoring/alert/",
             "experiments": "/experiments",
             "experiment": f"/experiments/{self.experiment.pk}",
@@ -333,6 +360,11 @@ class Site:
             training.set_expectations(scene.dataset.dataset, actor=scene.author, document=document, comment="another")
             training.check_dataset(scene.dataset, actor=scene.author)
         raised(scene.served, *(finding("quality", f"feature {n}") for n in range(9)))
+        for n in range(9):
+            self._silence("quality", f"feature {n}")
+            monitoring.comment_alert(scene.alert, actor=scene.author, comment=f"remark {n}")
+            rules = {"volume": {"resolve_after": n}}
+            monitoring.set_alert_rules(scene.model, actor=scene.author, rules=rules)
         factories.predictions(scene.staged, 270)
         told = {"channel": "x", "subject": scene.alert.subject, "team": scene.model.team, "event": "x", "body": {}}
         Delivery.objects.bulk_create(Delivery(**told) for _ in range(9))

@@ -25,7 +25,7 @@ Begin = Callable[..., Visit]
 def reported(site: Scene) -> str:
     """Somebody asks for a report on the last day; its page."""
     now = timezone.now()
-    span = {"window_from": now - timedelta(days=1), "window_to": now}
+    span: dict[str, Any] = {"window_from": now - timedelta(days=1), "window_to": now}
     run = jobs.claim(request_report(actor=site.author, model=site.model, version=site.served, **span), worker="w")
     assert run is not None
     jobs.run_here(run)

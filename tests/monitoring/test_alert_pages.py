@@ -13,12 +13,13 @@ from mlops_site.core.choices import DeliveryState
 from mlops_site.core.models import Delivery
 from mlops_site.core.permissions import Actor
 from monitoring.choices import Outcome, Rule, Trigger
-from monitoring.dashboards.alerts import inbox_sentence, policy_sentence
+from monitoring.dashboards.alerts import inbox_sentence
 from monitoring.dashboards.evidence import MAX_ROWS, evidence_of, table
-from monitoring.models import Alert, RetrainDecision, RetrainPolicy
+from monitoring.models import Alert, AlertRule, RetrainDecision, RetrainPolicy, Silence
+from monitoring.selectors.outlook import policy_sentence
 from monitoring.services import acknowledge_alert, resolve_alert, silence_alert
 from registry.models import Version
-from tests.monitoring.parts import finding, raised
+from tests.monitoring.parts import finding, raised, scheduled
 from tests.people import actor
 from tests.registry.parts import user
 
@@ -137,7 +138,7 @@ class TestPage:
         [
             ({"deed": "silence", "hours": ""}, 422, "hours must be a whole number from 1 to 720"),
             ({"deed": "silence", "hours": "721"}, 422, "less than or equal to 720"),
-            ({"deed": "delete", "hours": ""}, 422, "deed must be acknowledge, resolve or silence"),
+            ({"deed": "delete", "hours": ""}, 422, "deed must be acknowledge, resolve, silence, assign or comment"),
         ],
     )
     def test_what_is_wrong_is_said_on_the_page(
@@ -183,6 +184,92 @@ class TestPage:
         assert engineer.post(reverse(f"admin:{table}_delete", args=[pk])).status_code == 403
         stranger = of(actor("zoe", "ml_engineer", team="others"))
         assert column not in text(stranger.get(reverse(f"admin:{table}_changelist")))
+
+
+@pytest.mark.django_db
+class TestDeeds:
+    def test_several_are_ticked_and_done(self, engineer: Client, watched: Version, author: Actor) -> None:
+        first, second = raised(watched, finding("drift", "age"), finding("volume"))
+        at = reverse("alerts")
+        ids = [str(first.pk), str(second.pk)]
+        answer = engineer.post(at, {"ids": ids, "deed": "acknowledge", "comment": "On it."}, follow=True)
+        assert "2 alerts are acknowledged." in text(answer)
+        again = engineer.post(at, {"ids": ids, "deed": "acknowledge", "comment": ""}, follow=True)
+        assert "0 alerts are acknowledged. 2 are not: the alert is acknowledged" in text(again)
+        for sent, words in (
+            ({"deed": "acknowledge"}, "tick the alerts"),
+            ({"deed": "x", "ids": ids}, "deed must be acknowledge or resolve"),
+            ({"deed": "resolve", "ids": ["x"]}, "ids must be of alerts"),
+        ):
+            answer = engineer.post(at, {"comment": "", **sent})
+            assert answer.status_code == 422
+            assert words in text(answer)
+        reader = of(actor("vera", "viewer"))
+        assert b'name="ids"' not in reader.get(at).content
+        reader.post(at, {"ids": ids, "deed": "resolve", "comment": ""})
+        assert set(Alert.objects.values_list("status", flat=True)) == {"acknowledged"}
+
+    def test_it_is_given_to_somebody_and_its_group_is_shown(self, engineer: Client, watched: Version) -> None:
+        first, _ = raised(watched, finding("drift", "age"), finding("volume"))
+        actor("dana", "data_scientist")
+        sent = {"deed": "assign", "assignee": "dana", "comment": "", "hours": ""}
+        said = text(engineer.post(page(first), sent, follow=True))
+        for words in ("It is given to dana.", "It was given to dana.", "Assigned to dana", "Began together with it"):
+            assert words in said, words
+        assert "volume of the model" in said
+        assert "It resolves by itself when 3 scheduled reports in a row do not find it: 0 so far." in said
+        answer = engineer.post(page(first), {**sent, "assignee": "zoe"})
+        assert answer.status_code == 422
+        assert "Select a valid choice" in text(answer)
+
+    def test_how_one_ended_by_itself_is_said(self, engineer: Client, watched: Version) -> None:
+        (alert,) = raised(watched)
+        for hour in (1, 2, 3):
+            scheduled(watched, hour)
+        said = text(engineer.get(page(alert)))
+        assert "by itself: the last clean report" in said
+        assert "None" not in said
+        assert "resolved by itself" in text(engineer.get(reverse("alerts") + "?status=resolved"))
+
+    def test_rules_are_set_on_their_page(self, engineer: Client, watched: Version) -> None:
+        at, back = "/models/high_cost/alert-rules/drift", "/models/high_cost/alert-rules"
+        form = engineer.get(at).context["form"]
+        sent = {name: field.value() for name in form.fields if (field := form[name]).value() is not None}
+        engineer.post(at, sent)
+        assert not AlertRule.objects.exists()  # nothing was changed
+        changed = {**sent, "severity": "critical", "after_1": "30m", "role_1": "approver", "comment": "It matters."}
+        changed |= {"runbook": "https://wiki.example.org/drift?a=1&b=2", "subjects": "age", "k": "2", "m": "3"}
+        said = text(engineer.post(at, changed, follow=True))
+        assert AlertRule.objects.get().overrides["escalation"] == [{"after": "30m", "severity": "", "role": "approver"}]
+        for words in ("30m: approver", "in 2 of the last 3 reports", "severity: default → critical", "It matters."):
+            assert words in said, words
+        answer = engineer.post(at, {**changed, "runbook": "javascript:alert(1)"})
+        assert answer.status_code == 422
+        assert "must be an https address" in text(answer)
+        (alert,) = raised(watched)
+        link = '<a class="btn" href="https://wiki.example.org/drift?a=1&amp;b=2" rel="noopener noreferrer"'
+        assert link in engineer.get(page(alert)).content.decode()
+        reader = of(actor("vera", "viewer"))
+        assert "sets it" in text(reader.get(at))
+        assert reader.post(at, changed).status_code == 403
+        assert engineer.get(f"{back}/rain").status_code == 404
+        assert of(actor("zoe", "ml_engineer", team="others")).get(back).status_code == 404
+
+    def test_a_silence_is_set_and_ended_on_its_page(self, engineer: Client, watched: Version) -> None:
+        sent = {"model": "high_cost", "rule": "", "subject": "", "starts_at": "", "hours": "3", "reason": "Reload."}
+        said = text(engineer.post("/alerts/silences", sent, follow=True))
+        for words in ("Reload.", "every kind", "every subject", "holds"):
+            assert words in said, words
+        row = Silence.objects.get()
+        assert "End the silence of high_cost?" in text(engineer.get(f"/alerts/silences/{row.pk}/end"))
+        ended = engineer.post(f"/alerts/silences/{row.pk}/end", {"comment": ""}, follow=True)
+        assert "None. One is set here" in text(ended)
+        assert "ended early" in text(engineer.get("/alerts/silences?status=past"))
+        late = engineer.post("/alerts/silences", {**sent, "starts_at": "2020-01-01T00:00"})
+        assert late.status_code == 422
+        assert "starts_at must be from now" in text(late)
+        reader = of(actor("vera", "viewer"))
+        assert b"Silence in advance" not in reader.get("/alerts/silences").content
 
 
 class TestWords:

@@ -15,8 +15,8 @@ from mlops_site.core.models import AuditRecord, Delivery
 from mlops_site.core.permissions import Actor
 from monitoring import signals
 from monitoring.choices import SEVERITY_OF, AlertStatus, Rule
-from monitoring.models import Alert
-from monitoring.services import acknowledge_alert, raise_alerts, resolve_alert, silence_alert
+from monitoring.models import Alert, Silence
+from monitoring.services import acknowledge_alert, end_silence, raise_alerts, resolve_alert, silence_alert
 from registry.models import Version
 from tests.monitoring.parts import finding, raised, report_of
 from tests.people import actor
@@ -136,7 +136,7 @@ class TestDelivery:
     def test_a_silence_ends(self, watched: Version, author: Actor, webhook: None) -> None:
         (alert,) = raised(watched)
         silence_alert(alert, actor=author, hours=1)
-        Alert.objects.update(silenced_until=timezone.now() - timedelta(seconds=1))
+        end_silence(Silence.objects.get(), actor=author)
         resolve_alert(alert, actor=author)
         raised(watched)
         assert events_sent().count("alert.raised") == 2
@@ -196,7 +196,7 @@ class TestHandling:
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_eight_reports_at_the_same_moment_make_one_alert_of_each_subject(watched: Version) -> None:
-    """Without the constraint one_unresolved_alert there are several (tried)."""
+    """The lock of the model holds them apart, and for whoever takes none the constraint one_unresolved_alert."""
     reports = [report_of(watched, finding("drift", "b"), finding("drift", "a"), finding("volume")) for _ in range(8)]
     start, failures = threading.Barrier(8), list[BaseException]()
 

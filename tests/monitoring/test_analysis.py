@@ -18,7 +18,7 @@ from mlops_site.core.permissions import Actor
 from monitoring.analysis import keep_report_of_frames, report_of_frames, report_of_window
 from monitoring.choices import Span
 from monitoring.models import Alert, Bucket, MonitoringRun, Prediction, Report
-from monitoring.services import request_report
+from monitoring.services import request_report, set_alert_rules
 from monitoring.services.reports import Content, window_of
 from registry.models import Version
 from tests.monitoring.traffic import DAY, NOW, answer, kept, version_of
@@ -129,6 +129,19 @@ class TestBeside:
                 assert (whole["against"], whole["rows"], whole["reference_rows"]) == ("the window before", 300, 300)
                 assert whole["drifted"]
                 assert whole["classifier"]["ci95"][0] > 0.5
+
+
+class TestRules:
+    def test_a_threshold_of_the_model_and_its_switch_hold(self, version: Version, author: Actor) -> None:
+        answer(version, 300, start=NOW - 2 * DAY, seed=1)
+        answer(version, 400, start=NOW - DAY, seed=2, shift=1.0)
+        assert ("drift", "") in told(on(version))
+        set_alert_rules(version.model, actor=author, rules={"drift": {"threshold": 0.99}})
+        calm = on(version)
+        assert (calm.body["drift"]["drifted"], told(calm)) == (0, [])
+        set_alert_rules(version.model, actor=author, rules={"drift": {"threshold": None, "enabled": False}})
+        (found,) = [each for each in on(version).findings if each["rule"] == "drift"]
+        assert (found["raised"], found["held"]) == (False, "the rule is off")
 
 
 class TestWindow:

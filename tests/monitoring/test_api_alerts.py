@@ -48,11 +48,19 @@ def test_an_alert_is_answered_with_its_evidence(engineer: Person, watched: Versi
         "summary": "drift of age",
         "evidence": EVIDENCE,
         "report": str(alert.report_id),
+        "first_report": str(alert.report_id),
+        "group": str(alert.pk),
         "count": 1,
+        "assignee": None,
+        "escalates_at": None,
+        "escalations": 0,
+        "escalated_to": "",
+        "clean_reports": 0,
         "acknowledged_by": None,
         "acknowledged_at": None,
         "resolved_by": None,
         "resolved_at": None,
+        "resolved_report": None,
         "comment": "",
         "silenced_until": None,
     }
@@ -84,7 +92,9 @@ def test_a_model_is_answered_with_its_open_alerts(engineer: Person, watched: Ver
     assert engineer.get("/models/high_cost")[1]["open_alerts"] == []
 
 
-@pytest.mark.parametrize("query", [{"status": "shut"}, {"severity": "dire"}, {"rule": "drift"}])
+@pytest.mark.parametrize(
+    "query", [{"status": "shut"}, {"severity": "dire"}, {"rule": "rain"}, {"group": "x"}, {"kind": "drift"}]
+)
 def test_a_wrong_filter_names_the_field(engineer: Person, query: dict[str, str]) -> None:
     status, problem = engineer.get(ALERTS, **query)
     assert (status, problem["errors"][0]["field"]) == (422, next(iter(query)))
@@ -150,3 +160,152 @@ def test_another_teams_alert_does_not_exist_and_a_reader_may_not(watched: Versio
     assert reader.get(ALERTS)[1]["count"] == 1
     assert reader.post(f"{ALERTS}/{alert.pk}/{deed}", body)[0] == 403
     assert AuditRecord.objects.filter(subject=alert.subject, action="alert.handle.refused").count() == 1
+
+
+class TestDetail:
+    def test_one_alert_says_what_happened_and_what_is_next(self, engineer: Person, watched: Version) -> None:
+        rules = {"performance": {"runbook": "https://wiki.example.org/f1"}}
+        assert engineer.put("/models/high_cost/alert-rules", {"rules": rules})[0] == 200
+        made = {a.rule: a for a in raised(watched, finding("performance", "f1_score"), finding("drift"))}
+        at = f"{ALERTS}/{made['performance'].pk}"
+        actor("dana", "data_scientist")
+        assert engineer.post(f"{at}/assign", {"assignee": "dana"})[1]["assignee"] == "dana"
+        assert engineer.post(f"{at}/comment", {"comment": "A new site?"})[0] == 200
+        status, row = engineer.get(at)
+        assert (status, row["runbook"], row["earlier"]) == (200, "https://wiki.example.org/f1", None)
+        assert [each["rule"] for each in row["grouped"]] == ["drift"]
+        assert row["group"] == row["grouped"][0]["id"] == str(made["drift"].pk)
+        assert [(each["deed"], each["said"]) for each in row["history"]] == [
+            ("raised", "performance of f1_score"), ("assigned", "to dana"), ("said", "A new site?"),
+        ]  # fmt: skip
+        assert row["escalates_at"] is not None
+        assert row["next"][0].startswith("It escalates to every approver of claims at ")
+        assert row["next"][1] == "It resolves by itself when 3 scheduled reports in a row do not find it: 0 so far."
+        assert row["evidence"] == EVIDENCE
+        assert engineer.get(f"{ALERTS}/{uuid4()}")[0] == 404
+        assert Person(actor("zoe", "ml_engineer", team="others")).get(at)[0] == 404
+
+    def test_filters_find_whose_it_is_and_its_group(self, engineer: Person, watched: Version) -> None:
+        first, second = raised(watched, finding("drift"), finding("volume"))
+        engineer.post(f"{ALERTS}/{first.pk}/assign", {"assignee": "author"})
+        assert rules(engineer.get(ALERTS, assignee="me")) == rules(engineer.get(ALERTS, assignee="author")) == ["drift"]
+        assert rules(engineer.get(ALERTS, assignee="nobody")) == ["volume"]
+        assert rules(engineer.get(ALERTS, rule="volume")) == ["volume"]
+        assert rules(engineer.get(ALERTS, group=str(second.group_key))) == ["drift", "volume"]
+        assert rules(engineer.get(ALERTS, group=str(uuid4()))) == []
+        _, counted = engineer.get(f"{ALERTS}/counts")
+        assert [row["open"] for row in counted] == [0, 1, 0, 1]
+        assert engineer.get(f"{ALERTS}/counts", model="other")[1][1]["open"] == 0
+
+    def test_several_are_handled_and_refusals_are_said(self, engineer: Person, watched: Version) -> None:
+        first, second = raised(watched, finding("drift"), finding("volume"))
+        missing = str(uuid4())
+        body = {"ids": [str(first.pk), str(second.pk), missing], "deed": "acknowledge", "comment": "On it."}
+        status, answer = engineer.post(f"{ALERTS}/handle", body)
+        assert (status, answer["done"]) == (200, [str(first.pk), str(second.pk)])
+        assert [(row["id"], row["code"]) for row in answer["refused"]] == [(missing, "unknown_alert")]
+        reader = Person(actor("vera", "viewer"))
+        status, answer = reader.post(f"{ALERTS}/handle", {"ids": [str(first.pk)], "deed": "resolve"})
+        assert (status, answer["done"], answer["refused"][0]["code"]) == (200, [], "forbidden")
+        for wrong, field in (
+            ({"ids": [], "deed": "resolve"}, "ids"),
+            ({"ids": ["x"], "deed": "resolve"}, "ids[0]"),
+            ({"ids": [str(first.pk)] * 201, "deed": "resolve"}, "ids"),
+            ({"ids": [missing], "deed": "delete"}, "deed"),
+            ({"ids": [missing]}, "deed"),
+        ):
+            status, problem = engineer.post(f"{ALERTS}/handle", wrong)
+            assert (status, problem["errors"][0]["field"].partition(".")[0]) == (422, field)
+
+    def test_the_line_of_time_of_a_model(self, engineer: Person, watched: Version) -> None:
+        (alert,) = raised(watched)
+        status, rows = engineer.get(f"{ALERTS}/timeline/high_cost")
+        assert (status, [row["id"] for row in rows], rows[0]["resolved_at"]) == (200, [str(alert.pk)], None)
+        span = {"from": "2020-01-01T00:00:00Z", "to": "2020-02-01T00:00:00Z"}
+        assert engineer.get(f"{ALERTS}/timeline/high_cost", **span) == (200, [])
+        for query in ({"window": "9y"}, {"from": "yesterday"}, {"since": "x"}):
+            assert engineer.get(f"{ALERTS}/timeline/high_cost", **query)[0] == 422
+        assert Person(actor("zoe", "viewer", team="others")).get(f"{ALERTS}/timeline/high_cost")[0] == 404
+
+
+class TestRules:
+    AT = "/models/high_cost/alert-rules"
+
+    def test_they_are_read_set_and_given_up(self, engineer: Person, watched: Version) -> None:
+        status, answer = engineer.get(self.AT)
+        assert (status, len(answer["rules"]), answer["history"]) == (200, 7, [])
+        drift = next(row for row in answer["rules"] if row["rule"] == "drift")
+        assert (drift["own"], drift["severity"], drift["threshold"], drift["resolve_after"]) == ([], "high", 0.1, 3)
+        body = {"rules": {"drift": {"severity": "critical", "escalation": [{"after": "60m", "role": "approver"}]}}}
+        status, answer = engineer.put(self.AT, {**body, "comment": "It matters."})
+        drift = next(row for row in answer["rules"] if row["rule"] == "drift")
+        assert (status, drift["own"], drift["set_by"]) == (200, ["escalation", "severity"], "author")
+        assert drift["escalation"] == [{"after": "1h", "severity": "", "role": "approver"}]
+        assert (answer["history"][0]["comment"], answer["history"][0]["by"]) == ("It matters.", "author")
+        assert engineer.delete(f"{self.AT}/drift") == 200
+        assert engineer.delete(f"{self.AT}/drift") == 409
+        assert engineer.delete(f"{self.AT}/rain") == 422
+
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({}, "rules"),
+            ({"rules": {}}, "rules"),
+            ({"rules": []}, "rules"),
+            ({"rules": {"drift": 3}}, "rules"),
+            ({"rules": {"drift": {"threshold": 7}}}, "rules"),
+            ({"rules": {"drift": {"runbook": "ftp://x"}}}, "rules"),
+            ({"rules": {"drift": {}}, "comment": "x" * 2001}, "comment"),
+            ({"rules": {"drift": {}}, "why": "x"}, "why"),
+        ],
+    )
+    def test_a_wrong_body_names_the_field(
+        self, engineer: Person, watched: Version, body: dict[str, Any], field: str
+    ) -> None:
+        status, problem = engineer.put(self.AT, body)
+        assert (status, problem["errors"][0]["field"].partition(".")[0]) == (422, field)
+
+    def test_a_reader_reads_and_another_team_finds_nothing(self, engineer: Person, watched: Version) -> None:
+        reader, stranger = Person(actor("vera", "viewer")), Person(actor("zoe", "ml_engineer", team="others"))
+        body = {"rules": {"drift": {"enabled": False}}}
+        assert (reader.get(self.AT)[0], reader.put(self.AT, body)[0]) == (200, 403)
+        assert (stranger.get(self.AT)[0], stranger.put(self.AT, body)[0]) == (404, 404)
+
+
+class TestSilences:
+    AT = "/monitoring/silences"
+
+    def test_they_are_set_listed_and_ended(self, engineer: Person, watched: Version) -> None:
+        body = {"model": "high_cost", "rule": "drift", "hours": 2, "reason": "The yearly reload."}
+        status, made = engineer.post(self.AT, body)
+        assert (status, made["rule"], made["subject"], made["created_by"]) == (201, "drift", None, "author")
+        assert engineer.post(self.AT, {**body, "subject": ""})[1]["subject"] == ""
+        assert (
+            engineer.get(self.AT)[1]["count"] == engineer.get(self.AT, model="high_cost", status="all")[1]["count"] == 2
+        )
+        (alert,) = raised(watched)
+        assert engineer.get(f"{ALERTS}/{alert.pk}")[1]["silenced_until"] is not None
+        status, ended = engineer.post(f"{self.AT}/{made['id']}/end", {"comment": "Done."})
+        assert (status, ended["ended_by"]) == (200, "author")
+        assert engineer.post(f"{self.AT}/{made['id']}/end")[1]["code"] == "wrong_state"
+        assert engineer.get(self.AT, status="past")[1]["count"] == 1
+        stranger, reader = Person(actor("zoe", "ml_engineer", team="others")), Person(actor("vera", "viewer"))
+        assert stranger.get(self.AT, status="all")[1]["count"] == 0
+        assert stranger.post(f"{self.AT}/{made['id']}/end")[0] == stranger.post(self.AT, body)[0] == 404
+        assert (reader.post(self.AT, body)[0], reader.get(self.AT, status="all")[1]["count"]) == (403, 2)
+
+    @pytest.mark.parametrize(
+        ("change", "field"),
+        [
+            ({"hours": 0}, "hours"), ({"hours": None}, "hours"), ({"reason": ""}, "reason"), ({"rule": "rain"}, "rule"),
+            ({"starts_at": "2026-01-01T00:00:00"}, "starts_at"), ({"starts_at": "1999-01-01T00:00:00Z"}, "starts_at"),
+            ({"subject": "x" * 129}, "subject"), ({"until": "x"}, "until"),
+        ],
+    )  # fmt: skip
+    def test_a_wrong_body_names_the_field(
+        self, engineer: Person, watched: Version, change: dict[str, Any], field: str
+    ) -> None:
+        body = {"model": "high_cost", "hours": 2, "reason": "x", **change}
+        status, problem = engineer.post(self.AT, body)
+        assert (status, problem["errors"][0]["field"]) == (422, field)
+        assert engineer.get(self.AT, status="when")[0] == 422
