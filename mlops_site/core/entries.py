@@ -1,4 +1,5 @@
-"""The folders, buckets, databases and addresses that an operator names, read with the settings: a bad entry stops the start."""
+"""The folders, buckets, databases and addresses that an operator names, read with the settings: a bad entry stops the
+start."""
 
 from __future__ import annotations
 

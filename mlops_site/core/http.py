@@ -47,7 +47,11 @@ def plain(parts: SplitResult, timeout_secs: float) -> HTTPConnection:
 
 def post_json(url: str, body: Any, *, timeout_secs: float, headers: Mapping[str, str] | None = None) -> Answer:
     """POST `body` to a trusted address; see `post`."""
-    return post(url, json.dumps(body).encode(), timeout_secs=timeout_secs, headers=headers)
+    return post(url, as_json(body), timeout_secs=timeout_secs, headers=headers)
+
+
+def as_json(body: Any) -> bytes:
+    return json.dumps(body).encode()
 
 
 def post(

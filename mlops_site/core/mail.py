@@ -1,5 +1,5 @@
-"""Letters: HTML and text, to the operator's mail server (EMAIL_HOST). What is said in them is escaped by the template; what
-stands in headers is one printable line."""
+"""Letters: HTML and text, to the operator's mail server (EMAIL_HOST). What is said in them is escaped by the
+template; what stands in headers is one printable line."""
 
 from __future__ import annotations
 

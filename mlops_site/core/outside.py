@@ -1,6 +1,6 @@
-"""Addresses that people type: HTTPS to a public address only, checked when the connection is made, so that no name can
-lead elsewhere once it has been looked at. What the operator names in CHANNEL_HOSTS is trusted like the operator's own
-addresses: it may be private, and plain HTTP."""
+"""Addresses that people type: HTTPS to a public address only, checked when the connection is made, so that no name
+can lead elsewhere once it has been looked at. What the operator names in CHANNEL_HOSTS is trusted like the
+operator's own addresses: it may be private, and plain HTTP."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def parts_of(address: str) -> SplitResult:
 
 def is_trusted(parts: SplitResult) -> bool:
     """Whether the operator has named its host, or host and port."""
-    return bool(parts.hostname) and bool({parts.hostname, f"{parts.hostname}:{parts.port}"} & set(settings.CHANNEL_HOSTS))
+    return bool(parts.hostname) and bool(
+        {parts.hostname, f"{parts.hostname}:{parts.port}"} & set(settings.CHANNEL_HOSTS)
+    )
 
 
 def place_of(parts: SplitResult) -> str:

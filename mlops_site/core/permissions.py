@@ -50,6 +50,7 @@ class Action(StrEnum):
     LABEL_LOG = "label.log"
     MONITORING_RUN = "monitoring.run"
     ALERT_HANDLE = "alert.handle"  # acknowledge, resolve, silence
+    CHANNEL_SET = "channel.set"  # where the team's alerts are told; try it out, send again what was given up
     RETRAIN_SET = "retrain.set"  # when a model is trained again by itself
     EXPERIMENT_SHADOW = "experiment.shadow"  # let a version score claims silently; conclude and stop such a test
     EXPERIMENT_LIVE = "experiment.live"  # let a challenger answer claims
@@ -89,6 +90,7 @@ ROLE_ACTIONS: dict[str, frozenset[Action]] = {
         A.STAGE_MOVE,
         A.VERSION_DEPRECATE,
         A.RETRAIN_SET,
+        A.CHANNEL_SET,
         A.DATASET_KEEP,
         A.SOURCE_SET,
         A.EXPECTATIONS_SET,

@@ -1,5 +1,5 @@
-"""Secrets that must be read again to be used, as addresses of channels are: sealed under SECRET_KEY, so that a copy of the
-database alone gives none away. What only has to be recognised is kept as a digest instead (core.tokens)."""
+"""Secrets that must be read again to be used, as addresses of channels are: sealed under SECRET_KEY, so that a copy
+of the database alone gives none away. What only has to be recognised is kept as a digest instead (core.tokens)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Deliveries to other people's servers and mailboxes. The row is the queue: claimed by conditional UPDATE under a lease, sent outside
-any transaction, tried again later. At least once: `webhook-id` is the same for every try, so that a receiver can tell
-a repeat."""
+"""Deliveries to other people's servers and mailboxes. The row is the queue: claimed by conditional UPDATE under a
+lease, sent outside any transaction, tried again later. At least once: `webhook-id` is the same for every try, so
+that a receiver can tell a repeat."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from monitoring.models.alert import Alert
 from monitoring.models.batch import BatchChunk, BatchRun
+from monitoring.models.channel import Channel, Message
 from monitoring.models.completion import Completion
 from monitoring.models.explanation import Explanation, ExplanationRun
 from monitoring.models.laws import LAWS
@@ -16,11 +17,13 @@ __all__ = [
     "BatchChunk",
     "BatchRun",
     "Bucket",
+    "Channel",
     "Completion",
     "Explanation",
     "ExplanationRun",
     "FoldItem",
     "Label",
+    "Message",
     "MonitoringRun",
     "Prediction",
     "Report",

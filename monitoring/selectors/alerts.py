@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db.models import Case, Exists, OuterRef, QuerySet, Value, When
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from mlops_site.core.errors import NotFound
@@ -12,7 +12,7 @@ from mlops_site.core.models import Delivery
 from mlops_site.core.permissions import Actor, visible
 from mlops_site.core.prepared import PreparedObjects
 from monitoring.choices import UNRESOLVED, AlertStatus, Severity
-from monitoring.models import Alert, RetrainDecision
+from monitoring.models import Alert, Message, RetrainDecision
 from registry.models import RegisteredModel
 from registry.services.guards import one_of
 
@@ -79,8 +79,9 @@ def is_silenced(alert: Alert) -> bool:
 
 
 def deliveries(alert: Alert) -> QuerySet[Delivery]:
-    """What was told of it outside, oldest first."""
-    return Delivery.objects.filter(subject=alert.subject).order_by("created_at")
+    """What was told of it outside, by itself or in a digest, oldest first. A person's own letters are not in it."""
+    told = Q(subject=alert.subject) | Q(pk__in=Message.objects.filter(alert=alert).values("delivery"))
+    return Delivery.objects.filter(told).exclude(channel__startswith="mail:").order_by("created_at")
 
 
 def consequences(alert: Alert) -> QuerySet[RetrainDecision]:

@@ -13,6 +13,15 @@ from monitoring.services.alerts import (
 )
 from monitoring.services.answers import Draft, answers_kept, log_answers
 from monitoring.services.batches import cancel_scoring, forget_pieces, opened_result, request_scoring
+from monitoring.services.channels import (
+    change_channel,
+    create_channel,
+    delete_channel,
+    redeliver,
+    renew_secret,
+    send_held,
+    try_channel,
+)
 from monitoring.services.compaction import compact
 from monitoring.services.explanations import explain_prediction, explain_predictions, request_explanations
 from monitoring.services.folding import fold, fold_all
@@ -31,7 +40,10 @@ __all__ = [
     "acknowledge_alert",
     "answers_kept",
     "cancel_scoring",
+    "change_channel",
     "compact",
+    "create_channel",
+    "delete_channel",
     "drop_retrain_policy",
     "dry_run_policy",
     "explain_prediction",
@@ -48,16 +60,20 @@ __all__ = [
     "raise_alerts",
     "raise_experiment",
     "raise_revalidation",
+    "redeliver",
+    "renew_secret",
     "request_explanations",
     "request_report",
     "request_scoring",
     "resolve_alert",
     "resolve_experiment",
     "resolve_revalidation",
+    "send_held",
     "set_retrain_policy",
     "set_schedule",
     "set_team_retrain_policy",
     "settle",
     "silence_alert",
     "trigger_retraining",
+    "try_channel",
 ]

@@ -50,6 +50,7 @@ TABLE = {
     "label.log":        (" ", " ", "x", " ", " ", " ", " ", "x"),
     "monitoring.run":   (" ", "x", "x", "x", " ", " ", " ", " "),
     "alert.handle":     (" ", "x", "x", " ", "x", " ", " ", " "),
+    "channel.set":      (" ", " ", "x", " ", " ", " ", " ", " "),
     "retrain.set":      (" ", " ", "x", " ", " ", " ", " ", " "),
     "experiment.shadow": (" ", "x", "x", " ", " ", " ", " ", " "),
     "experiment.live":  (" ", " ", "x", " ", " ", " ", " ", " "),
