@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from monitoring.dashboards import batches
+from monitoring.dashboards import batches, channels
 from monitoring.dashboards.alerts import AlertPage, AlertsPage
 from monitoring.dashboards.model import MonitoringPage
 from monitoring.dashboards.policy import RetrainDecisionsPage, RetrainPolicyPage, TeamRetrainPolicyPage
@@ -12,6 +12,13 @@ from monitoring.dashboards.skew import SkewPage
 urlpatterns = [
     path("alerts", AlertsPage.as_view(), name="alerts"),
     path("alerts/<uuid:pk>", AlertPage.as_view(), name="alert"),
+    path("channels", channels.ChannelsPage.as_view(), name="channels"),
+    path("channels/new", channels.ChannelKindsPage.as_view(), name="channel_kinds"),
+    path("channels/new/<str:kind>", channels.ChannelNewPage.as_view(), name="channel_new"),
+    path("channels/<uuid:pk>", channels.ChannelPage.as_view(), name="channel"),
+    path("channels/<uuid:pk>/log", channels.ChannelLogPart.as_view(), name="channel_log"),
+    path("channels/<uuid:pk>/change", channels.ChannelChangePage.as_view(), name="channel_change"),
+    path("channels/<uuid:pk>/delete", channels.ChannelDeletePage.as_view(), name="channel_delete"),
     path("scoring", batches.BatchesPage.as_view(), name="batches"),
     path("scoring/new", batches.ScorePage.as_view(), name="batch_new"),
     path("scoring/<uuid:pk>", batches.BatchPage.as_view(), name="batch"),

@@ -39,7 +39,7 @@ def tell(people: Iterable[User], note: Note, *, team: Team, by_mail: bool = True
     if not (by_mail and settings.EMAIL_HOST):
         return
     body = {"title": note.title, "text": note.text, "severity": note.severity, "path": note.path}
-    body["settings"] = reverse("inbox")
+    body["settings"] = reverse("inbox_settings")
     for user in told.values():
         if user.takes_mail and user.email:
             channel = f"{mail.CHANNEL}:{user.pk}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from monitoring.api import alerts, batches, dashboard, ingest, policies, reports, skew
+from monitoring.api import alerts, batches, channels, dashboard, ingest, policies, reports, skew
 
 app_name = "monitoring"
 urlpatterns = [
@@ -25,6 +25,14 @@ urlpatterns = [
     path("monitoring/reports/<uuid:pk>", reports.ReportDetail.as_view(), name="report"),
     path("monitoring/dashboard/<model:model>", dashboard.DashboardDetail.as_view(), name="dashboard"),
     path("monitoring/skew/<model:model>", skew.SkewDetail.as_view(), name="skew"),
+    path("monitoring/channels", channels.Channels.as_view(), name="channels"),
+    path("monitoring/channels/<uuid:pk>", channels.ChannelDetail.as_view(), name="channel"),
+    path("monitoring/channels/<uuid:pk>/test", channels.Test.as_view(), name="channel-test"),
+    path("monitoring/channels/<uuid:pk>/secret", channels.Secret.as_view(), name="channel-secret"),
+    path("monitoring/channels/<uuid:pk>/deliveries", channels.ChannelDeliveries.as_view(), name="channel-deliveries"),
+    path("monitoring/deliveries", channels.Deliveries.as_view(), name="deliveries"),
+    path("monitoring/deliveries/<uuid:pk>", channels.DeliveryDetail.as_view(), name="delivery"),
+    path("monitoring/deliveries/<uuid:pk>/redeliver", channels.Redeliver.as_view(), name="delivery-redeliver"),
     path("monitoring/alerts", alerts.Alerts.as_view(), name="alerts"),
     path("monitoring/alerts/<uuid:pk>/acknowledge", alerts.Acknowledge.as_view(), name="alert-acknowledge"),
     path("monitoring/alerts/<uuid:pk>/resolve", alerts.Resolve.as_view(), name="alert-resolve"),

@@ -53,7 +53,9 @@ def last_deliveries(rows: list[Channel]) -> dict[UUID, Delivery]:
 
 def held(channel: Channel) -> QuerySet[Message]:
     """What waits for its hour, the first to go first."""
-    return Message.objects.filter(channel=channel, delivery=None).select_related("alert__model").order_by("due_at", "pk")
+    return (
+        Message.objects.filter(channel=channel, delivery=None).select_related("alert__model").order_by("due_at", "pk")
+    )
 
 
 def held_of(alert: Alert) -> QuerySet[Message]:

@@ -14,6 +14,7 @@ from monitoring.services.alerts import (
 from monitoring.services.answers import Draft, answers_kept, log_answers
 from monitoring.services.batches import cancel_scoring, forget_pieces, opened_result, request_scoring
 from monitoring.services.channels import (
+    Made,
     change_channel,
     create_channel,
     delete_channel,
@@ -37,6 +38,7 @@ from monitoring.services.settling import settle
 __all__ = [
     "Draft",
     "Ingested",
+    "Made",
     "acknowledge_alert",
     "answers_kept",
     "cancel_scoring",
