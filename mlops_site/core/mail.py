@@ -19,7 +19,7 @@ from mlops_site.core.http import Answer, short
 from mlops_site.core.models import Delivery, User
 
 CHANNEL = "mail"  # "mail:<user id>": a person's own
-MAX_SUBJECT = 180
+MAX_SUBJECT, MAX_ADDRESS = 180, 254
 
 
 class Part(NamedTuple):
@@ -52,6 +52,8 @@ def link(path: str) -> str:
 def checked(address: str) -> str:
     """The address; ValueError with a sentence if it is none."""
     try:
+        if len(address) > MAX_ADDRESS:
+            raise ValidationError("too long")
         validate_email(address)
     except ValidationError:
         raise ValueError(f"must be an e-mail address but got {address[:80]!r}") from None
@@ -105,9 +107,9 @@ def send(made: EmailMultiAlternatives, *, timeout_secs: float) -> Answer:
         return Answer(code, _refusals(error.recipients))
     except smtplib.SMTPResponseException as error:
         return Answer(error.smtp_code, short(f"the mail server answered {error.smtp_code}: {_said(error.smtp_error)}"))
-    except TimeoutError:
-        return Answer(None, f"the mail server did not answer within {timeout_secs:g} s")
     except (smtplib.SMTPException, OSError) as error:
+        if TimeoutError in (type(error), type(error.__context__)):  # smtplib takes one for a line that broke
+            return Answer(None, f"the mail server did not answer within {timeout_secs:g} s")
         why = getattr(error, "strerror", None) or type(error).__name__
         return Answer(None, short(f"the mail server could not be reached: {why}"))
     finally:

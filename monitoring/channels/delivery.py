@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any, NamedTuple
 
-from django.utils.module_loading import import_string
 
 from mlops_site.core import seals
 from mlops_site.core.http import Answer
@@ -25,7 +25,7 @@ class Target(NamedTuple):
 
 def module_of(kind: str) -> Any:
     """The module of a kind of channel."""
-    return import_string(f"monitoring.channels.{ChannelKind(kind).value}")
+    return import_module(f"monitoring.channels.{ChannelKind(kind).value}")
 
 
 def deliver(delivery: Delivery) -> Answer:

@@ -15,12 +15,12 @@ from mlops_site.core.dashboards import FormPage, Page
 from mlops_site.core.errors import Invalid
 from mlops_site.core.permissions import Action
 from mlops_site.core.templatetags.steward import span
-from mlops_site.core.webhooks import ATTEMPTS
 from monitoring import selectors, services
 from monitoring.choices import UNRESOLVED, AlertStatus, Rule, Severity
 from monitoring.dashboards.evidence import evidence_of
 from monitoring.forms import AlertForm
 from monitoring.models import Alert, RetrainPolicy
+from monitoring.selectors import channels
 from monitoring.selectors.policies import policy_of
 from registry.selectors import models
 
@@ -92,8 +92,8 @@ class AlertPage(FormPage):
             "alert": alert,
             "evidence": evidence_of(alert.evidence),
             "steps": steps(alert),
-            "deliveries": selectors.deliveries(alert),
-            "most_attempts": ATTEMPTS,
+            "deliveries": channels.named(selectors.deliveries(alert)),
+            "held": list(channels.held_of(alert)),
             "has_webhook": bool(settings.MONITORING_WEBHOOK_URL),
             "next": policy_sentence(policy_of(alert.model), Rule(alert.rule)),
             "decisions": selectors.consequences(alert),

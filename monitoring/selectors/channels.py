@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -49,6 +50,14 @@ def last_deliveries(rows: list[Channel]) -> dict[UUID, Delivery]:
     keys = {channel.key: channel.pk for channel in rows}
     found = Delivery.objects.filter(channel__in=keys, pk=Subquery(latest)).defer("body")
     return {keys[delivery.channel]: delivery for delivery in found}
+
+
+def named(rows: Iterable[Delivery]) -> list[tuple[Delivery, Channel | None]]:
+    """Each with its channel, where it still is one."""
+    shown = list(rows)
+    keys = {row.channel.partition(":")[2] for row in shown if row.channel.startswith("channel:")}
+    found = {channel.key: channel for channel in Channel.objects.filter(pk__in=keys).defer("address", "secret")}
+    return [(row, found.get(row.channel)) for row in shown]
 
 
 def held(channel: Channel) -> QuerySet[Message]:

@@ -40,7 +40,12 @@ class Made(NamedTuple):
 def create_channel(*, actor: Actor, kind: str, fields: Mapping[str, Any], team: str | None = None) -> Made:
     """A channel of a team. `fields`: name, address, enabled, models (names; none is all of the team), min_severity,
     events, digest, quiet_from and quiet_until (times), time_zone, critical_passes. Conflict `name_taken`."""
-    owner = team_for(actor, team, Action.CHANNEL_SET)
+    with events.atomic():
+        owner = team_for(actor, team, Action.CHANNEL_SET)
+        return _created(owner, kind, fields, actor)
+
+
+def _created(owner: Team, kind: str, fields: Mapping[str, Any], actor: Actor) -> Made:
     known = ChannelKind(one_of("kind", kind, list(ChannelKind.values)))
     if Channel.objects.filter(team=owner).count() >= MAX_CHANNELS:
         raise Conflict(f"{owner} has {MAX_CHANNELS} channels already; delete one first", code="too_many")
@@ -56,19 +61,20 @@ def create_channel(*, actor: Actor, kind: str, fields: Mapping[str, Any], team: 
 
 def change_channel(channel: Channel, *, actor: Actor, fields: Mapping[str, Any]) -> Channel:
     """Change what is named in `fields`; an address that is left out, or empty, stays."""
-    require(actor, Action.CHANNEL_SET, channel.team, subject=channel.subject)
     kept = {name: value for name, value in fields.items() if name != "address" or value or _has_free_address(channel)}
-    _written(channel, kept, actor=actor, action="channel.changed")
+    with events.atomic():
+        require(actor, Action.CHANNEL_SET, channel.team, subject=channel.subject)
+        _written(channel, kept, actor=actor, action="channel.changed")
     return channel
 
 
 def renew_secret(channel: Channel, *, actor: Actor) -> Made:
     """Another secret for a webhook, from its next try on. Conflict `no_secret` for the other kinds."""
-    require(actor, Action.CHANNEL_SET, channel.team, subject=channel.subject)
-    if channel.kind != ChannelKind.WEBHOOK:
-        raise Conflict(f"{channel} is of the kind {channel.kind}, which is not signed", code="no_secret")
     secret = new_secret()
     with events.atomic():
+        require(actor, Action.CHANNEL_SET, channel.team, subject=channel.subject)
+        if channel.kind != ChannelKind.WEBHOOK:
+            raise Conflict(f"{channel} is of the kind {channel.kind}, which is not signed", code="no_secret")
         channel.secret = seals.seal(secret)
         channel.save(update_fields=["secret", "updated_at"])
         _record("channel.secret_renewed", channel, actor)
@@ -77,8 +83,8 @@ def renew_secret(channel: Channel, *, actor: Actor) -> Made:
 
 def delete_channel(channel: Channel, *, actor: Actor) -> None:
     """It is told nothing more, what waits for it included; its log stays."""
-    require(actor, Action.CHANNEL_SET, channel.team, subject=channel.subject)
     with events.atomic():
+        require(actor, Action.CHANNEL_SET, channel.team, subject=channel.subject)
         _record("channel.deleted", channel, actor, name=channel.name, kind=str(channel.kind))
         webhooks.give_up(channel.key, "the channel was deleted")
         channel.delete()
@@ -86,8 +92,8 @@ def delete_channel(channel: Channel, *, actor: Actor) -> None:
 
 def try_channel(channel: Channel, *, actor: Actor) -> Delivery:
     """A real message, at once, whatever its hours: one attempt, whose outcome is in its log."""
-    require(actor, Action.CHANNEL_SET, channel.team, subject=channel.subject)
     with events.atomic():
+        require(actor, Action.CHANNEL_SET, channel.team, subject=channel.subject)
         _record("channel.tried", channel, actor)
         body = {
             "type": TEST,
@@ -103,8 +109,8 @@ def try_channel(channel: Channel, *, actor: Actor) -> Delivery:
 
 def redeliver(delivery: Delivery, *, actor: Actor) -> Delivery:
     """Try once more what was given up. Conflict `wrong_state` if it was not."""
-    require(actor, Action.CHANNEL_SET, delivery.team, subject=f"delivery:{delivery.pk}")
     with events.atomic():
+        require(actor, Action.CHANNEL_SET, delivery.team, subject=f"delivery:{delivery.pk}")
         if not webhooks.send_again(delivery):
             message = f"the delivery is {delivery.get_state_display()}; only one that was given up is sent again"
             raise Conflict(message, code="wrong_state")
