@@ -21,6 +21,7 @@ from abtesting import services as experiments
 from abtesting.models import Experiment
 from mlops_site.core.models import Delivery
 from mlops_site.core.permissions import Actor
+from monitoring import services as monitoring
 from monitoring.models import Prediction
 from registry import services as registry
 from tests import factories, query_counts
@@ -52,6 +53,7 @@ class Site:
             metrics=["recall"],
             design="shadow",
         )
+        self.test = monitoring.try_channel(self.scene.others["channel"], actor=self.scene.author)
         self.fetch = self.scene.others["source"].fetches.get()
         self.second = runs.dataset_version(self.scene.scientist, rows=320)  # of the scene's data set
         self.history = self.scene.others["feature_set"]
@@ -121,6 +123,7 @@ class Site:
             "models/<model:name>/retrain-policy": f"{model}/retrain-policy",
             "jobs/<uuid:job_id>": f"jobs/{scene.run.pk}",
             "monitoring/alerts": "monitoring/alerts",
+            **self.channels(),
             "monitoring/reports": "monitoring/reports",
             "monitoring/reports/<uuid:pk>": f"monitoring/reports/{scene.alert.report_id}",
             **self.experiments(),
@@ -128,6 +131,32 @@ class Site:
             "scoring/<uuid:pk>": f"scoring/{scene.batch.pk}",
             "scoring/<uuid:pk>/result": f"scoring/{scene.batch.pk}/result",
             "monitoring/dashboard/<model:model>": f"monitoring/dashboard/{scene.model.name}",
+        }
+
+    def channels(self) -> dict[str, str]:
+        one = f"monitoring/channels/{self.scene.others['channel'].pk}"
+        return {
+            "monitoring/channels": "monitoring/channels",
+            "monitoring/channels/<uuid:pk>": one,
+            "monitoring/channels/<uuid:pk>/deliveries": f"{one}/deliveries",
+            "monitoring/deliveries": "monitoring/deliveries",
+            "monitoring/deliveries/<uuid:pk>": f"monitoring/deliveries/{self.test.pk}",
+            "inbox": "inbox",
+            "inbox/settings": "inbox/settings",
+        }
+
+    def channel_pages(self) -> dict[str, str]:
+        one = f"/channels/{self.scene.others['channel'].pk}"
+        return {
+            "channels": "/channels",
+            "channel": one,
+            "channel log": f"{one}/log",
+            "channel change": f"{one}/change",
+            "channel kinds": "/channels/new",
+            "channel new": "/channels/new/slack",
+            "admin channels": "/admin/monitoring/channel/",
+            "inbox": "/inbox",
+            "inbox settings": "/inbox/settings",
         }
 
     def data(self) -> dict[str, str]:
@@ -212,6 +241,7 @@ class Site:
             **self.records(),
             **self.data_pages(),
             "alerts": "/alerts",
+            **self.channel_pages(),
             "monitoring": f"{model}/monitoring",
             "timeline": f"{model}/timeline",
             "explanations": f"{model}/{scene.served.number}/explanations",
@@ -321,6 +351,10 @@ class Site:
             training.check_dataset(scene.dataset, actor=scene.author)
         raised(scene.served, *(finding("quality", f"feature {n}") for n in range(9)))
         factories.predictions(scene.staged, 270)
+        for n in range(9):
+            on_call = {"name": f"another {n}", "address": "ada", "models": [scene.model.name]}
+            monitoring.create_channel(actor=scene.author, kind="inbox", fields=on_call)
+            monitoring.try_channel(scene.others["channel"], actor=scene.author)
         told = {"channel": "x", "subject": scene.alert.subject, "team": scene.model.team, "event": "x", "body": {}}
         Delivery.objects.bulk_create(Delivery(**told) for _ in range(9))
 

@@ -44,6 +44,10 @@ def pages(site: Scene) -> dict[str, str]:
         "batch": reverse("batch", args=[site.batch.pk]),
         "batch_cancel": reverse("batch_cancel", args=[site.batch.pk]),
         "alert": reverse("alert", args=[site.alert.pk]),
+        "channel": reverse("channel", args=[site.others["channel"].pk]),
+        "channel_log": reverse("channel_log", args=[site.others["channel"].pk]),
+        "channel_change": reverse("channel_change", args=[site.others["channel"].pk]),
+        "channel_delete": reverse("channel_delete", args=[site.others["channel"].pk]),
         "rollback": reverse("rollback", args=[name]),
         "policy": reverse("policy", args=[name]),
         "move": reverse("version_move", args=[name, number]),
@@ -90,6 +94,9 @@ LISTS = [
     "sources",
     "feature_sets",
     "alerts",
+    "channels",
+    "inbox",
+    "inbox_settings",
     "reports",
     "inventory",
     "period_report",
@@ -101,6 +108,7 @@ LISTS = [
     "admin:monitoring_prediction_changelist",
     "admin:monitoring_alert_changelist",
     "admin:core_delivery_changelist",
+    "admin:monitoring_channel_changelist",
 ]
 
 
@@ -128,6 +136,8 @@ FORMS = {
     "erase": {"author"},
     "source_edit": {"author"},
     "source_fetch": {"author", "scientist"},
+    "channel_change": {"author"},
+    "channel_delete": {"author"},
 }
 
 
