@@ -17,6 +17,7 @@ STEWARD_HOME = env.home()
 SERVER = bool(env.text("DATABASE_URL"))
 
 SECRET_KEY = env.secret("SECRET_KEY", server=SERVER)
+SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")  # earlier ones, whose sessions and seals still hold
 AUDIT_KEY = env.secret("AUDIT_KEY", server=SERVER)
 DEBUG = False
 HTTPS = env.flag("HTTPS", False)

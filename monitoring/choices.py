@@ -89,9 +89,9 @@ class ChannelKind(models.TextChoices):
 
 
 class Digest(models.TextChoices):
-    NONE = "none", "each by itself, at once"
-    HOURLY = "hourly", "together, each hour"
-    DAILY = "daily", "together, each day at 8:00"
+    NONE = "none", "at once"
+    HOURLY = "hourly", "hourly digest"
+    DAILY = "daily", "daily digest, at 8:00"
 
 
 UNRESOLVED = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED)

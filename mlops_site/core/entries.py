@@ -49,7 +49,7 @@ def _named(name: str, beginning: str, spelt: str) -> list[Place]:
     for entry in env.text(name).split():
         match = re.fullmatch(rf"(?:({_TEAM}):)?([a-z][a-z0-9_]{{0,62}})=((?:{beginning}).+)", entry)
         if match is None:
-            shown = entry.partition("=")[0][:80]
+            shown = entry.partition("=")[0].partition("://")[0][:80]
             raise ImproperlyConfigured(f"{name} must be [team:]name={spelt} but {shown!r} is not")
         found.append(Place(match[1] or "", match[3], match[2]))
     return found

@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
                 ('enabled', models.BooleanField(default=True)),
                 ('min_severity', models.CharField(choices=[('critical', 'critical'), ('high', 'high'), ('medium', 'medium'), ('low', 'low')], default='low', max_length=10)),
                 ('events', models.JSONField(default=list)),
-                ('digest', models.CharField(choices=[('none', 'each by itself, at once'), ('hourly', 'together, each hour'), ('daily', 'together, each day at 8:00')], default='none', max_length=10)),
+                ('digest', models.CharField(choices=[('none', 'at once'), ('hourly', 'hourly digest'), ('daily', 'daily digest, at 8:00')], default='none', max_length=10)),
                 ('quiet_from', models.TimeField(blank=True, null=True)),
                 ('quiet_until', models.TimeField(blank=True, null=True)),
                 ('time_zone', models.CharField(default='UTC', max_length=64)),

@@ -26,7 +26,19 @@ def addresses(site: Scene, name: str) -> dict[str, str]:
     found = {**pages(site), **{each.replace(":", "_"): reverse(each) for each in LISTS}}
     found["running"] = reverse("run", args=[site.working.pk])
     barred = {
-        "ben": {"channel_change", "channel_delete", "channel_log", "move", "request", "handover", "progress", "check", "infer", "expect", "erase"}
+        "ben": {
+            "channel_change",
+            "channel_delete",
+            "channel_log",
+            "move",
+            "request",
+            "handover",
+            "progress",
+            "check",
+            "infer",
+            "expect",
+            "erase",
+        }
         | {"source_edit", "source_fetch", "feature_load"},
         "ada": {"rollback", "protection", "progress", "waive", "channel_log"},
     }
