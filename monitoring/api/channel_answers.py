@@ -15,8 +15,6 @@ from monitoring.models import Channel
 from monitoring.services.channels import MAX_ADDRESS
 from registry.api.serializers import PageFilter
 
-_WORD = TextField(max_length=20)
-
 
 class ChannelFields(StrictSerializer):
     """Ranges and names are the service's to check."""
@@ -48,15 +46,6 @@ class ChannelNew(ChannelFields):
     name = TextField(max_length=80)
     kind = TextField(max_length=20, help_text=", ".join(ChannelKind.values))
     team = TextField(max_length=63, required=False)
-
-
-class LastAnswer(serializers.Serializer[Any]):
-    """How the last delivery went."""
-
-    state = serializers.ChoiceField(DeliveryState.choices)
-    at = serializers.DateTimeField(source="created_at")
-    status_code = serializers.IntegerField(allow_null=True)
-    error = serializers.CharField()
 
 
 class ChannelAnswer(serializers.Serializer[Channel]):
@@ -100,7 +89,7 @@ class DeliveryAnswer(serializers.Serializer[Any]):
     channel = serializers.CharField()
     event = serializers.CharField()
     subject = serializers.CharField()
-    state = serializers.ChoiceField(DeliveryState.choices)
+    state = serializers.CharField(help_text="pending, delivered, failed")
     attempts = serializers.IntegerField()
     most_attempts = serializers.IntegerField()
     status_code = serializers.IntegerField(allow_null=True, help_text="of the last answer")

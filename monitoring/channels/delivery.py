@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, NamedTuple
 
-
 from mlops_site.core import seals
 from mlops_site.core.http import Answer
 from mlops_site.core.models import Delivery

@@ -148,6 +148,8 @@ class Site:
     def channel_pages(self) -> dict[str, str]:
         one = f"/channels/{self.scene.others['channel'].pk}"
         return {
+            "alerts": "/alerts",
+            "admin deliveries": "/admin/core/delivery/",
             "channels": "/channels",
             "channel": one,
             "channel log": f"{one}/log",
@@ -240,7 +242,6 @@ class Site:
             "run_progress": f"/runs/{run}/progress",
             **self.records(),
             **self.data_pages(),
-            "alerts": "/alerts",
             **self.channel_pages(),
             "monitoring": f"{model}/monitoring",
             "timeline": f"{model}/timeline",
@@ -263,7 +264,6 @@ class Site:
             "retraining": f"{model}/retraining",
             "retraining decisions": "/retraining",
             "retraining of a team": f"/retraining/teams/{scene.model.team.name}",
-            "admin deliveries": "/admin/core/delivery/",
             "queue": "/approvals",
             "admin approvals": "/admin/registry/promotionrequest/",
             "admin predictions": "/admin/monitoring/prediction/",

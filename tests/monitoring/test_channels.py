@@ -185,7 +185,10 @@ class TestHeld:
 
     def test_critical_passes_unless_told_otherwise(self, watched: Version, author: Actor) -> None:
         now = timezone.now()
-        around = {"quiet_from": (now - timedelta(hours=1)).time(), "quiet_until": (now + timedelta(hours=1)).time()}
+        around: dict[str, Any] = {
+            "quiet_from": (now - timedelta(hours=1)).time(),
+            "quiet_until": (now + timedelta(hours=1)).time(),
+        }
         passing = channel(author, digest="daily", **around)
         holding = channel(author, critical_passes=False, **around)
         raised(watched, finding("performance", "recall"), finding("drift"))
