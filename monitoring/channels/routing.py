@@ -3,7 +3,7 @@ handle alerts are told in theirs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from django.utils import timezone
 from mlops_site.core import webhooks
 from mlops_site.core.inbox import tell as tell_people
 from mlops_site.core.models import Delivery, Notification, User
-from monitoring.channels import ASSIGNED, DIGEST, RAISED, RESOLVED, inbox
+from monitoring.channels import ASSIGNED, DIGEST, ESCALATED, RAISED, RESOLVED, inbox
 from monitoring.channels.hours import due_at
 from monitoring.channels.webhook import body as body_of
 from monitoring.choices import USUAL_EVENTS, ChannelKind, Severity
@@ -33,8 +33,8 @@ def tell(alert: Alert, event: str) -> None:
             _keep(channel, alert, Message(event=event, body=body, created_at=now), now)
     if not any(channel.kind == ChannelKind.INBOX for channel in rows):
         _tell_handlers(alert, event, body)
-    if event == ASSIGNED:
-        _tell_assignee(alert, body)
+    if event in (ASSIGNED, ESCALATED):
+        _tell_in_person(alert, event, body)
 
 
 def is_news(channel: Channel, event: str, told: set[tuple[UUID, str]]) -> bool:
@@ -108,7 +108,7 @@ def digest_of(channel: Channel, messages: Sequence[Message]) -> dict[str, Any]:
 
 def _tell_handlers(alert: Alert, event: str, body: dict[str, Any]) -> None:
     """Whoever may handle it, where the team has not said who wants to know. Letters are for who asked for them."""
-    if event.partition(".")[2] not in USUAL_EVENTS:
+    if event.partition(".")[2] not in USUAL_EVENTS or event == ASSIGNED:  # which is between two people
         return
     people = inbox.handlers(alert.model.team)
     if event == RESOLVED:
@@ -117,10 +117,12 @@ def _tell_handlers(alert: Alert, event: str, body: dict[str, Any]) -> None:
     tell_people(people, inbox.note(body, alert.subject), team=alert.model.team, by_mail=False)
 
 
-def _tell_assignee(alert: Alert, body: dict[str, Any]) -> None:
-    """In person, whatever the channels say."""
-    to: User | None = getattr(alert, "assigned_to", None)
-    if to is not None:
-        title = f"You have it now: {alert.summary}"
-        told = inbox.note(body, alert.subject)._replace(title=title)
-        tell_people([to], told, team=alert.model.team)
+def _tell_in_person(alert: Alert, event: str, body: dict[str, Any]) -> None:
+    """Whoever has it now, or the role that it has been passed on to, whatever the channels say."""
+    assignee, role = getattr(alert, "assignee", None), getattr(alert, "escalated_to", "")
+    people: Iterable[User] = [assignee] if event == ASSIGNED and assignee else []
+    if event == ESCALATED and role:
+        people = inbox.people_of(alert.model.team, [role])
+    beginning = "You have it now" if event == ASSIGNED else "It has come to you, for nobody looks at it yet"
+    told = inbox.note(body, alert.subject)._replace(title=f"[{alert.severity}] {beginning}: {alert.summary}")
+    tell_people(people, told, team=alert.model.team)

@@ -71,6 +71,7 @@ def body(alert: Alert, event: str) -> dict[str, Any]:
         "subject": alert.subject_key,
         "summary": alert.summary,
         "status": str(alert.status),
+        "assignee": str(getattr(alert, "assignee", None) or "") or None,
         "url": reverse("alert", args=[alert.pk]),
         "evidence": short(alert.evidence),
     }

@@ -13,7 +13,14 @@ _DONE = {
     "alert.assigned": "Assigned: ",
     "alert.escalated": "Nobody looks at it yet: ",
 }
-_SHOWN = (("model", "Model"), ("version", "Version"), ("rule", "About"), ("subject", "Subject"), ("status", "Status"))
+_SHOWN = {
+    "model": "Model",
+    "version": "Version",
+    "rule": "About",
+    "subject": "Subject",
+    "status": "Status",
+    "assignee": "Given to",
+}
 
 
 class Said(NamedTuple):
@@ -60,9 +67,5 @@ def said(body: Mapping[str, Any]) -> list[Said]:
 def _one(body: Mapping[str, Any]) -> Said:
     if not body["type"].startswith("alert."):
         return Said(str(body["summary"]), str(body.get("detail", "")), "", [], str(body.get("url", "")))
-    facts = [(label, str(body[name])) for name, label in _SHOWN if body.get(name)]
-    if body.get("assigned_to"):
-        facts.append(("Assigned to", str(body["assigned_to"])))
-    if body.get("runbook"):
-        facts.append(("Runbook", str(body["runbook"])))
+    facts = [(label, str(body[name])) for name, label in _SHOWN.items() if body.get(name)]
     return Said(heading_of(body), str(body.get("detail", "")), str(body["severity"]), facts, str(body["url"]))

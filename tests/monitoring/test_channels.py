@@ -357,6 +357,18 @@ class TestInbox:
         send_held(timezone.now() + timedelta(hours=1))
         assert self.titles("author") == ["2 alerts"]
 
+    def test_whoever_gets_it_is_told_in_person(self, watched: Version, author: Actor) -> None:
+        ben, vic = actor("ben", "approver"), actor("vic", "viewer")
+        channel(author, "inbox", address="vic", events=["raised"])
+        (alert,) = raised(watched)
+        given: Any = alert
+        given.assignee, given.escalated_to = user(author), "approver"
+        channels.tell(given, channels.ASSIGNED)
+        channels.tell(given, channels.ESCALATED)
+        assert self.titles("author") == ["[high] You have it now: drift of the model"]
+        assert self.titles(ben.name) == ["[high] It has come to you, for nobody looks at it yet: drift of the model"]
+        assert len(self.titles(vic.name)) == 1
+
     def test_it_is_written_or_undone_with_the_alert(self, watched: Version, author: Actor) -> None:
         from django.db import transaction
 
