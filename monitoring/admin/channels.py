@@ -31,7 +31,7 @@ class ChannelAdmin(TeamAdmin):
     actions = ("switch_on", "switch_off", "try_out")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Channel]:
-        return super().get_queryset(request).defer("address", "secret")
+        return super().get_queryset(request).filter(deleted_at=None).defer("address", "secret")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(actor_of(request).teams(Action.CHANNEL_SET))

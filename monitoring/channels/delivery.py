@@ -30,7 +30,7 @@ def module_of(kind: str) -> Any:
 def deliver(delivery: Delivery) -> Answer:
     """Send it by the channel's kind."""
     found = Channel.objects.select_related("team").filter(pk=delivery.channel.partition(":")[2]).first()
-    if found is None:
+    if found is None or found.deleted_at is not None:
         return Answer(None, "the channel was deleted")
     if not found.enabled and delivery.event != "channel.test":
         return Answer(None, "the channel is switched off")

@@ -26,7 +26,7 @@ _RANK = list(Severity.values).index
 def tell(alert: Alert, event: str) -> None:
     """A message to each channel that wants it: on its way at once, or held until it may go."""
     now, body = timezone.now(), body_of(alert, event)
-    rows = list(Channel.objects.filter(team=alert.model.team).select_related("team").prefetch_related("chosen"))
+    rows = list(Channel.objects.kept().filter(team=alert.model.team).select_related("team").prefetch_related("chosen"))
     told = set(Message.objects.filter(alert=alert).values_list("channel_id", "event")) if rows else set()
     for channel in rows:
         if wants(channel, alert, event) and is_news(channel, event, told):

@@ -13,6 +13,12 @@ from monitoring.models.alert import Alert
 from registry.models import RegisteredModel
 
 
+class ChannelQuerySet(models.QuerySet["Channel"]):
+    def kept(self) -> ChannelQuerySet:
+        """Those that were not deleted."""
+        return self.filter(deleted_at=None)
+
+
 class Channel(models.Model):
     """One address of a team. What may be secret is sealed and never shown again: `place` is what may be seen of it."""
 
@@ -35,11 +41,17 @@ class Channel(models.Model):
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
+    # the row stays: an alert that is being raised may have chosen it already, and must not fail for that
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ChannelQuerySet.as_manager()
 
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.UniqueConstraint(fields=["team", "name"], name="one_channel_of_a_name"),
+            models.UniqueConstraint(
+                fields=["team", "name"], condition=models.Q(deleted_at=None), name="one_channel_of_a_name"
+            ),
             models.CheckConstraint(condition=models.Q(kind__in=ChannelKind.values), name="channel_kind_known"),
             models.CheckConstraint(condition=models.Q(digest__in=Digest.values), name="channel_digest_known"),
             models.CheckConstraint(

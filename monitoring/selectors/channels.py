@@ -15,7 +15,7 @@ from monitoring.models import Alert, Channel, Message
 
 def channels(actor: Actor) -> QuerySet[Channel]:
     """Those of the actor's teams, by name."""
-    rows = visible(actor, Channel.objects.all()).defer("address", "secret")
+    rows = visible(actor, Channel.objects.kept()).defer("address", "secret")
     return rows.select_related("team", "created_by").prefetch_related("chosen").order_by("name", "pk")
 
 

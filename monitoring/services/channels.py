@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mlops_site.core import events, seals, webhooks
-from mlops_site.core.errors import Conflict, Invalid
+from mlops_site.core.errors import Conflict, Invalid, NotFound
 from mlops_site.core.models import Delivery, Team
 from mlops_site.core.permissions import Action, Actor, person, require, team_for
 from monitoring.channels import TEST, routing
@@ -47,7 +47,7 @@ def create_channel(*, actor: Actor, kind: str, fields: Mapping[str, Any], team: 
 
 def _created(owner: Team, kind: str, fields: Mapping[str, Any], actor: Actor) -> Made:
     known = ChannelKind(one_of("kind", kind, list(ChannelKind.values)))
-    if Channel.objects.filter(team=owner).count() >= MAX_CHANNELS:
+    if Channel.objects.kept().filter(team=owner).count() >= MAX_CHANNELS:
         raise Conflict(f"{owner} has {MAX_CHANNELS} channels already; delete one first", code="too_many")
     channel = Channel(team=owner, kind=known, created_by=person(actor), events=[str(event) for event in USUAL_EVENTS])
     secret = new_secret() if known == ChannelKind.WEBHOOK else ""
@@ -64,8 +64,9 @@ def change_channel(channel: Channel, *, actor: Actor, fields: Mapping[str, Any])
     kept = {name: value for name, value in fields.items() if name != "address" or value or _has_free_address(channel)}
     with events.atomic():
         require(actor, Action.CHANNEL_SET, channel.team, subject=channel.subject)
-        _written(channel, kept, actor=actor, action="channel.changed")
-    return channel
+        row = _locked(channel)
+        _written(row, kept, actor=actor, action="channel.changed")
+    return row
 
 
 def renew_secret(channel: Channel, *, actor: Actor) -> Made:
@@ -75,19 +76,23 @@ def renew_secret(channel: Channel, *, actor: Actor) -> Made:
         require(actor, Action.CHANNEL_SET, channel.team, subject=channel.subject)
         if channel.kind != ChannelKind.WEBHOOK:
             raise Conflict(f"{channel} is of the kind {channel.kind}, which is not signed", code="no_secret")
-        channel.secret = seals.seal(secret)
-        channel.save(update_fields=["secret", "updated_at"])
-        _record("channel.secret_renewed", channel, actor)
-    return Made(channel, secret)
+        row = _locked(channel)
+        row.secret = seals.seal(secret)
+        row.save(update_fields=["secret", "updated_at"])
+        _record("channel.secret_renewed", row, actor)
+    return Made(row, secret)
 
 
 def delete_channel(channel: Channel, *, actor: Actor) -> None:
     """It is told nothing more, what waits for it included; its log stays."""
     with events.atomic():
         require(actor, Action.CHANNEL_SET, channel.team, subject=channel.subject)
-        _record("channel.deleted", channel, actor, name=channel.name, kind=str(channel.kind))
-        webhooks.give_up(channel.key, "the channel was deleted")
-        channel.delete()
+        row = _locked(channel)
+        row.address, row.secret, row.enabled, row.deleted_at = "", "", False, timezone.now()
+        row.save(update_fields=["address", "secret", "enabled", "deleted_at"])
+        Message.objects.filter(channel=row, delivery=None).delete()
+        webhooks.give_up(row.key, "the channel was deleted")
+        _record("channel.deleted", row, actor, name=row.name, kind=str(row.kind))
 
 
 def try_channel(channel: Channel, *, actor: Actor) -> Delivery:
@@ -141,6 +146,15 @@ def _send_of(channels: QuerySet[Channel], waiting: QuerySet[Message]) -> int:
         return 0
     routing.send(channel, messages)
     return 1
+
+
+def _locked(channel: Channel) -> Channel:
+    """The row as it is now, for whoever writes it; NotFound if it was deleted meanwhile."""
+    rows = Channel.objects.kept().select_for_update(of=("self",), no_key=True).select_related("team")
+    found = rows.filter(pk=channel.pk).first()
+    if found is None:
+        raise NotFound(f"no channel {channel.pk} here any more", code="unknown_channel")
+    return found
 
 
 def new_secret() -> str:

@@ -12,11 +12,12 @@ from django.utils import timezone
 
 from mlops_site.core import seals, webhooks
 from mlops_site.core.choices import DeliveryState
-from mlops_site.core.errors import Conflict, Forbidden, Invalid
+from mlops_site.core.errors import Conflict, Forbidden, Invalid, NotFound
 from mlops_site.core.models import AuditRecord, Delivery, Notification
 from mlops_site.core.permissions import Actor
 from mlops_site.core.webhooks import send_due
 from monitoring import channels
+from monitoring.channels import routing
 from monitoring.channels.hours import due_at
 from monitoring.models import Alert, Channel, Message
 from monitoring.services import (
@@ -299,8 +300,27 @@ class TestDelivery:
             delete_channel(each, actor=author)
         key = Delivery.objects.get()
         assert (key.state, key.error) == (DeliveryState.FAILED, "the channel was deleted")
-        assert not Message.objects.exists()
+        assert not Message.objects.filter(delivery=None).exists()
         assert send_held(timezone.now() + timedelta(hours=2)) == 0
+        assert set(Channel.objects.values_list("address", "secret", "enabled")) == {("", "", False)}
+        assert channel(author, name=to.name).pk != to.pk  # the name is free
+        with pytest.raises(NotFound, match="any more"):
+            change_channel(to, actor=author, fields={"enabled": True})
+
+    def test_a_channel_that_is_deleted_as_an_alert_is_raised_disturbs_nothing(
+        self, watched: Version, author: Actor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        to, wanted = channel(author), routing.wants
+
+        def deleted_first(chosen: Channel, alert: Alert, event: str) -> bool:
+            delete_channel(chosen, actor=author)
+            return wanted(chosen, alert, event)
+
+        monkeypatch.setattr(routing, "wants", deleted_first)
+        raised(watched)
+        monkeypatch.undo()
+        send_due()
+        assert (Alert.objects.count(), Delivery.objects.get(channel=to.key).error) == (1, "the channel was deleted")
 
     def test_an_address_sealed_under_another_key_is_said(self, author: Actor, settings: Any) -> None:
         to = channel(author)
