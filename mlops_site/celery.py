@@ -28,6 +28,7 @@ app.conf.beat_schedule = {
     },
     "system: watch experiments": {"task": "abtesting.watch", "schedule": 60.0, "options": {"expire_seconds": 60}},
     "system: score shadows": {"task": "abtesting.score_shadows", "schedule": 5.0, "options": {"expire_seconds": 5}},
+    "system: send held messages": {"task": "monitoring.send_held", "schedule": 30.0, "options": {"expire_seconds": 30}},
     "system: compact buckets": {"task": "monitoring.compact", "schedule": 300.0, "options": {"expire_seconds": 300}},
     "system: sweep alerts": {"task": "monitoring.sweep_alerts", "schedule": 60.0, "options": {"expire_seconds": 60}},
     "system: evaluate retrain policies": {"task": "monitoring.evaluate_policies", "schedule": 3600.0},

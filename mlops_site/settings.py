@@ -4,6 +4,7 @@ REDIS_URL make it a server. Every variable is read through core.env, which stops
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
@@ -16,6 +17,7 @@ STEWARD_HOME = env.home()
 SERVER = bool(env.text("DATABASE_URL"))
 
 SECRET_KEY = env.secret("SECRET_KEY", server=SERVER)
+SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")  # earlier ones, whose sessions and seals still hold
 AUDIT_KEY = env.secret("AUDIT_KEY", server=SERVER)
 DEBUG = False
 HTTPS = env.flag("HTTPS", False)
@@ -211,6 +213,22 @@ TEAM_ROWS_A_MINUTE = env.integer("TEAM_ROWS_A_MINUTE", 6_000_000, low=10_000, hi
 FOLD_QUEUE_MAX = env.integer("FOLD_QUEUE_MAX", 2_000_000, low=10_000, high=10**9)
 # The operator's own address: it may be private, and plain HTTP.
 MONITORING_WEBHOOK_URL = env.address("MONITORING_WEBHOOK_URL", schemes=("http://", "https://"))
+
+# What this site is called outside: links in messages begin with it.
+PUBLIC_URL = env.address("PUBLIC_URL", schemes=("https://", "http://"))
+EMAIL_HOST = env.text("EMAIL_HOST")  # without one nothing is mailed
+EMAIL_PORT = env.integer("EMAIL_PORT", 25, low=1, high=65_535)
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = env.text("EMAIL_HOST_USER"), env.text("EMAIL_HOST_PASSWORD")
+EMAIL_USE_TLS, EMAIL_USE_SSL = env.flag("EMAIL_USE_TLS", False), env.flag("EMAIL_USE_SSL", False)
+if EMAIL_USE_TLS and EMAIL_USE_SSL:
+    raise ImproperlyConfigured("EMAIL_USE_TLS (STARTTLS) and EMAIL_USE_SSL must not both be set")
+MAIL_DOMAIN = urlsplit(PUBLIC_URL).hostname or "steward.localhost"
+DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", f"Steward <steward@{MAIL_DOMAIN}>")
+EMAIL_TIMEOUT = 5
+# Who sends what core keeps to be delivered, by the first word of its channel.
+DELIVERERS = {"mail": "mlops_site.core.mail.deliver", "channel": "monitoring.channels.delivery.deliver"}
+CHANNEL_HOSTS = env.words("CHANNEL_HOSTS")  # hosts, or host:port, that channels may reach in private and by plain HTTP
+APPRISE_URLS = entries.addresses("APPRISE_URLS")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

@@ -96,6 +96,36 @@ class AlertStatus(models.TextChoices):
     RESOLVED = "resolved", "resolved"
 
 
+class AlertEvent(models.TextChoices):
+    """What channels are told of an alert: the second word of its event, as in "alert.raised"."""
+
+    RAISED = "raised", "raised"
+    ACKNOWLEDGED = "acknowledged", "acknowledged"
+    ASSIGNED = "assigned", "assigned"
+    ESCALATED = "escalated", "escalated"
+    RESOLVED = "resolved", "resolved"
+
+
+USUAL_EVENTS = (AlertEvent.RAISED, AlertEvent.ASSIGNED, AlertEvent.ESCALATED, AlertEvent.RESOLVED)
+
+
+class ChannelKind(models.TextChoices):
+    """Each has its module in monitoring.channels, of the same name."""
+
+    WEBHOOK = "webhook", "signed webhook"
+    SLACK = "slack", "Slack"
+    TEAMS = "teams", "Microsoft Teams"
+    MAIL = "mail", "e-mail"
+    INBOX = "inbox", "inbox of people"
+    APPRISE = "apprise", "Apprise"
+
+
+class Digest(models.TextChoices):
+    NONE = "none", "at once"
+    HOURLY = "hourly", "hourly digest"
+    DAILY = "daily", "daily digest, at 8:00"
+
+
 UNRESOLVED = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED)
 
 

@@ -102,6 +102,13 @@ def retrain_on_schedule(model_name: str) -> None:
         ring(run)
 
 
+@shared_task(name="monitoring.send_held")
+def send_held() -> None:
+    """Send digests whose hour has come, and what quiet hours held."""
+    close_old_connections()
+    services.send_held()
+
+
 def ring_fold() -> None:
     """Fold once what was logged is committed. A broker that is down delays it until Beat rings."""
     transaction.on_commit(lambda: fold.apply_async(expires=settings.FOLD_SECS), robust=True)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from monitoring.dashboards import batches
+from monitoring.dashboards import batches, channels
 from monitoring.dashboards.alarms import DriftAlarmPage
 from monitoring.dashboards.alert import AlertPage
 from monitoring.dashboards.alert_rules import AlertRulePage, AlertRulesPage
@@ -22,6 +22,13 @@ urlpatterns = [
     path("alerts/silences", SilencesPage.as_view(), name="silences"),
     path("alerts/silences/<int:pk>/end", SilenceEndPage.as_view(), name="silence_end"),
     path("alerts/<uuid:pk>", AlertPage.as_view(), name="alert"),
+    path("channels", channels.ChannelsPage.as_view(), name="channels"),
+    path("channels/new", channels.ChannelKindsPage.as_view(), name="channel_kinds"),
+    path("channels/new/<str:kind>", channels.ChannelNewPage.as_view(), name="channel_new"),
+    path("channels/<uuid:pk>", channels.ChannelPage.as_view(), name="channel"),
+    path("channels/<uuid:pk>/log", channels.ChannelLogPart.as_view(), name="channel_log"),
+    path("channels/<uuid:pk>/change", channels.ChannelChangePage.as_view(), name="channel_change"),
+    path("channels/<uuid:pk>/delete", channels.ChannelDeletePage.as_view(), name="channel_delete"),
     path("scoring", batches.BatchesPage.as_view(), name="batches"),
     path("scoring/new", batches.ScorePage.as_view(), name="batch_new"),
     path("scoring/<uuid:pk>", batches.BatchPage.as_view(), name="batch"),

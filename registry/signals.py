@@ -7,6 +7,7 @@ stage_changed = Signal()  # sender=Version, version, stage, before, cause, inter
 model_transferred = Signal()  # sender=RegisteredModel, model, before: the team that had it, actor: who accepted it
 incident_opened = Signal()  # sender=Incident, incident
 request_filed = Signal()  # sender=PromotionRequest, request
+reviewers_told = Signal()  # sender=PromotionRequest, request, kind: a NoticeKind, told: list[Told], each once a kind
 request_decided = Signal()  # sender=PromotionRequest, request: by people, withdrawn, expired or void
 revalidation_due = Signal()  # sender=Review, review: its condition is open and its date has passed; said at each sweep
 condition_closed = Signal()  # sender=Review, review, actor, note

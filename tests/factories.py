@@ -14,9 +14,9 @@ from django.utils import timezone
 from mlops_site.core import jobs
 from mlops_site.core.models import User
 from mlops_site.core.permissions import Actor
-from monitoring.models import Alert, BatchRun, Prediction
+from monitoring.models import Alert, BatchRun, Channel, Prediction
 from monitoring.pipeline import execute
-from monitoring.services import fold_all, request_scoring
+from monitoring.services import create_channel, fold_all, request_scoring
 from registry import services as registry
 from registry.models import Incident, PromotionRequest, RegisteredModel, Transfer, Version
 from tests import traffic
@@ -110,10 +110,17 @@ def scene(*, trials: bool = False) -> Scene:
         alert=alert,
         incident=incident,
         transfer=transfer,
-        others={"report": report, **about_data(people, dataset, run)},
+        others={"report": report, "channel": on_call(author), **about_data(people, dataset, run)},
         batch=scored(first, author, "age,visits\n41,2\n66,nine\n"),
         prediction=Prediction.objects.filter(model=model).earliest("predicted_at"),
     )
+
+
+def on_call(author: Actor) -> Channel:
+    """Where the team's worse alerts are told."""
+    address = "https://hooks.slack.com/services/T0/B0/a-secret"
+    fields = {"name": "on call", "address": address, "min_severity": "high", "time_zone": "Europe/Zurich"}
+    return create_channel(actor=author, kind="slack", fields=fields).channel
 
 
 def about_data(people: dict[str, Any], dataset: DatasetVersion, run: Run) -> dict[str, Any]:

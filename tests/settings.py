@@ -48,6 +48,12 @@ def _prepare() -> None:
         "DATA_FOLDERS",
         "DATA_BUCKETS",
         "SOURCE_DATABASES",
+        "MONITORING_WEBHOOK_URL",
+        "APPROVAL_WEBHOOK_URL",
+        "PUBLIC_URL",
+        "EMAIL_HOST",
+        "CHANNEL_HOSTS",
+        "APPRISE_URLS",
     ):
         os.environ.pop(name, None)
     for name in [name for name in os.environ if name.startswith("S3_")]:

@@ -109,12 +109,12 @@ class MembershipAdmin(TeamAdmin):
     @admin.action(description="Remove from the team")
     def remove(self, request: HttpRequest, rows: QuerySet[Membership]) -> None:
         for row in rows:
-            _say(request, f"{row.user} is no longer in {row.team}", teams.remove_member, row.user, team=row.team)
+            say(request, f"{row.user} is no longer in {row.team}", teams.remove_member, row.user, team=row.team)
 
     @admin.action(description="Deactivate: no log-in and no token any more")
     def deactivate(self, request: HttpRequest, rows: QuerySet[Membership]) -> None:
         for row in rows:
-            _say(request, f"{row.user} is deactivated", teams.deactivate_user, row.user)
+            say(request, f"{row.user} is deactivated", teams.deactivate_user, row.user)
 
 
 @admin.register(Token)
@@ -158,7 +158,7 @@ class TokenAdmin(TeamAdmin):
     @admin.action(description="Revoke at once")
     def revoke(self, request: HttpRequest, rows: QuerySet[Token]) -> None:
         for token in rows:
-            _say(request, f"{token} is revoked", tokens.revoke_token, token)
+            say(request, f"{token} is revoked", tokens.revoke_token, token)
 
 
 @admin.register(AuditRecord)
@@ -218,7 +218,7 @@ class DeliveryAdmin(TeamAdmin):
         return format_html('<pre class="log">{}</pre>', json.dumps(row.body, indent=2, ensure_ascii=False))
 
 
-def _say(request: HttpRequest, done: str, service: Any, subject: Any, **arguments: Any) -> None:
+def say(request: HttpRequest, done: str, service: Any, subject: Any, **arguments: Any) -> None:
     """One call of a service for one row; its refusal is a message."""
     try:
         service(subject, actor=actor_of(request), **arguments)

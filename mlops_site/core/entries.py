@@ -1,4 +1,5 @@
-"""The folders, buckets and databases that an operator names, read with the settings: a bad entry stops the start."""
+"""The folders, buckets, databases and addresses that an operator names, read with the settings: a bad entry stops the
+start."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ class Place(NamedTuple):
 
     team: str
     address: str
-    name: str = ""  # of a database
+    name: str = ""  # of a database or an address
 
 
 def folders(name: str) -> list[Place]:
@@ -35,14 +36,21 @@ def buckets(name: str) -> list[Place]:
 
 def databases(name: str) -> list[Place]:
     """[team:]name=url, parted by white space, from the environment; a bad one is named without its address."""
+    return _named(name, "|".join(map(re.escape, _DATABASES)), f"url of {', '.join(_DATABASES)}")
+
+
+def addresses(name: str) -> list[Place]:
+    """[team:]name=scheme://..., parted by white space, from the environment; a bad one is named without its address."""
+    return _named(name, "[a-z][a-z0-9+.-]*://", "scheme://...")
+
+
+def _named(name: str, beginning: str, spelt: str) -> list[Place]:
     found = []
     for entry in env.text(name).split():
-        match = re.fullmatch(rf"(?:({_TEAM}):)?([a-z][a-z0-9_]{{0,62}})=(.+)", entry)
-        if match is None or not match[3].startswith(_DATABASES):
-            shown = entry.partition("=")[0][:80]
-            raise ImproperlyConfigured(
-                f"{name} must be [team:]name=url of {', '.join(_DATABASES)} but {shown!r} is not"
-            )
+        match = re.fullmatch(rf"(?:({_TEAM}):)?([a-z][a-z0-9_]{{0,62}})=((?:{beginning}).+)", entry)
+        if match is None:
+            shown = entry.partition("=")[0].partition("://")[0][:80]
+            raise ImproperlyConfigured(f"{name} must be [team:]name={spelt} but {shown!r} is not")
         found.append(Place(match[1] or "", match[3], match[2]))
     return found
 

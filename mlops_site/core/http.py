@@ -1,5 +1,5 @@
 """The guarded client for addresses that the operator has set: they are trusted, so they may be private and plain HTTP.
-An address that a user types must not come here: nothing checks where it leads.
+An address that a user types comes here by core.outside only, which checks where it leads.
 
 It stands on the standard library's http.client: what `requests` adds (redirects, proxies and passwords from the
 environment) is what must not happen here, and its time limits count from byte to byte.
@@ -12,8 +12,7 @@ import json
 import socket
 import ssl
 import threading
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any, NamedTuple
@@ -26,52 +25,76 @@ SECRET_LENGTH = 4  # a shorter value would blot out innocent words
 
 
 class Answer(NamedTuple):
-    """What came of a request: the status if there was one, and why it failed, or nothing."""
+    """What came of a request: the status if there was one, and why it failed, or nothing. Where it was taken in spite
+    of an error, as a mail that one of its addresses refuses, it is not sent again."""
 
     status: int | None
     error: str
+    in_part: bool = False
 
     @property
     def ok(self) -> bool:
-        return not self.error
+        return self.in_part or not self.error
+
+
+def plain(parts: SplitResult, timeout_secs: float) -> HTTPConnection:
+    """A connection to wherever the address leads."""
+    limit = min(CONNECT_SECS, timeout_secs)
+    if parts.scheme == "http":
+        return HTTPConnection(str(parts.hostname), parts.port, timeout=limit)
+    return HTTPSConnection(str(parts.hostname), parts.port, timeout=limit, context=ssl.create_default_context())
 
 
 def post_json(url: str, body: Any, *, timeout_secs: float, headers: Mapping[str, str] | None = None) -> Answer:
-    """POST `body` to a trusted address and answer within `timeout_secs` in all, however slowly the server talks.
+    """POST `body` to a trusted address; see `post`."""
+    return post(url, as_json(body), timeout_secs=timeout_secs, headers=headers)
+
+
+def as_json(body: Any) -> bytes:
+    return json.dumps(body).encode()
+
+
+def post(
+    url: str,
+    body: bytes,
+    *,
+    timeout_secs: float,
+    headers: Mapping[str, str] | None = None,
+    connect: Callable[[SplitResult, float], HTTPConnection] = plain,
+) -> Answer:
+    """POST JSON text and answer within `timeout_secs` in all, however slowly the server talks.
 
     Taken is 2xx. Redirects are not followed. Nothing is raised for what the network or the server does, and no
     error repeats the address beyond its host: path, query and password may be secret.
     """
     try:
-        parts = urlsplit(url)
-        connection = _connection(parts, timeout_secs)
+        parts = _parts(url)
+        connection = connect(parts, timeout_secs)
     except ValueError as error:
         why = str(error) if isinstance(error, Unusable) else "it is not well-formed"
-        return Answer(None, _short(f"the address cannot be used: {why}"))
+        return Answer(None, short(f"the address cannot be used: {why}"))
     sent = {"Content-Type": "application/json", "User-Agent": "Steward", **_login(parts), **(headers or {})}
     try:
         with _cut_after(connection, timeout_secs):
-            connection.request("POST", _target(parts), body=json.dumps(body).encode(), headers=sent)
+            connection.request("POST", _target(parts), body=body, headers=sent)
             with connection.getresponse() as response:
                 return _judged(response, parts)
     except TimeoutError:
         return Answer(None, f"{parts.hostname} did not answer within {timeout_secs:g} s")
     except (OSError, HTTPException, ValueError) as error:
-        return Answer(None, _short(f"{parts.hostname} could not be reached: {_reason(error)}"))
+        return Answer(None, short(f"{parts.hostname} could not be reached: {_reason(error)}"))
     finally:
         connection.close()
 
 
-def _connection(parts: SplitResult, timeout_secs: float) -> HTTPConnection:
+def _parts(url: str) -> SplitResult:
     """Raises ValueError for what is no http address; the text names no part that could be secret."""
+    parts = urlsplit(url)
     if parts.scheme not in ("http", "https"):
         raise Unusable(f"it must start with http:// or https:// but starts with {parts.scheme[:10]!r}")
     if not parts.hostname:
         raise Unusable("it names no host")
-    limit = min(CONNECT_SECS, timeout_secs)
-    if parts.scheme == "http":
-        return HTTPConnection(parts.hostname, parts.port, timeout=limit)
-    return HTTPSConnection(parts.hostname, parts.port, timeout=limit, context=ssl.create_default_context())
+    return parts
 
 
 class Unusable(ValueError):
@@ -94,19 +117,22 @@ def _cut_after(connection: HTTPConnection, secs: float) -> Iterator[None]:
     """Connect, then end the conversation when its time is up: a server that sends a byte now and then never runs into
     the socket's own limit. Raises TimeoutError in place of the broken connection that this leaves."""
     is_late = threading.Event()
-    end = time.monotonic() + secs
-    connection.connect()
-    connection.sock.settimeout(secs)
+    line: socket.socket | None = None  # kept: http.client lets go of it before an answer is read to its end
 
-    def cut(line: socket.socket = connection.sock) -> None:
+    def cut() -> None:
         is_late.set()
-        with suppress(OSError):
-            socket.socket.shutdown(line, socket.SHUT_RDWR)  # past TLS, whose own state belongs to the reading thread
+        open_line = line or connection.sock
+        if open_line is not None:
+            with suppress(OSError):  # past TLS, whose own state belongs to the reading thread
+                socket.socket.shutdown(open_line, socket.SHUT_RDWR)
 
-    clock = threading.Timer(max(end - time.monotonic(), 0), cut)
+    clock = threading.Timer(secs, cut)
     clock.daemon = True
     clock.start()
     try:
+        connection.connect()
+        line = connection.sock
+        line.settimeout(secs)
         yield
     except (OSError, HTTPException, ValueError) as error:
         if is_late.is_set():
@@ -129,7 +155,7 @@ def _judged(response: HTTPResponse, parts: SplitResult) -> Answer:
         said = response.read(MAX_ANSWER).decode(errors="replace")
     except (OSError, HTTPException, ValueError):  # the status is known, whatever became of the rest
         said = ""
-    return Answer(status, _short(f"{parts.hostname} answered {status}: {_without_secrets(said, parts)}"))
+    return Answer(status, short(f"{parts.hostname} answered {status}: {_without_secrets(said, parts)}"))
 
 
 def _without_secrets(text: str, parts: SplitResult) -> str:
@@ -149,7 +175,7 @@ def _reason(error: Exception) -> str:
     return type(error).__name__
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
     """One printable line: databases refuse NUL, pages do not want the rest."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split()).rstrip(": ")
     return line[:MAX_ERROR]

@@ -56,6 +56,7 @@ class Action(StrEnum):
     LIMITS_SET = "limits.set"  # what the data of a model in production is held to
     ALERT_HANDLE = "alert.handle"  # acknowledge, assign, resolve, silence
     ALERT_RULES = "alert.rules"  # what raises alerts of a model, how severe they are, when they escalate
+    CHANNEL_SET = "channel.set"  # where the team's alerts are told; try it out, send again what was given up
     RETRAIN_SET = "retrain.set"  # when a model is trained again by itself
     EXPERIMENT_SHADOW = "experiment.shadow"  # let a version score claims silently; conclude and stop such a test
     EXPERIMENT_LIVE = "experiment.live"  # let a challenger answer claims
@@ -99,6 +100,7 @@ ROLE_ACTIONS: dict[str, frozenset[Action]] = {
         A.RETRAIN_SET,
         A.SLICES_SET,
         A.ALERT_RULES,
+        A.CHANNEL_SET,
         A.DATASET_KEEP,
         A.PREDICTION_KEEP,
         A.SOURCE_SET,

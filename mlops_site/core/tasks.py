@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import close_old_connections, transaction
 from django.utils import timezone
 
-from mlops_site.core import audit, child, jobs, webhooks
+from mlops_site.core import audit, child, inbox, jobs, webhooks
 from mlops_site.core.models import IdempotencyKey, Job
 
 
@@ -64,5 +64,6 @@ def write_checkpoint() -> None:
 
 @shared_task(name="core.delete_old_answers")
 def delete_old_answers() -> None:
-    """Idempotency keys are kept for a day."""
+    """Idempotency keys are kept for a day, what was read in inboxes for three months."""
+    inbox.forget_old(timezone.now() - timedelta(days=inbox.KEPT_DAYS))
     IdempotencyKey.objects.filter(created_at__lt=timezone.now() - timedelta(days=1)).delete()

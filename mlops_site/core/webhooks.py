@@ -1,9 +1,11 @@
-"""Deliveries to other people's servers. The row is the queue: claimed by conditional UPDATE under a lease, sent outside
-any transaction, tried again later. At least once: `webhook-id` is the same for every try, so that a receiver can tell
-a repeat."""
+"""Deliveries to other people's servers and mailboxes. The row is the queue: claimed by conditional UPDATE under a
+lease, sent outside any transaction, tried again later. At least once: `webhook-id` is the same for every try, so
+that a receiver can tell a repeat."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,11 +13,13 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
+from django.utils.module_loading import import_string
 
 from mlops_site.core import http, signals
 from mlops_site.core.choices import DeliveryState
 from mlops_site.core.models import Delivery, Team
 
+log = logging.getLogger(__name__)
 TIMEOUT_SECS = 5.0
 LEASE_SECS = 30.0  # longer than any attempt: only a sender that was killed loses it
 RETRY_SECS = (10, 30, 120, 600, 1800, 3600, 3600)
@@ -23,12 +27,15 @@ ATTEMPTS = len(RETRY_SECS) + 1
 PASS = 100  # deliveries of one pass
 
 
-def enqueue(*, channel: str, subject: str, team: Team, event: str, body: dict[str, Any]) -> Delivery:
+def enqueue(
+    *, channel: str, subject: str, team: Team, event: str, body: dict[str, Any], most_attempts: int = ATTEMPTS
+) -> Delivery:
     """A delivery due at once, in the transaction of what it tells. `channel` "x" goes to the address in settings.X_URL
-    as it is when it is sent."""
+    as it is when it is sent; "x:y" is sent by the function that settings.DELIVERERS names for "x"."""
     if not connection.in_atomic_block:
         raise RuntimeError(f"{event} of {subject} must be enqueued in the transaction of what it tells")
-    delivery = Delivery.objects.create(channel=channel, subject=subject, team=team, event=event, body=body)
+    about = {"channel": channel, "subject": subject, "team": team, "event": event, "body": body}
+    delivery = Delivery.objects.create(**about, most_attempts=most_attempts)
     signals.delivery_enqueued.send(sender=Delivery, delivery=delivery)
     return delivery
 
@@ -70,17 +77,30 @@ def _claimed(due: QuerySet[Delivery], clock: Any) -> Delivery | None:
 def _attempt(delivery: Delivery, clock: Any) -> bool:
     """One try, and what came of it. An answer that was taken counts whoever holds the row by now; a failure is written
     by its holder alone."""
-    answer = _post(delivery)
+    answer = _sent(delivery)
     rows = Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.PENDING)
     said: dict[str, Any] = {"lease_until": None, "status_code": answer.status, "error": answer.error}
     if answer.ok:
         rows.update(state=DeliveryState.DELIVERED, delivered_at=clock, **said)
-    elif delivery.attempts < ATTEMPTS:
-        wait = timedelta(seconds=RETRY_SECS[delivery.attempts - 1])
+    elif delivery.attempts < delivery.most_attempts:
+        wait = timedelta(seconds=RETRY_SECS[min(delivery.attempts, len(RETRY_SECS)) - 1])
         rows.filter(attempts=delivery.attempts).update(next_at=clock + wait, **said)
     else:
         rows.filter(attempts=delivery.attempts).update(state=DeliveryState.FAILED, **said)
     return answer.ok
+
+
+def _sent(delivery: Delivery) -> http.Answer:
+    """What is wrong with one deliverer is an answer: it must not end the pass that others' messages go with."""
+    path = settings.DELIVERERS.get(delivery.channel.partition(":")[0])
+    if path is None:
+        return _post(delivery)
+    try:
+        deliver: Callable[[Delivery], http.Answer] = import_string(path)
+        return deliver(delivery)
+    except Exception as error:
+        log.exception("%s failed", delivery)
+        return http.Answer(None, f"it could not be sent: {type(error).__name__}")
 
 
 def _post(delivery: Delivery) -> http.Answer:
@@ -90,3 +110,19 @@ def _post(delivery: Delivery) -> http.Answer:
         return http.Answer(None, f"{name} is not set")
     headers = {"webhook-id": str(delivery.pk)}
     return http.post_json(address, delivery.body, headers=headers, timeout_secs=TIMEOUT_SECS)
+
+
+def send_again(delivery: Delivery) -> bool:
+    """Try once more, now, what was given up. False if it was not."""
+    given_up = Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.FAILED)
+    again = {"state": DeliveryState.PENDING, "next_at": Now(), "most_attempts": F("attempts") + 1}
+    if not given_up.update(**again):
+        return False
+    signals.delivery_enqueued.send(sender=Delivery, delivery=delivery)
+    return True
+
+
+def give_up(channel: str, why: str) -> None:
+    """Try nothing more of what waits for a channel that is no more."""
+    waiting = Delivery.objects.filter(channel=channel, state=DeliveryState.PENDING)
+    waiting.update(state=DeliveryState.FAILED, lease_until=None, error=why)

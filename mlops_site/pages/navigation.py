@@ -46,7 +46,8 @@ def _production(request: HttpRequest, actor: Actor) -> list[dict[str, Any]]:
     scoring = _link(request, "Batch scoring", "batches", "batch_prediction")
     tests = _link(request, "Experiments", "experiments", "experiment")
     retraining = _link(request, "Retraining", "retrain_decisions", "model_training")
-    items = [alerts, reports, retraining, tests, predictions, scoring]
+    told = _link(request, "Channels", "channels", "campaign")
+    items = [alerts, told, reports, retraining, tests, predictions, scoring]
     if actor.teams(Action.RETRAIN_SET):
         items.append(_link(request, "Schedules", "admin:django_celery_beat_periodictask_changelist", "schedule"))
     return items

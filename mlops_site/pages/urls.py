@@ -5,6 +5,7 @@ from django.views.generic import RedirectView
 
 from mlops_site.pages.explanations import ExplanationsPage
 from mlops_site.pages.home import HomePage
+from mlops_site.pages.inbox import InboxPage, InboxSettingsPage
 from mlops_site.pages.model import ModelPage
 from mlops_site.pages.prediction import FindPage, PredictionPage
 from mlops_site.pages.timeline import TimelinePage
@@ -18,6 +19,8 @@ urlpatterns = [
     path("models/<str:model>", ModelPage.as_view(), name="model"),
     path("models/<str:model>/timeline", TimelinePage.as_view(), name="timeline"),
     path("models/<str:model>/<str:number>/explanations", ExplanationsPage.as_view(), name="explanations"),
+    path("inbox", InboxPage.as_view(), name="inbox"),
+    path("inbox/settings", InboxSettingsPage.as_view(), name="inbox_settings"),
     path("predictions", FindPage.as_view(), name="predictions"),
     path("predictions/<uuid:pk>", PredictionPage.as_view(), name="prediction"),
     path("", include("abtesting.urls")),

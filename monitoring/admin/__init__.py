@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 
 from mlops_site.core.admin import TeamAdmin
 from mlops_site.core.templatetags.steward import figure, moment, pretty, tag
-from monitoring.admin import schedules  # noqa: F401  registers itself
+from monitoring.admin import channels, schedules  # noqa: F401  register themselves
 from monitoring.choices import Severity
 from monitoring.models import Alert, Prediction
 

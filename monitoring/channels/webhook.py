@@ -1,20 +1,49 @@
-"""The operator's webhook: MONITORING_WEBHOOK_URL gets a JSON body for every alert raised, and resolved if raised."""
+"""Webhooks. The operator's, MONITORING_WEBHOOK_URL, gets a JSON body for every alert raised, and resolved if raised,
+with no further set-up. A team's are signed (Standard Webhooks: webhook-id, webhook-timestamp, webhook-signature)."""
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
+from standardwebhooks.webhooks import Webhook
 
-from mlops_site.core import webhooks
-from mlops_site.core.models import Delivery
+from mlops_site.core import http, outside, webhooks
+from mlops_site.core.errors import Invalid
+from mlops_site.core.mail import link
+from mlops_site.core.models import Delivery, Team
 from monitoring.channels import RAISED, RESOLVED
 from monitoring.models import Alert
 
+if TYPE_CHECKING:
+    from monitoring.channels.delivery import Target
+
 CHANNEL = "monitoring_webhook"
 MAX_ITEMS, MAX_TEXT, MAX_DEPTH = 10, 200, 3
+
+
+def checked(address: str, team: Team) -> str:
+    """The host of an address that may be posted to."""
+    try:
+        return outside.place_of(outside.parts_of(address))
+    except http.Unusable as error:
+        raise Invalid.on("address", f"the address cannot be used: {error}", code="bad_address") from None
+
+
+def send(target: Target, body: dict[str, Any]) -> http.Answer:
+    """The body, signed with the channel's secret."""
+    text, at = http.as_json({**body, "link": link(str(body.get("url", "")))}), datetime.now(UTC)
+    signed = Webhook(target.secret).sign(target.key, at, text.decode())
+    headers = {"webhook-id": target.key, "webhook-timestamp": str(int(at.timestamp())), "webhook-signature": signed}
+    return outside.post(target.address, text, timeout_secs=webhooks.TIMEOUT_SECS, headers=headers)
+
+
+def post_json(target: Target, body: Any) -> http.Answer:
+    """What a chat's own webhook takes."""
+    return outside.post(target.address, http.as_json(body), timeout_secs=webhooks.TIMEOUT_SECS)
 
 
 def tell(alert: Alert, event: str) -> None:
@@ -42,6 +71,7 @@ def body(alert: Alert, event: str) -> dict[str, Any]:
         "subject": alert.subject_key,
         "summary": alert.summary,
         "status": str(alert.status),
+        "assignee": alert.assignee.username if alert.assignee else None,
         "url": reverse("alert", args=[alert.pk]),
         "evidence": short(alert.evidence),
     }

@@ -11,12 +11,12 @@ from django.urls import reverse
 from mlops_site.core.dashboards import FormPage
 from mlops_site.core.errors import Invalid
 from mlops_site.core.permissions import Action
-from mlops_site.core.webhooks import ATTEMPTS
 from monitoring import selectors, services
 from monitoring.choices import UNRESOLVED
 from monitoring.dashboards.evidence import evidence_of
 from monitoring.forms import AlertForm
 from monitoring.models import Alert
+from monitoring.selectors import channels
 from monitoring.selectors.told import told_of
 from monitoring.services.handling import handlers
 
@@ -37,13 +37,15 @@ class AlertPage(FormPage):
 
     def facts(self) -> dict[str, Any]:
         alert = selectors.alert_of(self.actor, self.kwargs["pk"])
+        told = told_of(alert)
         return {
             "title": f"Alert {str(alert.pk)[:8]}",
             "alert": alert,
-            "told": told_of(alert),
+            "told": told,
             "evidence": evidence_of(alert.evidence),
             "steps": steps(alert),
-            "most_attempts": ATTEMPTS,
+            "deliveries": channels.named(told.deliveries),
+            "held": list(channels.held_of(alert)),
             "has_webhook": bool(settings.MONITORING_WEBHOOK_URL),
             "may": self.actor.may(Action.ALERT_HANDLE, alert.model.team_id),
             "is_open": alert.status in UNRESOLVED,

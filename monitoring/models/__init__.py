@@ -3,6 +3,7 @@
 from monitoring.models.alarm import CalibrationRun, DriftAlarm
 from monitoring.models.alert import Alert
 from monitoring.models.batch import BatchChunk, BatchRun
+from monitoring.models.channel import Channel, Message
 from monitoring.models.completion import Completion
 from monitoring.models.explanation import Explanation, ExplanationRun
 from monitoring.models.laws import LAWS
@@ -25,6 +26,7 @@ __all__ = [
     "BatchRun",
     "Bucket",
     "CalibrationRun",
+    "Channel",
     "Completion",
     "DriftAlarm",
     "ErrorCode",
@@ -33,6 +35,7 @@ __all__ = [
     "FairnessLimits",
     "FoldItem",
     "Label",
+    "Message",
     "MonitoringRun",
     "MonitoringSchedule",
     "Prediction",

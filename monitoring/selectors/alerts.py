@@ -14,7 +14,7 @@ from mlops_site.core.models import AuditRecord, Delivery
 from mlops_site.core.permissions import Actor, visible
 from mlops_site.core.prepared import PreparedObjects
 from monitoring.choices import UNRESOLVED, AlertStatus, Rule, Severity
-from monitoring.models import Alert, RetrainDecision
+from monitoring.models import Alert, Message, RetrainDecision
 from monitoring.selectors.silences import has_silence, silence_end
 from registry.models import RegisteredModel
 from registry.services.guards import one_of
@@ -148,8 +148,9 @@ def earlier(alert: Alert) -> Alert | None:
 
 
 def deliveries(alert: Alert) -> QuerySet[Delivery]:
-    """What was told of it outside, oldest first."""
-    return Delivery.objects.filter(subject=alert.subject).order_by("created_at")
+    """What was told of it outside, by itself or in a digest, oldest first. A person's own letters are not in it."""
+    told = Q(subject=alert.subject) | Q(pk__in=Message.objects.filter(alert=alert).values("delivery"))
+    return Delivery.objects.filter(told).exclude(channel__startswith="mail:").order_by("created_at")
 
 
 def consequences(alert: Alert) -> QuerySet[RetrainDecision]:

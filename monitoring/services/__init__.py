@@ -12,6 +12,16 @@ from monitoring.services.answers import Draft, answers_kept, log_answers
 from monitoring.services.backfill import request_backfill
 from monitoring.services.batches import cancel_scoring, forget_pieces, opened_result, request_scoring
 from monitoring.services.calibrations import due_calibrations, request_calibration, set_drift_alarm
+from monitoring.services.channels import (
+    Made,
+    change_channel,
+    create_channel,
+    delete_channel,
+    redeliver,
+    renew_secret,
+    send_held,
+    try_channel,
+)
 from monitoring.services.checks import request_due_checks, request_scheduled
 from monitoring.services.compaction import compact
 from monitoring.services.escalation import escalate_alerts
@@ -36,13 +46,17 @@ from monitoring.services.slices import declare_slice, end_slice, set_fairness_li
 __all__ = [
     "Draft",
     "Ingested",
+    "Made",
     "acknowledge_alert",
     "answers_kept",
     "assign_alert",
     "cancel_scoring",
+    "change_channel",
     "comment_alert",
     "compact",
+    "create_channel",
     "declare_slice",
+    "delete_channel",
     "drop_alert_rule",
     "drop_monitoring_schedule",
     "drop_retrain_policy",
@@ -67,6 +81,8 @@ __all__ = [
     "raise_alerts",
     "raise_experiment",
     "raise_revalidation",
+    "redeliver",
+    "renew_secret",
     "request_backfill",
     "request_calibration",
     "request_due_checks",
@@ -77,6 +93,7 @@ __all__ = [
     "resolve_alert",
     "resolve_experiment",
     "resolve_revalidation",
+    "send_held",
     "set_alert_rules",
     "set_drift_alarm",
     "set_fairness_limits",
@@ -90,5 +107,6 @@ __all__ = [
     "silence",
     "silence_alert",
     "trigger_retraining",
+    "try_channel",
     "watch_silence",
 ]

@@ -33,7 +33,8 @@ def acknowledge_alert(alert: Alert, *, actor: Actor, comment: str = "") -> Alert
         row.status, row.comment, row.escalates_at = AlertStatus.ACKNOWLEDGED, said, None
         row.acknowledged_by, row.acknowledged_at = person(actor), timezone.now()
         row.save(update_fields=["status", "comment", "acknowledged_by", "acknowledged_at", "escalates_at"])
-        note(row, "alert.acknowledged", actor, comment=said)
+        note(row, channels.ACKNOWLEDGED, actor, comment=said)
+        channels.tell(row, channels.ACKNOWLEDGED)
     return row
 
 

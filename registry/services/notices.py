@@ -1,5 +1,5 @@
-"""Who may decide a request is told when it is filed and reminded while it waits: on the site, and through the
-operator's APPROVAL_WEBHOOK_URL, whose body names the people it is for."""
+"""Who may decide a request is told when it is filed and reminded while it waits: on the site, in their inbox and by
+e-mail (`reviewers_told`), and through the operator's APPROVAL_WEBHOOK_URL, whose body names the people it is for."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from registry.choices import NoticeKind, RequestStatus
 from registry.models import Notice, PromotionRequest
 from registry.selectors import Told, reviewers
 from registry.services.guards import locked
+from registry.signals import reviewers_told
 
 CHANNEL = "approval_webhook"
 LAST_DAYS = timedelta(days=2)  # before a request expires
@@ -29,6 +30,8 @@ def tell_reviewers(request: PromotionRequest, kind: NoticeKind) -> list[Told]:
     Notice.objects.bulk_create(
         Notice(request=request, recipient=each.person, on_behalf_of=each.on_behalf_of, kind=kind) for each in told
     )
+    if told:
+        reviewers_told.send(sender=PromotionRequest, request=request, kind=kind, told=told)
     if told and settings.APPROVAL_WEBHOOK_URL:
         event, team = f"approval.{kind}", request.model.team
         body = body_of(request, event, told)

@@ -53,6 +53,7 @@ class Site:
             metrics=["recall"],
             design="shadow",
         )
+        self.test = monitoring.try_channel(self.scene.others["channel"], actor=self.scene.author)
         self.fetch = self.scene.others["source"].fetches.get()
         self.second = runs.dataset_version(self.scene.scientist, rows=320)  # of the scene's data set
         self.history = self.scene.others["feature_set"]
@@ -130,6 +131,7 @@ class Site:
             "models/<model:name>/slices": f"{model}/slices",
             "jobs/<uuid:job_id>": f"jobs/{scene.run.pk}",
             **self.alerts(),
+            **self.channels(),
             "monitoring/reports": "monitoring/reports",
             "monitoring/reports/<uuid:pk>": f"monitoring/reports/{scene.alert.report_id}",
             **self.experiments(),
@@ -160,6 +162,34 @@ class Site:
             "alert rule": f"{rules}/drift",
             "silences": "/alerts/silences",
             "silence end": f"/alerts/silences/{self.silence.pk}/end",
+        }
+
+    def channels(self) -> dict[str, str]:
+        one = f"monitoring/channels/{self.scene.others['channel'].pk}"
+        return {
+            "monitoring/channels": "monitoring/channels",
+            "monitoring/channels/<uuid:pk>": one,
+            "monitoring/channels/<uuid:pk>/deliveries": f"{one}/deliveries",
+            "monitoring/deliveries": "monitoring/deliveries",
+            "monitoring/deliveries/<uuid:pk>": f"monitoring/deliveries/{self.test.pk}",
+            "inbox": "inbox",
+            "inbox/settings": "inbox/settings",
+        }
+
+    def channel_pages(self) -> dict[str, str]:
+        one = f"/channels/{self.scene.others['channel'].pk}"
+        return {
+            "alerts": "/alerts",
+            "admin deliveries": "/admin/core/delivery/",
+            "channels": "/channels",
+            "channel": one,
+            "channel log": f"{one}/log",
+            "channel change": f"{one}/change",
+            "channel kinds": "/channels/new",
+            "channel new": "/channels/new/slack",
+            "admin channels": "/admin/monitoring/channel/",
+            "inbox": "/inbox",
+            "inbox settings": "/inbox/settings",
         }
 
     def data(self) -> dict[str, str]:
@@ -248,6 +278,7 @@ class Site:
             **self.data_pages(),
             **self.monitoring_pages(),
             **self.alert_pages(),
+            **self.channel_pages(),
             "timeline": f"{model}/timeline",
             "explanations": f"{model}/{scene.served.number}/explanations",
             "predictions": f"/predictions?q={asked[0].request_id}",
@@ -269,7 +300,6 @@ class Site:
             "monitoring of the past": f"{model}/monitoring/past",
             "retraining decisions": "/retraining",
             "retraining of a team": f"/retraining/teams/{scene.model.team.name}",
-            "admin deliveries": "/admin/core/delivery/",
             "queue": "/approvals",
             "admin approvals": "/admin/registry/promotionrequest/",
             "admin predictions": "/admin/monitoring/prediction/",
@@ -366,6 +396,10 @@ class Site:
             rules = {"volume": {"resolve_after": n}}
             monitoring.set_alert_rules(scene.model, actor=scene.author, rules=rules)
         factories.predictions(scene.staged, 270)
+        for n in range(9):
+            on_call = {"name": f"another {n}", "address": "ada", "models": [scene.model.name]}
+            monitoring.create_channel(actor=scene.author, kind="inbox", fields=on_call)
+            monitoring.try_channel(scene.others["channel"], actor=scene.author)
         told = {"channel": "x", "subject": scene.alert.subject, "team": scene.model.team, "event": "x", "body": {}}
         Delivery.objects.bulk_create(Delivery(**told) for _ in range(9))
 

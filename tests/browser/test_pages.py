@@ -26,15 +26,28 @@ def addresses(site: Scene, name: str) -> dict[str, str]:
     found = {**pages(site), **{each.replace(":", "_"): reverse(each) for each in LISTS}}
     found["running"] = reverse("run", args=[site.working.pk])
     barred = {
-        "ben": {"move", "request", "handover", "progress", "check", "infer", "expect", "erase"}
+        "ben": {
+            "channel_change",
+            "channel_delete",
+            "channel_log",
+            "move",
+            "request",
+            "handover",
+            "progress",
+            "check",
+            "infer",
+            "expect",
+            "erase",
+        }
         | {"source_edit", "source_fetch", "feature_load"},
-        "ada": {"rollback", "protection", "progress", "waive"},
+        "ada": {"rollback", "protection", "progress", "waive", "channel_log"},
     }
     for left_out in barred[name]:
         found.pop(left_out)
     if name == "ada":
         data = ("dataset_new", "dataset_register", "source_new", "feature_set_new", "training_set_new")
-        forms = ("run_new", "batch_new", *data, "model_new", "admin:core_token_add")
+        found |= {f"channel_{kind}": reverse("channel_new", args=[kind]) for kind in ("webhook", "slack", "inbox")}
+        forms = ("channel_kinds", "run_new", "batch_new", *data, "model_new", "admin:core_token_add")
         found |= {each: reverse(each) for each in forms}
     return found
 

@@ -21,6 +21,7 @@ class Receiver(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Post)
         self.answers = list(answers)
         self.got: list[tuple[str, dict[str, str], Any]] = []  # path, headers, body
+        self.bodies: list[bytes] = []  # as they came
         self.ended = threading.Event()
 
     @property
@@ -32,8 +33,8 @@ class Post(BaseHTTPRequestHandler):
     server: Receiver
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.got.append((self.path, dict(self.headers), body))
+        self.server.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.got.append((self.path, dict(self.headers), json.loads(self.server.bodies[-1])))
         answers = self.server.answers
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         try:

@@ -51,6 +51,10 @@ def pages(site: Scene) -> dict[str, str]:
         "alert": reverse("alert", args=[site.alert.pk]),
         "alert_rules": reverse("alert_rules", args=[name]),
         "alert_rule": reverse("alert_rule", args=[name, "drift"]),
+        "channel": reverse("channel", args=[site.others["channel"].pk]),
+        "channel_log": reverse("channel_log", args=[site.others["channel"].pk]),
+        "channel_change": reverse("channel_change", args=[site.others["channel"].pk]),
+        "channel_delete": reverse("channel_delete", args=[site.others["channel"].pk]),
         "rollback": reverse("rollback", args=[name]),
         "policy": reverse("policy", args=[name]),
         "move": reverse("version_move", args=[name, number]),
@@ -98,6 +102,9 @@ LISTS = [
     "feature_sets",
     "alerts",
     "silences",
+    "channels",
+    "inbox",
+    "inbox_settings",
     "reports",
     "inventory",
     "period_report",
@@ -109,6 +116,7 @@ LISTS = [
     "admin:monitoring_prediction_changelist",
     "admin:monitoring_alert_changelist",
     "admin:core_delivery_changelist",
+    "admin:monitoring_channel_changelist",
 ]
 
 
@@ -137,6 +145,8 @@ FORMS = {
     "erase": {"author"},
     "source_edit": {"author"},
     "source_fetch": {"author", "scientist"},
+    "channel_change": {"author"},
+    "channel_delete": {"author"},
 }
 
 

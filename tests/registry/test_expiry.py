@@ -6,13 +6,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
+from mlops_site.core import inbox
 from mlops_site.core.errors import Conflict
 from mlops_site.core.models import AuditRecord, Delivery, Membership
 from mlops_site.core.permissions import Actor
+from mlops_site.core.webhooks import send_due
 from registry import selectors, services
 from registry.models import Notice, PromotionRequest, Version
+from tests.core.mailboxes import html, mailbox
 from tests.people import actor as person
 from tests.registry.parts import user
 
@@ -117,3 +121,31 @@ def test_the_operators_webhook_names_the_people(
 
 def test_without_a_webhook_nothing_is_sent(request_: PromotionRequest, approver: Actor) -> None:
     assert not Delivery.objects.exists()
+
+
+def test_inboxes_and_letters_tell_who_may_decide_and_then_who_asked(
+    staged: Version, author: Actor, approver: Actor, validator: Actor, clock: Any, settings: Any
+) -> None:
+    inbox.set_mail(approver, email="ben@example.org", takes_mail=True)
+    with mailbox(settings) as box:
+        request = services.request_promotion(staged, actor=author, reason="It is <b>better</b>.")
+        clock(3.1)
+        services.sweep_approvals()
+        services.withdraw_request(request, actor=author)
+        send_due(timezone.now())
+        send_due(timezone.now())
+    asks = f"author asks to put {staged} into production"
+    for who in (approver, validator):
+        titles = [line.title for line in inbox.lines(who)]
+        assert titles == [f"It still waits for you: {asks}", asks]
+    assert {to[0] for to, _ in box.got} == {"ben@example.org"}
+    assert sorted(letter["Subject"] for _, letter in box.got) == sorted([asks, f"It still waits for you: {asks}"])
+    assert "&lt;b&gt;better" in html(box.got[0][1])
+    assert not inbox.lines(author)  # who withdraws need not be told
+
+
+def test_who_asked_is_told_what_became_of_it(request_: PromotionRequest, author: Actor, approver: Actor) -> None:
+    services.review_request(request_, actor=approver, decision="reject", comment="Not yet.")
+    (line,) = inbox.lines(author)
+    assert line.title == f"{request_.version} into production: rejected by approver"
+    assert line.path == reverse("admin:registry_promotionrequest_change", args=[request_.pk])

@@ -28,6 +28,7 @@ class ApiView(APIView):
     file_field: ClassVar[str] = ""  # of an upload: see core.intake
     # whether a second call changes nothing and answers the same, and a call may wait for what others do
     repeats_itself: ClassVar[bool] = False
+    answers_secrets: ClassVar[bool] = False  # then no answer is kept, and Idempotency-Key is passed over
 
     @property
     def actor(self) -> Actor:
@@ -35,7 +36,7 @@ class ApiView(APIView):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         key = request.headers.get(HEADER)
-        if request.method != "POST" or key is None:
+        if request.method != "POST" or key is None or self.answers_secrets:
             return super().dispatch(request, *args, **kwargs)
         try:
             return self._once(request, key, *args, **kwargs)

@@ -6,6 +6,7 @@ from mlops_site.core.models.delivery import Delivery
 from mlops_site.core.models.idempotency import IdempotencyKey
 from mlops_site.core.models.job import Job
 from mlops_site.core.models.lease import Lease
+from mlops_site.core.models.notification import Notification
 from mlops_site.core.models.people import Membership, Team, Token, User
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Job",
     "Lease",
     "Membership",
+    "Notification",
     "Team",
     "Token",
     "User",

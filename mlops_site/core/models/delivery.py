@@ -16,13 +16,14 @@ class Delivery(models.Model):
     settings, so that no secret in it is stored."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    channel = models.CharField(max_length=40)  # "monitoring_webhook": whose address it is
+    channel = models.CharField(max_length=60)  # "monitoring_webhook", "channel:<id>": whose address it is
     subject = models.CharField(max_length=200)  # "alert:<id>": what it tells of
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="+")
     event = models.CharField(max_length=80)
     body = models.JSONField()
     state = models.CharField(max_length=10, choices=DeliveryState.choices, default=DeliveryState.PENDING)
     attempts = models.PositiveSmallIntegerField(default=0)
+    most_attempts = models.PositiveSmallIntegerField(default=8)  # then it is given up
     next_at = models.DateTimeField(default=timezone.now)
     lease_until = models.DateTimeField(null=True, blank=True)
     status_code = models.PositiveSmallIntegerField(null=True, blank=True)  # of the last answer
@@ -38,6 +39,7 @@ class Delivery(models.Model):
         ]
         indexes = [
             models.Index(fields=["subject"], name="deliveries_by_subject"),
+            models.Index(fields=["channel", "-created_at"], name="deliveries_of_channel"),  # a channel's log
             # the sender's only user: what is due
             models.Index(fields=["next_at"], name="deliveries_due", condition=models.Q(state="pending")),
         ]

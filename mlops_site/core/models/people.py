@@ -15,6 +15,10 @@ TEAM_NAME = r"[a-z][a-z0-9-]{0,62}"
 class User(AbstractUser):
     """A person or a machine. What one may do comes from memberships alone; `is_superuser` grants nothing."""
 
+    takes_mail = models.BooleanField(
+        default=True
+    )  # what comes to the inbox comes by e-mail too, if there is an address
+
 
 class Team(models.Model):
     name = models.CharField(max_length=63, unique=True, validators=[RegexValidator(f"^{TEAM_NAME}$")])

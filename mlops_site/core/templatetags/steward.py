@@ -14,7 +14,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
+from mlops_site.core.api.auth import actor_of
 from mlops_site.core.choices import Role
+from mlops_site.core.inbox import unread_count
 
 register = template.Library()
 
@@ -28,6 +30,12 @@ TONES = {
     }.items()
     for word in words_of.split()
 }
+
+
+@register.inclusion_tag("core/bell.html", takes_context=True)
+def bell(context: template.Context) -> dict[str, Any]:
+    """How much in the inbox of whoever looks is unread."""
+    return {"unread": unread_count(actor_of(context["request"]))}
 
 
 @register.filter
