@@ -226,6 +226,18 @@ class TestCounting:
         assert taken[0] == taken[1]
 
 
+def ingest(turn: int, machine: Actor) -> None:
+    """Answers, every fourth of them failed, and labels of the others."""
+    chance = random.Random(turn)
+    failed: dict[str, Any] = {"status": "error", "prediction": None, "score": None}
+    for batch in range(8):
+        numbers = range(turn * 1000 + batch * 40, turn * 1000 + batch * 40 + 40)
+        bad = [sent(n, **failed, error_code=f"code {chance.randrange(30)}") for n in numbers if n % 4 == 0]
+        good = [sent(n, region=chance.choice(["north", "west"])) for n in numbers if n % 4]
+        log_predictions([*bad, *good], actor=machine)
+        log_labels([label(n, chance.randrange(2)) for n in numbers if n % 4], actor=machine)
+
+
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_four_fold_codes_and_slices_while_one_slice_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,16 +256,6 @@ def test_four_fold_codes_and_slices_while_one_slice_ends(monkeypatch: pytest.Mon
         finally:
             connection.close()
 
-    def ingest(turn: int) -> None:
-        chance = random.Random(turn)
-        failed: dict[str, Any] = {"status": "error", "prediction": None, "score": None}
-        for batch in range(8):
-            numbers = range(turn * 1000 + batch * 40, turn * 1000 + batch * 40 + 40)
-            bad = [sent(n, **failed, error_code=f"code {chance.randrange(30)}") for n in numbers if n % 4 == 0]
-            good = [sent(n, region=chance.choice(["north", "west"])) for n in numbers if n % 4]
-            log_predictions([*bad, *good], actor=machine)
-            log_labels([label(n, chance.randrange(2)) for n in numbers if n % 4], actor=machine)
-
     def keep(work: Any) -> None:
         while not done.is_set():
             work()
@@ -261,7 +263,7 @@ def test_four_fold_codes_and_slices_while_one_slice_ends(monkeypatch: pytest.Mon
     for name, how in (("region", {"levels": ["north"]}), ("product", {"levels": ["a"]})):
         declare_slice(version.model, actor=engineer, name=name, source="slice", **how)
     monkeypatch.setattr("monitoring.services.slices.UNKNOWN_TO_FOLDERS", timedelta(seconds=10))
-    writers = [threading.Thread(target=run, args=[ingest, turn]) for turn in range(4)]
+    writers = [threading.Thread(target=run, args=[ingest, turn, machine]) for turn in range(4)]
     others = [threading.Thread(target=run, args=[keep, lambda: fold(23)]) for _ in range(4)]
     for thread in [*writers, *others]:
         thread.start()

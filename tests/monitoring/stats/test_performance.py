@@ -51,6 +51,7 @@ def test_two_classes_have_scikit_learns_values() -> None:
             "recall": sk.recall_score(truth, decision),
             "accuracy": sk.accuracy_score(truth, decision),
             "roc_auc": sk.roc_auc_score(truth, binned),
+            "average_precision": sk.average_precision_score(truth, binned),
             "brier": sk.brier_score_loss(truth, score),
         }
     )
