@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -26,8 +25,10 @@ Begin = Callable[..., Visit]
 def reported(site: Scene) -> str:
     """Somebody asks for a report on the last day; its page."""
     now = timezone.now()
-    span: dict[str, Any] = {"window_from": now - timedelta(days=1), "window_to": now}
-    run = jobs.claim(request_report(actor=site.author, model=site.model, version=site.served, **span), worker="w")
+    asked = request_report(
+        actor=site.author, model=site.model, version=site.served, window_from=now - timedelta(days=1), window_to=now
+    )
+    run = jobs.claim(asked, worker="w")
     assert run is not None
     jobs.run_here(run)
     return f"/reports/{MonitoringRun.objects.get(pk=run.pk).report_id}"

@@ -81,6 +81,7 @@ def test_it_may_be_waited_for(version: Version, engineer: Person, rung: list[str
     assert set(report["drift"]) == {"overall_score", "severity", "drifted", "total", "features", "note"}
     assert set(report["drift"]["features"][0]) == {
         "name", "kind", "test", "statistic", "p_value", "q_value", "effect", "psi", "drifted", "note",
+        "wasserstein", "js", "tvd", "missing", "missing_reference", "unseen",
     }  # fmt: skip
     assert set(report["performance"]) >= {"realised", "estimated", "label_coverage", "baseline"}
     assert (report["model_name"], report["model_version"], report["created_by"]) == ("high_cost", "1.0.0", "author")
