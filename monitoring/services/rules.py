@@ -31,7 +31,7 @@ def set_alert_rules(
     said = reason_given(comment, field="comment", needed=False)
     with locked(model) as row:
         require(actor, Action.ALERT_RULES, row.team, subject=row.subject)
-        changes = _checked(rules)
+        changes = checked(rules)
         _check_names(row, changes)
         for rule, fields in changes.items():
             _set(row, rule, fields, actor, said)
@@ -76,7 +76,8 @@ def _reschedule(model: RegisteredModel, rule: RuleInForce) -> None:
         alert.save(update_fields=["escalates_at"])
 
 
-def _checked(rules: Mapping[str, Mapping[str, Any]]) -> dict[Rule, dict[str, Any]]:
+def checked(rules: Mapping[str, Mapping[str, Any]]) -> dict[Rule, dict[str, Any]]:
+    """By kind, the fields in their own types; Invalid names every one at fault."""
     found, errors = dict[Rule, dict[str, Any]](), list[FieldError]()
     for kind, fields in rules.items():
         if kind not in Rule.values:

@@ -26,7 +26,6 @@ from tests.monitoring.parts import finding, raised, scheduled
 from tests.people import actor
 
 pytestmark = pytest.mark.django_db
-ESCALATION = [{"after": "30m", "severity": "critical", "role": "approver"}]
 
 
 def found(rule: str = "quality", subject: str = "age", **changes: Any) -> Finding:
@@ -92,66 +91,21 @@ class TestSetting:
     @pytest.mark.parametrize(
         ("kind", "field", "value", "code"),
         [
-            ("rain", "", {}, "unknown_rule"),
-            ("drift", "colour", 1, "unknown_field"),
-            ("quality", "threshold", 0.1, "not_for_this_rule"),
-            ("revalidation", "enabled", False, "not_for_this_rule"),
-            ("drift", "enabled", "no", "invalid"),
-            ("drift", "severity", "dire", "invalid"),
-            ("drift", "threshold", 0, "invalid"),
-            ("drift", "threshold", 1.5, "invalid"),
-            ("drift", "threshold", float("nan"), "invalid"),
-            ("drift", "threshold", True, "invalid"),
-            ("drift", "threshold", "0.1", "invalid"),
-            ("quality", "persistence", [3, 2], "invalid"),
-            ("quality", "persistence", [0, 2], "invalid"),
-            ("quality", "persistence", [1, 49], "invalid"),
-            ("quality", "persistence", [True, 2], "invalid"),
-            ("quality", "persistence", "2 of 3", "invalid"),
-            ("quality", "subjects", "age", "invalid"),
-            ("quality", "subjects", ["a\x00"], "invalid"),
-            ("quality", "subjects", [""], "invalid"),
             ("quality", "subjects", ["agee"], "unknown_subject"),
-            ("quality", "subjects", ["x"] * 101, "invalid"),
-            ("quality", "resolve_after", -1, "invalid"),
-            ("quality", "resolve_after", 2.0, "invalid"),
-            ("performance", "metric", "luck", "invalid"),
             ("performance", "metric", "mae", "unknown_metric"),
-            ("drift", "escalation", {}, "invalid"),
-            ("drift", "escalation", [{"after": "30m"}], "invalid"),
-            ("drift", "escalation", [{"after": "soon", "role": "approver"}], "invalid"),
-            ("drift", "escalation", [{"after": "1m", "role": "approver"}], "invalid"),
-            ("drift", "escalation", [{"after": "1h", "role": "service"}], "invalid"),
-            ("drift", "escalation", [{"after": "1h", "role": "approver", "who": "ben"}], "invalid"),
-            ("drift", "escalation", [{"after": "2h", "role": "approver"}, {"after": "1h", "role": "admin"}], "invalid"),
-            ("drift", "escalation", ESCALATION * 4, "invalid"),
-            ("drift", "runbook", "http://wiki.example.org/", "invalid"),
-            ("drift", "runbook", "javascript:alert(1)", "invalid"),
-            ("drift", "runbook", "https://", "invalid"),
-            ("drift", "runbook", "https://user:pass@wiki.example.org/", "invalid"),
-            ("drift", "runbook", 'https://a.example/"onclick=', "invalid"),
-            ("drift", "runbook", "https://a.example:x/", "invalid"),
-            ("drift", "runbook", "https://a.example/" + "x" * 500, "invalid"),
-            ("no_data", "no_data", "panic", "invalid"),
-            ("no_data", "no_data_after", "5m", "invalid"),
-            ("no_data", "no_data_after", "31d", "invalid"),
+            ("drift", "threshold", 2, "invalid"),
         ],
     )
-    def test_what_is_wrong_is_named(
+    def test_what_is_wrong_is_named_and_nothing_is_set(
         self, watched: Version, author: Actor, kind: str, field: str, value: Any, code: str
     ) -> None:
         with pytest.raises(Invalid) as caught:
-            services.set_alert_rules(watched.model, actor=author, rules={kind: {field: value} if field else {}})
+            services.set_alert_rules(
+                watched.model, actor=author, rules={kind: {field: value}, "volume": {"severity": "low"}}
+            )
         (error,) = caught.value.errors
-        assert (caught.value.code, error.code) == (code, code)
-        assert error.field == (f"rules.{kind}.{field}" if field else f"rules.{kind}")
+        assert (caught.value.code, error.code, error.field) == (code, code, f"rules.{kind}.{field}")
         assert AlertRule.objects.count() == 0
-
-    def test_everything_wrong_is_said_at_once(self, watched: Version, author: Actor) -> None:
-        with pytest.raises(Invalid) as caught:
-            wrong = {"drift": {"threshold": 2, "severity": "dire"}, "rain": {}}
-            services.set_alert_rules(watched.model, actor=author, rules=wrong)
-        assert len(caught.value.errors) == 3
 
     def test_every_default_can_be_said_again(self, watched: Version, author: Actor) -> None:
         said = {rule.value: {n: v for n, v in defaults(rule).items() if v is not None} for rule in Rule}
