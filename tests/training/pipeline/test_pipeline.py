@@ -58,6 +58,10 @@ def test_a_run_ends_with_a_version_that_says_how_it_came_to_be(train: Train, dat
     assert data["training_rows"] + data["holdout_rows"] == data["rows"]
     assert version.facts["search"]["n_trials"] == 2
     assert sum(part["rows"] for part in version.facts["calibration"]) == data["holdout_rows"]
+    pairs = version.facts["correlations"]
+    numbers = {feature["name"] for feature in version.signature["inputs"] if feature["kind"] == "number"}
+    assert set(pairs["features"]) == numbers
+    assert max(pairs["counts"]) == data["training_rows"]
     assert slices["metric"] == "roc_auc"
     assert all(part["lower"] <= part["value"] <= part["upper"] for part in slices["slices"])
     assert scorer.preflight(version) == []
