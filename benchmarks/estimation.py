@@ -97,7 +97,7 @@ def main() -> int:
                     values.append(valued(each, part))
         _nannyml.ask("estimate", folder)
         theirs = pd.read_parquet(folder / "theirs.parquet")
-    return report(pd.concat(classes), pd.concat(values), theirs, delays(months=20 if asked.quick else 400), parts, load)
+    return report(pd.concat(classes), pd.concat(values), theirs, delays(months=20 if asked.quick else 200), parts, load)
 
 
 def rand() -> Set:

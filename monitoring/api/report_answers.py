@@ -127,7 +127,7 @@ class TrustAnswer(serializers.Serializer[Any]):
     mean_error = serializers.FloatField(allow_null=True, help_text="mean absolute error over past periods")
 
 
-class VerdictAnswer(TrustAnswer):
+class EstimateVerdictAnswer(TrustAnswer):
     past = PastAnswer(many=True, help_text="oldest first")
 
 
@@ -146,7 +146,7 @@ class EstimatedAnswer(serializers.Serializer[Any]):
 
     method = serializers.CharField(help_text="CBPE, DLE, or empty where nothing can be estimated, as the note says")
     metrics = EstimateAnswer(many=True)
-    verdict = VerdictAnswer(allow_null=True)
+    verdict = EstimateVerdictAnswer(allow_null=True)
     note = serializers.CharField()
 
 

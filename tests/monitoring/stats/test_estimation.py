@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.isotonic import IsotonicRegression
 
 from mlops_site.stats.heldout import HeldOut, score_bins
+from mlops_site.stats.losses import Losses
 from mlops_site.stats.metrics import evaluate
+from mlops_site.stats.profile import profile, reference_bins
 from mlops_site.stats.scored import Floats
 from monitoring.stats.estimation import Cbpe, Estimate, estimator_of, expected, formulas
 from monitoring.stats.performance import realised
@@ -140,3 +143,49 @@ def test_where_nothing_can_be_estimated_it_says_why(held_out: bytes | None, shap
     assert estimator is None
     assert said.startswith("not computable: ")
     assert why in said
+
+
+class TestLosses:
+    """Direct loss estimation, of three classes and of values: right of four in five young, of half of the old."""
+
+    frame = pd.DataFrame({"age": np.random.default_rng(2).uniform(20, 80, 4_000)})
+    bins = reference_bins(frame, {"age": "number"}, salt="tests")
+
+    def missed(self, frame: pd.DataFrame, seed: int) -> Floats:
+        share = np.where(frame["age"] > 50, 0.5, 0.2)
+        return (np.random.default_rng(seed).random(len(frame)) < share).astype(float)
+
+    def test_accuracy_of_three_classes_by_what_was_asked(self) -> None:
+        learnt = Losses.fit(self.frame, {"accuracy": self.missed(self.frame, 1)}, self.bins, said=None)
+        assert learnt is not None
+        shape = Shape("classification", ("a", "b", "c"))
+        estimator, why = estimator_of(learnt.to_bytes(), shape, self.bins)
+        assert estimator is not None, why
+        old = self.frame[self.frame["age"] > 60]
+        parts = ["a"] * len(old), [np.nan] * len(old), [None] * len(old), [False] * len(old), [1.0] * len(old)
+        came = self.missed(old, 3)
+        tally = Tally.of(Answers(*parts, ["b" if miss else "a" for miss in came]), shape)
+        (found,) = estimator.of(tally, profile(old, self.bins))
+        assert (found.name, found.n) == ("accuracy", len(old))
+        assert found.value == pytest.approx(1 - came.mean(), abs=0.05)
+        assert found.ci95[0] < 1 - came.mean() < found.ci95[1]
+        assert estimator.of_labelled(tally, profile(old, self.bins)) == [found]
+        none = Tally.of(Answers(*parts, [None] * len(old)), shape)
+        assert estimator.of_labelled(none, profile(old, self.bins)) == []
+        assert estimator.of(tally, None) == []
+
+    def test_errors_of_values_and_the_reference_they_belong_to(self) -> None:
+        error = np.random.default_rng(4).normal(0, np.where(self.frame["age"] > 50, 30, 10))
+        losses = {"mae": np.abs(error), "rmse": np.square(error)}
+        learnt = Losses.fit(self.frame, losses, self.bins, said=np.full(4_000, 100.0))
+        assert learnt is not None
+        shape = Shape("regression")
+        estimator, _ = estimator_of(learnt.to_bytes(), shape, self.bins)
+        assert estimator is not None
+        n = 4_000
+        parts = [100.0] * n, [np.nan] * n, [None] * n, [False] * n, [1.0] * n, [None] * n
+        tally, seen = Tally.of(Answers(*parts), shape), profile(self.frame, self.bins)
+        found = {one.name: one.value for one in estimator.of(tally, seen)}
+        assert found["mae"] == pytest.approx(np.abs(error).mean(), rel=1e-4)
+        assert found["rmse"] == pytest.approx(np.sqrt(np.square(error).mean()), rel=1e-4)
+        assert estimator_of(learnt.to_bytes(), shape, None)[1].startswith("not computable: the version's reference")

@@ -236,10 +236,11 @@ def test_an_answer_that_must_fall_with_age_does(train: Train, dataset: DatasetVe
     assert any("xgboost trains on cpu" in line or "xgboost trains on cuda" in line for line in selectors.log_of(run))
 
 
-def test_a_regression_is_trained_in_time_order(train: Train, dataset: DatasetVersion, engineer: Actor) -> None:
+def test_a_regression_is_trained_in_time_order(train: Train, upload: Upload, engineer: Actor) -> None:
     create_model(actor=engineer, name="dollars_next_year", task_type="regression")
     asked = {"model_name": "dollars_next_year", "target": "dollars", "cv": "time", "cv_folds": 2}
-    run = train(dataset, **asked, model_types=["linear_regression"], features=["age", "visits", "plan", "year"])
+    table = upload(claims(1_500))  # enough held out to learn how large its errors are
+    run = train(table, **asked, model_types=["linear_regression"], features=["age", "visits", "plan", "year"])
     version = run.version
     assert version is not None
     assert version.signature["output"] == "value"
@@ -264,8 +265,7 @@ def test_three_classes_are_trained_and_compared(train: Train, dataset: DatasetVe
     first = train(dataset, **asked)
     assert first.version is not None
     assert first.version.signature["classes"] == ["basic", "full", "plus"]
-    assert first.version.held_out is not None
-    assert Losses.from_bytes(bytes(first.version.held_out)).names == ("accuracy",)
+    assert first.version.held_out is None  # so few rows teach nothing
     staged = move_stage(first.version, actor=engineer, target_stage="staging", reason="to compare with")
     approve(move_stage(staged.version, actor=engineer, target_stage="production", reason="to compare with").request)
     second = train(dataset, **asked, seed=1)
