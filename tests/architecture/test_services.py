@@ -28,8 +28,8 @@ THROUGH = {
 # what nobody asks for: Beat rings
 SYSTEM = {
     "compact", "fold", "fold_all", "forget_pieces", "sweep_approvals", "raise_revalidation", "raise_experiment",
-    "resolve_experiment", "check_running", "stop_for_transfer", "stop_for_version", "settle", "erase_expired", "end_expired",
-    "fetch_on_schedule",
+    "resolve_experiment", "check_running", "stop_for_transfer", "stop_for_version", "settle", "erase_expired",
+    "fetch_on_schedule", "end_expired",
 }  # fmt: skip
 
 
