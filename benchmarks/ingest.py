@@ -170,10 +170,10 @@ def send(port: int, headers: dict[str, str], bodies: Sequence[bytes], size: int)
 def _peers(connection: Any) -> None:
     """Tables like that of predictions, without its triggers and foreign keys."""
     with connection, connection.cursor() as cursor:
-        cursor.execute("CREATE TABLE bare_plain (LIKE monitoring_prediction)")
-        cursor.execute("CREATE TABLE bare_keyed (LIKE monitoring_prediction INCLUDING INDEXES)")
-        cursor.execute("CREATE TABLE bare_script (LIKE monitoring_prediction INCLUDING INDEXES)")
-        cursor.execute("CREATE TEMP TABLE staged (LIKE monitoring_prediction)")
+        cursor.execute("CREATE TABLE bare_plain (LIKE monitoring_prediction INCLUDING DEFAULTS)")
+        cursor.execute("CREATE TABLE bare_keyed (LIKE monitoring_prediction INCLUDING DEFAULTS INCLUDING INDEXES)")
+        cursor.execute("CREATE TABLE bare_script (LIKE monitoring_prediction INCLUDING DEFAULTS INCLUDING INDEXES)")
+        cursor.execute("CREATE TEMP TABLE staged (LIKE monitoring_prediction INCLUDING DEFAULTS)")
         cursor.execute("SELECT model_id, id FROM registry_version")
         connection_ids[:] = cursor.fetchone()
 

@@ -62,5 +62,5 @@ class RetentionPage(FormPage):
 def _sentence(terms: Terms) -> str:
     if terms.hold:
         return f"Nothing may be deleted: {terms.hold}."
-    kept, features = (f"{days} days" if days else "for good" for days in terms[1:3])
-    return f"Predictions and their labels {kept}, the features that they were made of {features}."
+    kept, features = (f"for {days:,} days" if days else "for good" for days in terms[1:3])
+    return f"Predictions and their labels are kept {kept}, the features that they were made of {features}."

@@ -42,7 +42,7 @@ LAWS: list[Law | Deed] = [
         at_once="INSERT INTO monitoring_folditem (kind, label_id, waiting) SELECT 'label', id, FALSE FROM new_rows",
     ),
     *(law for law in append_only("monitoring_label") if law.event != "DELETE"),
-    Law("label_stays_its_time", "monitoring_label", "DELETE", _KEPT_LABEL, "a label is kept for its time"),
+    Law("monitoring_label_no_delete", "monitoring_label", "DELETE", _KEPT_LABEL, "a label is kept for its time"),
     *(
         Law(f"hold_keeps_{what}", "monitoring_prediction", event, condition, "a legal hold keeps predictions")
         for what, event, condition in (
