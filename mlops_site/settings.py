@@ -197,6 +197,8 @@ OPTUNA_STORAGE = env.address(
 DRIFT_THRESHOLD = env.number("DRIFT_THRESHOLD", 0.1, low=0, high=1)
 PERFORMANCE_DEGRADATION_THRESHOLD = env.number("PERFORMANCE_DEGRADATION_THRESHOLD", 0.05, low=0, high=1)
 MIN_SAMPLES_FOR_MONITORING = env.integer("MIN_SAMPLES_FOR_MONITORING", 100, low=1, high=1_000_000)
+METRICS_NETWORKS = env.networks("METRICS_NETWORKS")  # whose machines may read /metrics without a token
+EVIDENTLY_WORKSPACE = env.folder("EVIDENTLY_WORKSPACE")  # where each report is saved as a file too
 # The operator's own address: it may be private, and plain HTTP.
 MONITORING_WEBHOOK_URL = env.address("MONITORING_WEBHOOK_URL", schemes=("http://", "https://"))
 

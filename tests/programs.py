@@ -62,7 +62,7 @@ def _working_chromium() -> Path | None:
     return None
 
 
-def program(name: str, *, package: str) -> Path:
+def program(name: str, *, package: str, why: str = "") -> Path:
     """Where the binary `name` is; installs the Debian `package` if it must and may."""
     found = _found(name)
     if found is None and _can_apt():
@@ -70,9 +70,10 @@ def program(name: str, *, package: str) -> Path:
         found = _found(name)
     if found is None:
         raise MissingProgram(
-            f"{name} must be installed for the tests on PostgreSQL and Redis but was not found: install "
+            f"{name} must be installed {why or 'for the tests on PostgreSQL and Redis'} but was not found: install "
             f"{package} (Debian, Ubuntu: sudo apt-get install {package}; macOS: brew install "
-            f"{package.removesuffix('-server')}), or set TEST_DATABASE_URL and TEST_REDIS_URL to your servers"
+            f"{package.removesuffix('-server')})"
+            + ("" if why else ", or set TEST_DATABASE_URL and TEST_REDIS_URL to your servers")
         )
     return found
 

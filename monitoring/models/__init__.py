@@ -9,6 +9,7 @@ from monitoring.models.policy import RetrainDecision, RetrainPolicy, RetrainRule
 from monitoring.models.prediction import Label, Prediction
 from monitoring.models.profile import Bucket, FoldItem
 from monitoring.models.report import MonitoringRun, Report
+from monitoring.models.total import Total
 
 __all__ = [
     "LAWS",
@@ -28,4 +29,5 @@ __all__ = [
     "RetrainPolicy",
     "RetrainRules",
     "TeamRetrainPolicy",
+    "Total",
 ]

@@ -24,6 +24,7 @@ from monitoring.services.reports import keep_report, request_report
 from monitoring.services.retraining import trigger_retraining
 from monitoring.services.schedules import set_schedule
 from monitoring.services.settling import settle
+from monitoring.services.totals import count_totals
 
 __all__ = [
     "Draft",
@@ -32,6 +33,7 @@ __all__ = [
     "answers_kept",
     "cancel_scoring",
     "compact",
+    "count_totals",
     "drop_retrain_policy",
     "dry_run_policy",
     "explain_prediction",

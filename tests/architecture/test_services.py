@@ -30,6 +30,7 @@ SYSTEM = {
     "compact", "fold", "fold_all", "forget_pieces", "sweep_approvals", "raise_revalidation", "raise_experiment",
     "resolve_experiment", "check_running", "stop_for_transfer", "stop_for_version", "settle", "erase_expired",
     "fetch_on_schedule",
+    "count_totals",
 }  # fmt: skip
 
 
