@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from monitoring.api import alerts, batches, dashboard, ingest, policies, reports, skew
+from monitoring.api import alerts, batches, dashboard, exports, ingest, policies, reports, skew
 
 app_name = "monitoring"
 urlpatterns = [
@@ -24,6 +24,9 @@ urlpatterns = [
     path("monitoring/reports", reports.Reports.as_view(), name="reports"),
     path("monitoring/reports/<uuid:pk>", reports.ReportDetail.as_view(), name="report"),
     path("monitoring/dashboard/<model:model>", dashboard.DashboardDetail.as_view(), name="dashboard"),
+    path("monitoring/reports/<uuid:pk>/report.html", exports.ReportFile.as_view(), name="report-file"),
+    path("monitoring/dashboard/<model:model>/report.html", exports.DashboardFile.as_view(), name="dashboard-file"),
+    path("monitoring/dashboard/<model:model>/figures/<str:figure>.csv", exports.FigureSheet.as_view(), name="figure"),
     path("monitoring/skew/<model:model>", skew.SkewDetail.as_view(), name="skew"),
     path("monitoring/alerts", alerts.Alerts.as_view(), name="alerts"),
     path("monitoring/alerts/<uuid:pk>/acknowledge", alerts.Acknowledge.as_view(), name="alert-acknowledge"),

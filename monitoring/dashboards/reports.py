@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.core.paginator import Paginator
 
 from mlops_site.core.dashboards import Page
-from mlops_site.stats.judge import Q_LIMIT
-from monitoring.choices import Rule
+from monitoring.selectors.board import report_shown
 from monitoring.selectors.reports import report_of, reports
 
 PAGE_SIZE = 50
@@ -29,22 +27,4 @@ class ReportPage(Page):
     template_name = "monitoring/report.html"
 
     def facts(self) -> dict[str, Any]:
-        found = report_of(self.actor, self.kwargs["pk"])
-        drift = found.body.get("drift") or {}
-        rows = sorted(drift.get("features", []), key=lambda row: (not row["drifted"], -(row["effect"] or 0.0)))
-        return {
-            "title": f"Report on {found.version}",
-            "report": found,
-            "findings": [(finding, Rule(finding["rule"]).label) for finding in found.findings],
-            "drift": drift,
-            "drift_note": "; ".join(found.body.get("notes", [])),
-            "samples": found.samples,
-            "features": [(row, found.version.importance.get(row["name"])) for row in rows],
-            "performance": found.body.get("performance") or {},
-            "quality": found.body.get("quality") or [],
-            "volume": found.body.get("volume") or {},
-            "threshold": settings.DRIFT_THRESHOLD,
-            "q_limit": Q_LIMIT,
-            "min_samples": settings.MIN_SAMPLES_FOR_MONITORING,
-            "alerts": found.alerts.all(),
-        }
+        return report_shown(report_of(self.actor, self.kwargs["pk"])) | {"figures": True}
