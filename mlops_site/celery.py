@@ -25,6 +25,7 @@ app.conf.beat_schedule = {
     "system: watch experiments": {"task": "abtesting.watch", "schedule": 60.0, "options": {"expire_seconds": 60}},
     "system: score shadows": {"task": "abtesting.score_shadows", "schedule": 5.0, "options": {"expire_seconds": 5}},
     "system: compact buckets": {"task": "monitoring.compact", "schedule": 300.0, "options": {"expire_seconds": 300}},
+    "system: save reports": {"task": "monitoring.save_reports", "schedule": 30.0, "options": {"expire_seconds": 30}},
     "system: evaluate retrain policies": {"task": "monitoring.evaluate_policies", "schedule": 3600.0},
     "system: forget pieces of scorings": {"task": "monitoring.forget_pieces", "schedule": 3600.0},
     "system: delete expired data": {"task": "training.erase_expired", "schedule": 3600.0},
