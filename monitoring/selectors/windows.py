@@ -58,7 +58,7 @@ def window_sum(version: Version, start: datetime, end: datetime) -> Summed:
     before = [_end(bucket) for bucket in buckets if bucket.started_at < start]
     return Summed(
         profile=None if basis.bins is None else sum_profiles(inside, basis.bins),
-        tally=sum((Tally.from_bytes(bytes(b.tally), basis.shape) for b in inside), Tally.empty(basis.shape)),
+        tally=Tally.sum_of_bytes((bytes(bucket.tally) for bucket in inside), basis.shape),
         rows=sum(bucket.rows for bucket in inside),
         start=min([max([start, *before]), end]),
         end=max([end, *map(_end, inside)]),

@@ -59,9 +59,12 @@
   async function png(button) {
     const plot = document.getElementById(button.dataset.png);
     if (!plot || !window.Plotly) return;
-    const width = 1200, height = Math.round((plot.offsetHeight / plot.offsetWidth) * width);
+    const width = 1000, height = 520, title = button.closest(".card").querySelector("h3").firstChild.textContent.trim();
     const image = new Image();
-    image.src = await Plotly.toImage(plot, { format: "svg", width, height });
+    // an image has none of the page's fonts: measured in another, words would be cut
+    const font = { ...plot.layout.font, family: "sans-serif" }, margin = { ...plot.layout.margin, t: 80 };
+    const layout = { ...plot.layout, font, margin, autosize: false, title: { text: title, x: 0.02, y: 0.97 } };
+    image.src = await Plotly.toImage({ data: plot.data, layout }, { format: "svg", width, height });
     await image.decode();
     const canvas = Object.assign(document.createElement("canvas"), { width: 2 * width, height: 2 * height });
     const pen = canvas.getContext("2d");

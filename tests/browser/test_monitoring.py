@@ -93,7 +93,7 @@ def test_figures_are_taken_away_as_sheets_and_pictures(site: Scene, visit: Begin
     picture.value.save_as(tmp_path / "volume.png")
     data = (tmp_path / "volume.png").read_bytes()
     assert data.startswith(b"\x89PNG")
-    assert struct.unpack(">I", data[16:20]) == (2400,)
+    assert struct.unpack(">I", data[16:20]) == (2000,)
     assert len(data) > 10_000  # an empty canvas of that size takes less
     assert picture.value.suggested_filename == f"{site.model.name}-volume.png"
     assert not ada.faults

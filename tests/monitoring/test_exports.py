@@ -10,7 +10,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from mlops_site.core.permissions import Actor
@@ -174,7 +176,9 @@ class TestLive:
         first = browser.get("/models/high_cost/monitoring")
         tag = first.headers["ETag"]
         assert f'data-tag="{tag}"'.replace('"&quot;', '"') in first.content.decode().replace("&quot;", '"')
-        again = browser.get("/models/high_cost/monitoring", headers={"If-None-Match": tag})
+        with CaptureQueriesContext(connection) as asked:
+            again = browser.get("/models/high_cost/monitoring", headers={"If-None-Match": tag})
+        assert not [query["sql"] for query in asked.captured_queries if '"tally"' in query["sql"]]  # no sum is read
         assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag)
 
     @pytest.mark.parametrize("what", ["answers", "alert", "acknowledged", "report", "window", "feature"])
