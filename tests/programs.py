@@ -11,6 +11,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def _working_chromium() -> Path | None:
     return None
 
 
-def program(name: str, *, package: str, why: str = "") -> Path:
+def program(name: str, *, package: str) -> Path:
     """Where the binary `name` is; installs the Debian `package` if it must and may."""
     found = _found(name)
     if found is None and _can_apt():
@@ -70,10 +71,32 @@ def program(name: str, *, package: str, why: str = "") -> Path:
         found = _found(name)
     if found is None:
         raise MissingProgram(
-            f"{name} must be installed {why or 'for the tests on PostgreSQL and Redis'} but was not found: install "
+            f"{name} must be installed for the tests on PostgreSQL and Redis but was not found: install "
             f"{package} (Debian, Ubuntu: sudo apt-get install {package}; macOS: brew install "
-            f"{package.removesuffix('-server')})"
-            + ("" if why else ", or set TEST_DATABASE_URL and TEST_REDIS_URL to your servers")
+            f"{package.removesuffix('-server')}), or set TEST_DATABASE_URL and TEST_REDIS_URL to your servers"
+        )
+    return found
+
+
+@cache
+def promtool() -> Path:
+    """The checker of rules for Prometheus: of PATH, or out of Debian's package, which is unpacked and not installed,
+    because that would start a server."""
+    kept = Path.home() / ".cache/steward-tests/promtool"
+    found = _found("promtool") or (kept if kept.exists() else None)
+    if found is None and _can_apt():
+        _apt_update()
+        with tempfile.TemporaryDirectory() as folder:
+            _run(["apt-get", "download", "prometheus"], cwd=folder)
+            (package,) = Path(folder).glob("prometheus_*.deb")
+            _run(["dpkg-deb", "-x", str(package), folder])
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(shutil.copy(f"{folder}/usr/bin/promtool", f"{kept}.{os.getpid()}"), kept)
+        found = kept
+    if found is None:
+        raise MissingProgram(
+            "promtool must be installed to check deploy/prometheus but was not found: it comes with Prometheus "
+            "(Debian, Ubuntu: sudo apt-get install prometheus; macOS: brew install prometheus)"
         )
     return found
 
@@ -107,9 +130,11 @@ def _apt_install(package: str) -> None:
     _run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", package])
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str], *, cwd: str | None = None) -> None:
     print(f"Installing what the tests need: {' '.join(command)}", flush=True)  # noqa: T201
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise MissingProgram(f"`{' '.join(command)}` failed with status {done.returncode}:\n{done.stderr[-2000:]}")

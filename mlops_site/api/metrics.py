@@ -22,17 +22,18 @@ from rest_framework.exceptions import MethodNotAllowed
 from mlops_site.core import depths
 from mlops_site.core.api import problem
 from mlops_site.core.api.auth import actor_of_plain
-from mlops_site.core.errors import Forbidden
+from mlops_site.core.errors import Forbidden, Unavailable
 from mlops_site.core.permissions import Action
 from monitoring.selectors import measures
 from monitoring.stats.totals import LAG_SECS, LATENCY_SECS, cumulative
 
 KEPT_SECS = 5.0
+PATIENCE_SECS = 5.0  # with a reading that another thread makes
 KEPT = 50  # answers, of as many sets of teams
 VERSION = ["model", "version"]
 Teams = tuple[int, ...] | None  # None: of all teams, and of the site itself
 
-_kept: dict[tuple[Teams, str], tuple[float, bytes, str]] = {}
+_kept: dict[tuple[Teams, str], tuple[float, bytes]] = {}
 _writing = threading.Lock()
 
 
@@ -80,14 +81,17 @@ def written(teams: Teams, accept: str) -> tuple[bytes, str]:
     """The text and its type, kept for KEPT_SECS: however often it is asked for, the database is asked that often.
     While one thread reads, the others wait for what it finds."""
     encode, content_type = choose_encoder(accept)
-    key = teams, content_type
-    with _writing:
-        kept = _kept.get(key)
+    if not _writing.acquire(timeout=PATIENCE_SECS):
+        raise Unavailable("another reading of the site has not ended; scrape again")
+    try:
+        kept = _kept.get((teams, content_type))
         if kept is None or time.monotonic() - kept[0] > KEPT_SECS:
             if len(_kept) >= KEPT:
                 _kept.clear()
-            kept = _kept[key] = time.monotonic(), encode(_Site(teams)), content_type
-    return kept[1], kept[2]
+            kept = _kept[teams, content_type] = time.monotonic(), encode(_Site(teams))
+    finally:
+        _writing.release()
+    return kept[1], content_type
 
 
 def forget() -> None:
@@ -107,7 +111,7 @@ class _Site(CollectorRegistry):
         yield from _answers(measures.sums(self.teams, models))
         yield from _reports(measures.latest(models))
         yield _labelled("mlops_alerts_open", "Alerts nobody has resolved", ["model", "severity"], _alerts(models))
-        text = "Models beyond the named ones, which add up to the model “other”"
+        text = "Models beyond the named ones, which add up to the model “_other”"
         yield GaugeMetricFamily("mlops_models_left_out", text, value=models.left_out)
         if self.teams is None:
             yield from _queues()
@@ -144,8 +148,9 @@ def _reports(latest: list[measures.Latest]) -> Iterator[Metric]:
     yield _labelled("mlops_feature_drift_ratio", "Share of features that drifted, newest report", VERSION, drifted)
     scores = ((labels, row.score) for row, labels in of)
     yield _labelled("mlops_drift_score", "Overall drift score, newest report", VERSION, scores)
-    values = (((*labels, name), value) for row, labels in of for name, value in row.metrics.items())
-    yield _labelled("mlops_model_metric", "Realised performance, newest report", [*VERSION, "metric"], values)
+    values = (((*labels, *kind), value) for row, labels in of for kind, value in row.metrics.items())
+    text = "Performance, realised or estimated, newest report"
+    yield _labelled("mlops_model_metric", text, [*VERSION, "kind", "metric"], values)
     ends = ((labels, row.at.timestamp()) for row, labels in of)
     yield _labelled("mlops_report_timestamp_seconds", "End of the newest report's window", VERSION, ends)
 

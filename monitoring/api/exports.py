@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +26,9 @@ from registry.models import Version
 
 
 class FigureFilter(DashboardFilter):
-    feature = TextField(max_length=200, required=False, default="", help_text="of the figure “feature”")
+    feature = TextField(
+        max_length=200, required=False, default="", help_text="of the figure “feature”; of a file, the first"
+    )
 
 
 class FigureSheet(ApiView):
@@ -35,17 +36,18 @@ class FigureSheet(ApiView):
     def get(self, request: Request, model: str, figure: str) -> StreamingHttpResponse:
         """The numbers of one figure as CSV: metrics, performance, volume, latency, drift, feature, scores, quality,
         reports or alerts."""
-        version, chosen, said = _asked(FigureFilter, request, self.actor, model)
+        version, chosen, said = _asked(request, self.actor, model)
         head, rows = table(dashboard(version, chosen, metric=said["metric"]), figure, feature=said["feature"])
         return downloads.sheet(sheets.lines(head, rows), name=f"{_name(version, chosen)}-{figure}.csv")
 
 
 class DashboardFile(ApiView):
-    @extend_schema(parameters=[DashboardFilter], responses={(200, "text/html"): OpenApiTypes.STR})
+    @extend_schema(parameters=[FigureFilter], responses={(200, "text/html"): OpenApiTypes.STR})
     def get(self, request: Request, model: str) -> HttpResponse:
         """The dashboard as one HTML file of about 5 MB that opens anywhere without a network."""
-        version, chosen, said = _asked(DashboardFilter, request, self.actor, model)
-        text = dashboard_file(version, chosen, metric=said["metric"], site=_site(request))
+        version, chosen, said = _asked(request, self.actor, model)
+        drawn = {"metric": said["metric"], "feature": said["feature"]}
+        text = dashboard_file(version, chosen, **drawn, site=_site(request))
         return downloads.page(text, name=f"{_name(version, chosen)}.html")
 
 
@@ -58,11 +60,9 @@ class ReportFile(ApiView):
         return downloads.page(report_file(found, site=_site(request)), name=name)
 
 
-def _asked(
-    fields: Callable[..., DashboardFilter], request: Request, actor: Actor, model: str
-) -> tuple[Version, Period, dict[str, Any]]:
+def _asked(request: Request, actor: Actor, model: str) -> tuple[Version, Period, dict[str, Any]]:
     """The version and the window, and what else was said."""
-    asked = fields(data=request.query_params.dict())
+    asked = FigureFilter(data=request.query_params.dict())
     asked.is_valid(raise_exception=True)
     said = asked.validated_data
     version = version_shown(registry.model_named(actor, model), said["version"])

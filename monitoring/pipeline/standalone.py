@@ -24,16 +24,16 @@ _ADDRESS = re.compile(r' href="(/[^"]*|\?[^"]*|#[^"]*)"')
 Extra = dict[str, Any]
 
 
-def dashboard_file(version: Version, period: Period, *, metric: str = "", site: str = "") -> str:
-    """The dashboard of a window. `site` is where links lead to ("https://steward.example"); without one they are
-    plain text."""
+def dashboard_file(version: Version, period: Period, *, metric: str = "", feature: str = "", site: str = "") -> str:
+    """The dashboard of a window, with the metric over time and the feature first that are asked for. `site` is where
+    links lead to ("https://steward.example"); without one they are plain text."""
     found = dashboard(version, period, metric=metric)
     facts = {
         "title": f"Monitoring of {version.model}",
         "model": version.model,
         "version": version,
         "period": period,
-        **shown(found, most=MOST_PICTURES),
+        **shown(found, feature=feature, most=MOST_PICTURES),
     }
     return _written("monitoring/dashboard.html", facts, site)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -15,8 +15,8 @@ from monitoring.choices import UNRESOLVED, Severity
 from monitoring.models import Alert, FoldItem, Label, Prediction, Report, Total
 from registry.models import RegisteredModel
 
-MODELS, VERSIONS = 200, 5  # named; what lies beyond adds up to one that is called "other"
-OTHER = "other"
+MODELS, VERSIONS = 200, 5  # named; what lies beyond adds up to one called "_other", which no model can be
+OTHER = "_other"
 COUNTED = 100_000  # where the count of a queue ends
 
 Teams = Collection[int] | None  # None: of all teams
@@ -43,7 +43,7 @@ class Latest(NamedTuple):
     at: datetime  # end of its window
     drifted: float | None  # share of the features
     score: float | None
-    metrics: dict[str, float]  # realised, by name
+    metrics: dict[tuple[str, str], float]  # by kind (realised, estimated) and name
 
 
 class Queued(NamedTuple):
@@ -54,7 +54,7 @@ class Queued(NamedTuple):
 
 
 class Named(NamedTuple):
-    """Models by id, the oldest first, so that a name never goes over to "other"; how many are left out."""
+    """Models by id, the oldest first, so that a name never goes over to "_other"; how many are left out."""
 
     names: dict[int, str]
     left_out: int
@@ -97,7 +97,10 @@ def latest(models: Named) -> list[Latest]:
     return [
         _latest(models, row)
         for row in rows.only(*columns).annotate(
-            drifted=F("body__drift__drifted"), total=F("body__drift__total"), realised=F("body__performance__realised")
+            drifted=F("body__drift__drifted"),
+            total=F("body__drift__total"),
+            realised=F("body__performance__realised"),
+            estimated=F("body__performance__estimated__metrics"),
         )
     ]
 
@@ -151,9 +154,14 @@ def _joined(first: Sums | None, second: Sums) -> Sums:
 def _latest(models: Named, row: Any) -> Latest:
     drifted = row.drifted / row.total if row.total and row.overall_score is not None else None
     name, number = models.names[row.model_id], row.version.number
-    return Latest(name, number, row.window_to, drifted, row.overall_score, _metrics(row.realised or ()))
+    return Latest(name, number, row.window_to, drifted, row.overall_score, _metrics(row))
 
 
-def _metrics(said: Iterable[Any]) -> dict[str, float]:
+def _metrics(row: Any) -> dict[tuple[str, str], float]:
     """Known names only, however many a report holds."""
-    return {row["name"]: float(row["value"]) for row in said if row.get("name") in METRICS and row["value"] is not None}
+    return {
+        (kind, said["name"]): float(said["value"])
+        for kind in ("realised", "estimated")
+        for said in getattr(row, kind) or ()
+        if said.get("name") in METRICS and said["value"] is not None
+    }

@@ -19,9 +19,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from mlops_site.api import metrics
 from mlops_site.core.permissions import Actor
 from monitoring.analysis import report_of_window
-from monitoring.models import MonitoringRun, Prediction, Total
+from monitoring.models import MonitoringRun, Prediction, Report, Total
 from monitoring.selectors import measures
-from monitoring.services.reports import Window, keep_report
+from monitoring.services.reports import Content, Window, keep_report
 from registry import services as registry
 from registry.models import Version
 from tests import programs
@@ -130,7 +130,7 @@ class TestWhatItSays:
         assert said["mlops_label_lag_seconds_count", of(version)] == 200
         assert said["mlops_feature_drift_ratio", of(version)] == 0.5
         assert said["mlops_drift_score", of(version)] > 0.1
-        assert 0.8 < said["mlops_model_metric", of(version, metric="accuracy")] < 1
+        assert 0.8 < said["mlops_model_metric", of(version, kind="realised", metric="accuracy")] < 1
         assert said["mlops_report_timestamp_seconds", of(version)] == (NOW + 1.5 * DAY).timestamp()
         open_of = {"model": version.model.name}
         opened = {
@@ -160,6 +160,21 @@ class TestWhatItSays:
         assert ("mlops_drift_score", of(made)) not in said
         assert ("mlops_feature_drift_ratio", of(made)) not in said
 
+    def test_what_is_estimated_before_labels_arrive_stands_beside_it(self, version: Version, inside: None) -> None:
+        newest = Report.objects.order_by("-created_at")[0]
+        said = [
+            {"name": "roc_auc", "value": 0.7},
+            {"name": "of nobody", "value": 1.0},
+            {"name": "f1_score", "value": None},
+        ]
+        body = {**newest.body, "performance": {**newest.body["performance"], "estimated": {"metrics": said}}}
+        keep_report(version, Content(1, None, "unknown", body, []), Window(NOW, NOW + DAY), explicit=False)
+        found = {labels: value for (name, labels), value in scrape().items() if name == "mlops_model_metric"}
+        assert found[of(version, kind="estimated", metric="roc_auc")] == 0.7
+        assert [labels for labels in found if ("kind", "estimated") in labels] == [
+            of(version, kind="estimated", metric="roc_auc")
+        ]
+
     def test_no_label_is_an_id(self, version: Version, inside: None) -> None:
         labels = {name for _, own in scrape() for name, _ in own}
         assert labels <= {"model", "version", "status", "severity", "metric", "le", "kind", "state", "channel"}
@@ -167,7 +182,7 @@ class TestWhatItSays:
 
 @pytest.mark.django_db
 class TestBounds:
-    def test_models_beyond_the_bound_add_up_to_other(
+    def test_models_beyond_the_bound_add_up_to_one_that_no_model_can_be(
         self, author: Actor, inside: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(measures, "MODELS", 2)
@@ -182,7 +197,7 @@ class TestBounds:
             for (name, labels), value in said.items()
             if name == "mlops_predictions_total" and dict(labels)["status"] == "ok"
         }
-        assert counted == {"model_0": 5, "model_1": 7, "other": 24}
+        assert counted == {"model_0": 5, "model_1": 7, "_other": 24}
         assert set(found) == set(counted)
         assert said["mlops_models_left_out", ()] == 2
         assert not [labels for _, labels in said if dict(labels).get("model") in ("model_2", "model_3")]
@@ -199,7 +214,7 @@ class TestBounds:
             versions.append(made)
             answer(made, 3, start=NOW, seed=number)
             metrics.forget()
-            key = "mlops_predictions_total", (("model", first.model.name), ("status", "ok"), ("version", "other"))
+            key = "mlops_predictions_total", (("model", first.model.name), ("status", "ok"), ("version", "_other"))
             others.append(scrape().get(key, 0))
         assert others == [0, 3, 6]
 
@@ -234,7 +249,7 @@ class TestRules:
     @pytest.fixture
     def promtool(self) -> Path:
         try:
-            return programs.program("promtool", package="prometheus", why="to check the rules for Prometheus")
+            return programs.promtool()
         except programs.MissingProgram as error:
             pytest.skip(str(error))
 

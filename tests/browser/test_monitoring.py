@@ -74,6 +74,8 @@ def test_windows_are_a_step_apart_and_a_feature_is_drawn_by_its_name(site: Scene
     page.get_by_role("table").get_by_role("link", name="visits").click()
     expect(page.locator("h3", has_text="visits")).to_be_visible()
     drawn(page, "feature0", "feature1")
+    with page.expect_download():  # of what the page shows now
+        page.get_by_role("link", name="Report as a file").click()
     assert not ada.faults
 
 
