@@ -180,10 +180,11 @@ def prepared(run: Run, folder: Path, *, shared: bool) -> Path:
 
     from training.ml.sharing import FINISHED
     from training.ml.studies import open_storage, rdb_url
+    from training.models import Share
     from training.pipeline.data import rows_of
     from training.pipeline.selection import study_name
 
-    rows, name = rows_of(run), run.spec["model_types"][0]
+    rows, name = rows_of(Share(run=run)), run.spec["model_types"][0]  # as one who shares it: the run has been judged
     with open_storage(settings.OPTUNA_STORAGE) as storage:
         study = optuna.load_study(study_name=study_name(run, name), storage=storage)
         trials: list[Any] = [

@@ -9,39 +9,60 @@ from typing import Any, Protocol, TypeVar
 
 A = TypeVar("A")
 B = TypeVar("B")
+TRIES = 3
 
 
 class Executor(Protocol):
-    """Does a pure function of a module to each item. Items are taken as results are: few are in memory at once."""
+    """Does a pure function of a module to each item. Items are taken as results are: few are in memory at once, fewer
+    with `ahead` 0, where workers wait for the next item and none waits for them."""
 
-    def map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]: ...
+    def map(self, function: Callable[[A], B], items: Iterable[A], *, ahead: int = 1) -> Iterator[B]: ...
 
 
 class Here:
     """In this process, one item after the other."""
 
-    def map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+    def map(self, function: Callable[[A], B], items: Iterable[A], *, ahead: int = 1) -> Iterator[B]:
         return map(function, items)
 
 
 class OnDask:
     """On the workers of a Dask cluster. Items are sent with the work, so that workers need not see this machine's
-    files; at most one more than there are threads is under way or waits."""
+    files; at most `ahead` more than there are threads are under way or wait. One that was with a worker that was lost
+    is sent again: a worker that grew beyond its memory over other work is started anew and does it."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
-        room = 1 + max(1, sum(self._client.nthreads().values()))
-        pending: deque[Any] = deque()
+    def map(self, function: Callable[[A], B], items: Iterable[A], *, ahead: int = 1) -> Iterator[B]:
+        room = ahead + max(1, sum(self._client.nthreads().values()))
+        pending: deque[tuple[A, Any]] = deque()
         for item in items:
             if len(pending) == room:
-                yield self._client.gather(pending.popleft())
-            sent = self._client.scatter([item], hash=False, broadcast=False)[0]
-            pending.append(self._client.submit(function, sent, pure=False))
-            del item, sent  # else the last one stays with us, and its future keeps it with a worker
+                yield self._result(function, *pending.popleft())
+            pending.append((item, self._sent(function, item)))
+            del item  # else the last one stays with us
         while pending:
-            yield self._client.gather(pending.popleft())
+            yield self._result(function, *pending.popleft())
+
+    def _sent(self, function: Callable[[A], B], item: A) -> Any:
+        sent = self._client.scatter([item], hash=False, broadcast=False)[0]
+        return self._client.submit(function, sent, pure=False, retries=0)
+
+    def _result(self, function: Callable[[A], B], item: A, future: Any) -> B:
+        """Of an item, sent up to `TRIES` times."""
+        from distributed import KilledWorker
+        from distributed.client import FutureCancelledError
+
+        for _ in range(TRIES - 1):
+            try:
+                result: B = self._client.gather(future)
+            except (FutureCancelledError, KilledWorker):
+                future = self._sent(function, item)
+            else:
+                return result
+        last: B = self._client.gather(future)
+        return last
 
 
 @contextmanager

@@ -118,7 +118,7 @@ def quality_of(
     task = task_type or quality.infer_task_type(truth)
     del truth
     judge = partial(_judged, **asked, task_type=task, private=private)
-    base, *features = executor.map(judge, _columns(stored, roles, target, expected, on_column))
+    base, *features = executor.map(judge, _columns(stored, roles, target, expected, on_column), ahead=0)
     hashes = np.concatenate(list(executor.map(_hashed, stored.parts())))
     checks = list(_merged(base, features, _repeats(hashes, target)))
     if expected is not None:
@@ -206,7 +206,7 @@ def _late(stored: Stored, executor: Executor, expected: dict[str, Any], private:
     times, asked = expectations.known_at(expected, stored.columns), str(expected.get("prediction_time"))
     work = (({name: rule}, stored.whole(_there(stored, name, rule[0], asked))) for name, rule in times.items())
     judge = partial(_timed, prediction_time=asked, private=private)
-    found = [check for checks in executor.map(judge, work) for check in checks]
+    found = [check for checks in executor.map(judge, work, ahead=0) for check in checks]
     return list({(check.name, check.column): check for check in found}.values())
 
 

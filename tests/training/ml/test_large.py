@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -172,3 +174,23 @@ def test_bad_files_are_refused_with_the_reason(tmp_path: Path, text: bytes, code
         conversion.to_canonical(io.BytesIO(text), tmp_path / "x", Here(), max_rows=limit)
     assert refused.value.code == code
     assert said in refused.value.message
+
+
+def _once_lost(work: tuple[str, int]) -> int:
+    """Ends its process the first time."""
+    flag, number = Path(work[0]), work[1]
+    if number == 1 and not flag.exists():
+        flag.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number * number
+
+
+def test_what_a_lost_worker_had_is_sent_again(dask: Executor, tmp_path: Path) -> None:
+    work = ((str(tmp_path / "lost"), number) for number in range(4))
+    assert list(dask.map(_once_lost, work)) == [0, 1, 4, 9]
+    assert (tmp_path / "lost").exists()
+
+
+def test_a_fault_of_the_work_is_told_at_once(dask: Executor) -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(dask.map((1).__truediv__, [0]))
