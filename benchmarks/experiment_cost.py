@@ -71,7 +71,7 @@ def fresh_site(engine: str, requests: int, warm_up: int) -> dict[str, Any]:
             env["DATABASE_URL"] = server.rpartition("/")[0] + "/postgres"
         port, headers, full = stack.enter_context(predict.site(folder, engine, env, "benchmarks.experiment_cost"))
         asks = {kind: [asker(port, headers, rows, name) for _ in range(CONNECTIONS)] for kind, name in MODELS.items()}
-        found = {"kinds": summary(measure(asks, requests, warm_up)), "scored_per_second": scored(full)}
+        found: dict[str, Any] = {"kinds": summary(measure(asks, requests, warm_up)), "scored_per_second": scored(full)}
     print(engine, {kind: row["p50_ratio"] for kind, row in found["kinds"].items()}, flush=True)
     return found
 
