@@ -17,6 +17,8 @@ from monitoring.api.serializers import AlertLine
 from monitoring.selectors.charts import Series
 from monitoring.selectors.dashboard import Dashboard, dashboard, version_shown
 from monitoring.selectors.periods import period
+from monitoring.selectors.spells import spells
+from monitoring.stats.scores import score_distribution
 from registry import selectors as registry
 
 
@@ -61,7 +63,13 @@ class DashboardAnswer(serializers.Serializer[Any]):
         help_text="{predictions, per_hour, mean_ms, p50_ms, p95_ms, errors, error_rate, load}; load is the share of "
         "the window that serving processes spent scoring"
     )
+    scores = serializers.JSONField(
+        help_text="[{score, before, window}]: shares of the scores of two classes; empty for other tasks"
+    )
     open_alerts = AlertLine(many=True, help_text="worst first")
+    alert_times = serializers.JSONField(
+        help_text="[{subject, severity, start, end, is_open, summary}] of alerts that stood in the window, newest first"
+    )
     series = serializers.JSONField(help_text="{step_secs, steps: [...], drift: [...], events: [...]}")
 
 
@@ -93,9 +101,17 @@ def answer(found: Dashboard) -> dict[str, Any]:
         "quality": [row._asdict() for row in found.quality],
         "volume": found.volume._asdict(),
         "operations": found.operations._asdict(),
+        "scores": _scores(found),
         "open_alerts": AlertLine(found.alerts, many=True).data,
+        "alert_times": [spell._asdict() for spell in spells(found.model, found.period)],
         "series": _series(found.series),
     }
+
+
+def _scores(found: Dashboard) -> list[dict[str, Any]]:
+    scores = score_distribution(found.now.tally, found.past.tally)
+    rows = scores.rows if scores else []
+    return [{"score": piece, "before": before, "window": now} for piece, before, now in rows]
 
 
 def _drift(found: Dashboard) -> dict[str, Any]:
