@@ -4,7 +4,8 @@ of a claims department and at 100 times that, on SQLite in a folder of its own.
 The buckets are as production leaves them: hours of the last three days, days before. The answers are told apart by
 three slices of six levels, every third of them was reviewed, and one in a thousand failed. A report reads the window
 and the one before it. Measured is CPU time, the median of the runs; the first report of a process also reads the
-version's reference.
+version's reference. Beside it: the dashboard of the same window with all of its figures drawn,
+and what it costs to see that nothing in it has changed.
 """
 
 from __future__ import annotations
@@ -37,13 +38,16 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 
 class Cost(NamedTuple):
-    """CPU milliseconds of the first report of a process, of a later one, and of a whole job that keeps it."""
+    """CPU milliseconds of a report, of a whole job that keeps it, of the first one of a process, of a dashboard, and of
+    seeing that it is as it was."""
 
     rows: int
     buckets: int
-    first_ms: float
     report_ms: float
     job_ms: float
+    first_ms: float
+    board_ms: float
+    stamp_ms: float
 
 
 def main() -> int:
@@ -166,7 +170,13 @@ def measure(made: Version, times: int, runs: int) -> Cost:
     from mlops_site.core import jobs
     from monitoring.analysis import report_of_window
     from monitoring.models import Bucket
+    from monitoring.selectors.board import shown
+    from monitoring.selectors.dashboard import dashboard
+    from monitoring.selectors.periods import period
+    from monitoring.selectors.stamp import stamp
     from monitoring.services import request_report
+
+    month = period(start=NOW - DAYS * DAY, end=NOW)
 
     def report() -> Any:
         return report_of_window(made, NOW - DAYS * DAY, NOW)
@@ -177,11 +187,15 @@ def measure(made: Version, times: int, runs: int) -> Cost:
         assert claimed is not None
         jobs.run_here(claimed)
 
+    def board() -> Any:
+        return shown(dashboard(made, month))
+
     first = cpu_ms(report)
     assert report().samples > 0.98 * DAYS * ROWS_A_DAY * times
-    later, whole = ([cpu_ms(work) for _ in range(runs)] for work in (report, job))
+    kinds = (report, job, board, lambda: stamp(made, month))
+    later, whole, drawn, seen = (statistics.median(cpu_ms(work) for _ in range(runs)) for work in kinds)
     buckets = Bucket.objects.filter(version=made).count()
-    return Cost(report().samples, buckets, first, statistics.median(later), statistics.median(whole))
+    return Cost(report().samples, buckets, later, whole, first, drawn, seen)
 
 
 def cpu_ms(work: Callable[[], Any]) -> float:
@@ -192,21 +206,21 @@ def cpu_ms(work: Callable[[], Any]) -> float:
 
 def keep(costs: dict[str, Cost], runs: int) -> int:
     once, often = costs["1x"].report_ms, costs[f"{TIMES}x"].report_ms
-    is_met = max(once, often) < GOAL_MS and often / once <= GOAL_RATIO
-    goal = f"a report under {GOAL_MS:.0f} ms CPU, and at {TIMES} times the traffic at most {GOAL_RATIO:.1f} of that"
+    board = costs[f"{TIMES}x"].board_ms / costs["1x"].board_ms
+    is_met = max(once, often) < GOAL_MS and max(often / once, board) <= GOAL_RATIO
+    more = f"at {TIMES} times the traffic it and a dashboard take {GOAL_RATIO:.1f} of that"
+    goal = f"a report under {GOAL_MS:.0f} ms CPU; {more}"
     notes = {
         **_results.about("report"),
         "runs": f"{runs} of each, medians",
         "model": f"{NUMBERS} numbers and {CATEGORIES} categories, {DAYS} days, {LABELLED:.0%} labelled, "
         f"{SLICES} slices of {LEVELS + 2} levels",
-        "ratio": f"{often / once:.2f}",
+        "ratio": f"{often / once:.2f} of a report, {board:.2f} of a dashboard",
         "goal": f"{goal}: {'met' if is_met else 'missed'}",
     }
     heads = ["traffic", "rows in the window", "buckets of both windows", "report ms", "whole job ms", "first report ms"]
-    rows = [
-        [name, f"{c.rows:,}", str(c.buckets), f"{c.report_ms:.1f}", f"{c.job_ms:.1f}", f"{c.first_ms:.1f}"]
-        for name, c in costs.items()
-    ]
+    heads += ["dashboard ms", "nothing new ms"]
+    rows = [[name, f"{c.rows:,}", str(c.buckets), *(f"{ms:.1f}" for ms in c[3:])] for name, c in costs.items()]
     _results.keep("report", "A report on 30 days", [[heads, *rows]], notes, {n: c._asdict() for n, c in costs.items()})
     return 0 if is_met else 1
 

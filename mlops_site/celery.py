@@ -31,6 +31,7 @@ app.conf.beat_schedule = {
     "system: send held messages": {"task": "monitoring.send_held", "schedule": 30.0, "options": {"expire_seconds": 30}},
     "system: compact buckets": {"task": "monitoring.compact", "schedule": 300.0, "options": {"expire_seconds": 300}},
     "system: sweep alerts": {"task": "monitoring.sweep_alerts", "schedule": 60.0, "options": {"expire_seconds": 60}},
+    "system: save reports": {"task": "monitoring.save_reports", "schedule": 30.0, "options": {"expire_seconds": 30}},
     "system: evaluate retrain policies": {"task": "monitoring.evaluate_policies", "schedule": 3600.0},
     "system: forget pieces of scorings": {"task": "monitoring.forget_pieces", "schedule": 3600.0},
     "system: delete expired data": {"task": "training.erase_expired", "schedule": 3600.0},

@@ -211,6 +211,8 @@ LABELS_WAITING_MAX = env.integer("LABELS_WAITING_MAX", 1_000_000, low=1, high=10
 TOKEN_ROWS_A_MINUTE = env.integer("TOKEN_ROWS_A_MINUTE", 3_000_000, low=10_000, high=10**9)
 TEAM_ROWS_A_MINUTE = env.integer("TEAM_ROWS_A_MINUTE", 6_000_000, low=10_000, high=10**9)
 FOLD_QUEUE_MAX = env.integer("FOLD_QUEUE_MAX", 2_000_000, low=10_000, high=10**9)
+METRICS_NETWORKS = env.networks("METRICS_NETWORKS")  # whose machines may read /metrics without a token
+EVIDENTLY_WORKSPACE = env.folder("EVIDENTLY_WORKSPACE")  # where each report is saved as a file too
 # The operator's own address: it may be private, and plain HTTP.
 MONITORING_WEBHOOK_URL = env.address("MONITORING_WEBHOOK_URL", schemes=("http://", "https://"))
 

@@ -5,7 +5,7 @@ from django.contrib.auth.decorators import login_required
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from mlops_site.api import health
+from mlops_site.api import health, metrics
 
 handler400 = "mlops_site.api.errors.bad_request"
 handler403 = "mlops_site.api.errors.forbidden"
@@ -21,6 +21,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("docs", login_required(SpectacularSwaggerSplitView.as_view(url_name="api-schema")), name="docs"),
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),
+    path("metrics", metrics.metrics, name="metrics"),
     path("", include("mlops_site.pages.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -17,4 +17,5 @@ class MonitoringConfig(AppConfig):
         condition_closed.connect(receivers.resolve_revalidation, dispatch_uid="monitoring.resolve_revalidation")
         evidence_wanted.connect(receivers.add_evidence, dispatch_uid="monitoring.add_evidence")
         signals.alert_raised.connect(receivers.ring_policy, dispatch_uid="monitoring.ring_policy")
+        signals.answers_folded.connect(receivers.count_totals, dispatch_uid="monitoring.count_totals")
         post_migrate.connect(receivers.install_schedules, sender=self, dispatch_uid="monitoring.install_schedules")

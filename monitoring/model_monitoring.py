@@ -44,17 +44,43 @@ _TESTED = ("name", "kind", "test", "statistic", "q_value", "effect")
 _SHOWN = (*_TESTED, "psi", "wasserstein", "js", "tvd", "drifted", "note")
 _TRIAGE = ("rank", "name", "kind", "importance", "effect", "score", "why")
 _ALERT = ("severity", "rule", "subject", "summary", "count")
+_METRIC = ("name", "value", "ci95", "n")
+_QUALITY = ("feature", "check", "share", "reference_share", "message")
+_ROWS, _LINES, _TEXT = 30, 10, 120  # of a table in a notebook, of one in a terminal; letters of a cell
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Drift(compare.Drift):
-    """`mlops_site.stats.compare.Drift`, which a notebook shows as a table with the largest effects first."""
+    """`mlops_site.stats.compare.Drift`, which a notebook shows as a table with the largest effects first, and a
+    terminal as a few lines. All features are in `features`."""
+
+    def __repr__(self) -> str:
+        lines = [f"{feature.name:<30.30} {_effect(feature)}" for feature in self._largest[:_LINES]]
+        return "\n".join([self._head, *lines, *_left_out(self.total - len(lines))])
 
     def _repr_html_(self) -> str:
+        rows = ([getattr(feature, name) for name in _SHOWN] for feature in self._largest)
+        return f"<p>{self._head}</p>" + _table(_SHOWN, rows)
+
+    @property
+    def _head(self) -> str:
         score = "not computable" if self.overall_score is None else f"{self.overall_score:.3f} ({self.severity})"
-        largest = sorted(self.features, key=lambda feature: (feature.effect is None, -(feature.effect or 0)))
-        head = f"<p>Drift score {score}; {self.drifted} of {self.total} features drifted</p>"
-        return head + _table(_SHOWN, ([getattr(feature, name) for name in _SHOWN] for feature in largest))
+        return f"Drift score {score}; {self.drifted} of {self.total} features drifted"
+
+    @property
+    def _largest(self) -> list[compare.FeatureDrift]:
+        return sorted(self.features, key=lambda feature: (feature.effect is None, -(feature.effect or 0)))
+
+
+def _effect(feature: compare.FeatureDrift) -> str:
+    """One feature in a line of text."""
+    if feature.effect is None:
+        return feature.note[:_TEXT] or "not computable"
+    return f"effect {feature.effect:.3f}" + ("  drifted" if feature.drifted else "")
+
+
+def _left_out(count: int) -> list[str]:
+    return [f"and {count} more in .features"] if count > 0 else []
 
 
 def drift(
@@ -136,9 +162,10 @@ class RaisedAlert:
         return cls(str(row.pk), row.rule, row.severity, row.status, row.subject_key, row.summary, row.count)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MonitoringReport:
-    """The fields of GET /monitoring/reports/{id}, and the alerts that came of it. A notebook shows it as tables."""
+    """The fields of GET /monitoring/reports/{id}, and the alerts that came of it. A notebook shows it as tables, a
+    terminal as a few lines."""
 
     id: str
     model_name: str
@@ -171,13 +198,26 @@ class MonitoringReport:
             **{name: _attributes(body[name]) for name in ("performance", "quality", "volume")},
         )
 
+    def __repr__(self) -> str:
+        alerts = [f"{alert.severity} alert: {alert.summary[:_TEXT]}" for alert in self.alerts]
+        head = f"{self.model_name} {self.model_version}: {self.samples:,} rows"
+        return "\n".join([head, *self.notes, repr(self.drift), *(alerts or ["no alert"])])
+
     def _repr_html_(self) -> str:
-        head = f"<h4>{escape(self.model_name)} {self.model_version}: {self.samples:,} rows</h4>"
+        head = f"<h4>{escape(self.model_name)} {escape(self.model_version)}: {self.samples:,} rows</h4>"
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
-        ranked = _table(_TRIAGE, ([getattr(row, name) for name in _TRIAGE] for row in self.triage))
-        alerts = _table(_ALERT, ([getattr(alert, name) for name in _ALERT] for alert in self.alerts))
-        told = f"<p>Alerts</p>{alerts if self.alerts else '<p>none</p>'}"
-        return f"{head}{notes}{self.drift._repr_html_()}<p>What matters to the model</p>{ranked}{told}"
+        parts = [
+            ("Performance, realised", _METRIC, getattr(self.performance, "realised", None) or []),
+            ("Data quality", _QUALITY, self.quality),
+            ("What matters to the model", _TRIAGE, self.triage),
+            ("Alerts", _ALERT, self.alerts),
+        ]
+        tables = "".join(
+            f"<p>{name}</p>{_table(columns, ([getattr(row, c, None) for c in columns] for row in rows))}"
+            for name, columns, rows in parts
+            if rows
+        )
+        return f"{head}{notes}{self.drift._repr_html_()}{tables}{'' if self.alerts else '<p>No alert.</p>'}"
 
 
 class ModelMonitor:
@@ -228,8 +268,12 @@ def _attributes(value: Any) -> Any:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    body = "".join(f"<tr>{''.join(f'<td>{_cell(value)}</td>' for value in row)}</tr>" for row in rows)
-    return f"<table><thead><tr>{''.join(f'<th>{name}</th>' for name in head)}</tr></thead><tbody>{body}</tbody></table>"
+    """The first rows as a table without colours or scripts of its own: a notebook gives it those of its theme."""
+    given = list(rows)
+    body = "".join(f"<tr>{''.join(f'<td>{_cell(value)}</td>' for value in row)}</tr>" for row in given[:_ROWS])
+    more = f"<p>and {len(given) - _ROWS:,} more</p>" if len(given) > _ROWS else ""
+    names = "".join(f"<th>{escape(name)}</th>" for name in head)
+    return f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>{more}"
 
 
 def _cell(value: Any) -> str:
@@ -237,4 +281,10 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+    if isinstance(value, list):
+        return " to ".join(map(_cell, value[:2]))
+    return f"{value:.4g}" if isinstance(value, float) else escape(_cut(str(value)))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _TEXT else f"{text[: _TEXT - 1]}…"

@@ -11,6 +11,7 @@ from mlops_site.core.permissions import Actor
 from monitoring import selectors, services, tasks
 from monitoring.models import Alert
 from monitoring.services.ticks import make_schedules
+from monitoring.signals import Folded
 from registry.models import Review, Version
 
 
@@ -33,6 +34,11 @@ def resolve_revalidation(*, review: Review, actor: Actor, note: str, **_: Any) -
 def add_evidence(*, version: Version, **_: Any) -> dict[str, Any]:
     """What production says of the data that a candidate was trained on."""
     return {"production_inputs": selectors.production_inputs(version)}
+
+
+def count_totals(*, folded: list[Folded], **_: Any) -> None:
+    """Answers and labels were added to the buckets: add them to the running sums too."""
+    services.count_totals(folded)
 
 
 def install_schedules(sender: AppConfig, using: str = "default", **_: Any) -> None:

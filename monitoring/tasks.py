@@ -109,6 +109,15 @@ def send_held() -> None:
     services.send_held()
 
 
+@shared_task(name="monitoring.save_reports")
+def save_reports() -> None:
+    """Save reports as files, where the operator wants them."""
+    from monitoring.pipeline import workspace  # with plotly, which a notebook that asks for drift need not load
+
+    close_old_connections()
+    workspace.save_due()
+
+
 def ring_fold() -> None:
     """Fold once what was logged is committed. A broker that is down delays it until Beat rings."""
     transaction.on_commit(lambda: fold.apply_async(expires=settings.FOLD_SECS), robust=True)

@@ -11,6 +11,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -77,6 +78,29 @@ def program(name: str, *, package: str) -> Path:
     return found
 
 
+@cache
+def promtool() -> Path:
+    """The checker of rules for Prometheus: of PATH, or out of Debian's package, which is unpacked and not installed,
+    because that would start a server."""
+    kept = Path.home() / ".cache/steward-tests/promtool"
+    found = _found("promtool") or (kept if kept.exists() else None)
+    if found is None and _can_apt():
+        _apt_update()
+        with tempfile.TemporaryDirectory() as folder:
+            _run(["apt-get", "download", "prometheus"], cwd=folder)
+            (package,) = Path(folder).glob("prometheus_*.deb")
+            _run(["dpkg-deb", "-x", str(package), folder])
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(shutil.copy(f"{folder}/usr/bin/promtool", f"{kept}.{os.getpid()}"), kept)
+        found = kept
+    if found is None:
+        raise MissingProgram(
+            "promtool must be installed to check deploy/prometheus but was not found: it comes with Prometheus "
+            "(Debian, Ubuntu: sudo apt-get install prometheus; macOS: brew install prometheus)"
+        )
+    return found
+
+
 def _found(name: str) -> Path | None:
     versions = Path("/usr/lib/postgresql").glob("*/bin")
     newest_first = sorted(versions, key=lambda path: float(path.parent.name), reverse=True)
@@ -106,9 +130,11 @@ def _apt_install(package: str) -> None:
     _run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", package])
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str], *, cwd: str | None = None) -> None:
     print(f"Installing what the tests need: {' '.join(command)}", flush=True)  # noqa: T201
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise MissingProgram(f"`{' '.join(command)}` failed with status {done.returncode}:\n{done.stderr[-2000:]}")

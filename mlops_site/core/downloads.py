@@ -26,6 +26,16 @@ def streamed(pieces: Iterator[bytes], *, name: str) -> StreamingHttpResponse:
     return StreamingHttpResponse(pieces, content_type="application/octet-stream", headers=_headers(name))
 
 
+def sheet(lines: Iterator[bytes], *, name: str) -> StreamingHttpResponse:
+    """A table that was computed for the one who asks, line by line."""
+    return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=_headers(name))
+
+
+def page(text: str, *, name: str) -> HttpResponse:
+    """A page to be opened from a file: from here it is never shown, so that nothing of it runs on this site."""
+    return HttpResponse(text, content_type="text/html; charset=utf-8", headers=_headers(name))
+
+
 def _headers(name: str) -> dict[str, str]:
     return {
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",

@@ -8,6 +8,7 @@ import re
 import secrets
 import tempfile
 from importlib.util import find_spec
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -38,6 +39,23 @@ def text(name: str, default: str = "") -> str:
 
 def words(name: str, default: tuple[str, ...] = ()) -> list[str]:
     return list(_read(name, list(default), lambda raw: [w.strip() for w in raw.split(",") if w.strip()], "words"))
+
+
+def networks(name: str) -> list[IPv4Network | IPv6Network]:
+    """Addresses and networks ("10.0.0.0/8, ::1"), or none."""
+
+    def parse(raw: str) -> list[IPv4Network | IPv6Network]:
+        return [ip_network(word.strip()) for word in raw.split(",") if word.strip()]
+
+    return list(_read(name, [], parse, "networks such as 10.0.0.0/8, separated by commas, with no bit beyond the mask"))
+
+
+def folder(name: str) -> Path | None:
+    """An absolute path, or nothing. Whether it can be written is found out by who writes."""
+    path = text(name)
+    if path and (not path.startswith("/") or "\0" in path or ".." in path.split("/")):
+        raise ImproperlyConfigured(f"{name} must be an absolute path without .. but got {path!r:.200}")
+    return Path(path) if path else None
 
 
 def choice(name: str, default: str, known: tuple[str, ...]) -> str:

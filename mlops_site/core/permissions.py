@@ -16,6 +16,7 @@ from mlops_site.core.models import Membership, Team, User
 class Action(StrEnum):
     VIEW = "view"  # models, versions, runs, data sets, requests
     SCHEMA_VIEW = "schema.view"
+    METRICS_VIEW = "metrics.view"  # the figures of the team's models, as Prometheus scrapes them
     MODEL_CREATE = "model.create"
     MODEL_EDIT = "model.edit"
     MODEL_ARCHIVE = "model.archive"  # and bring back; what serves is taken out by who may roll back
@@ -65,7 +66,7 @@ class Action(StrEnum):
 
 
 A = Action
-_READ = frozenset({A.VIEW, A.SCHEMA_VIEW})
+_READ = frozenset({A.VIEW, A.SCHEMA_VIEW, A.METRICS_VIEW})
 _SCIENCE = _READ | {
     A.INPUT_VIEW,
     A.VERSION_REGISTER,
@@ -119,7 +120,7 @@ ROLE_ACTIONS: dict[str, frozenset[Action]] = {
     | {A.DATASET_HOLD, A.PREDICTION_HOLD, A.GATE_WAIVE},
     Role.AUDITOR: _READ | {A.AUDIT_VIEW, A.EVIDENCE_EXPORT, A.INPUT_VIEW},
     Role.ADMIN: _READ | {A.PEOPLE_MANAGE, A.MODEL_TRANSFER},
-    Role.SERVICE: _SERVING | {A.SCHEMA_VIEW, A.FEATURE_LOAD},
+    Role.SERVICE: _SERVING | {A.SCHEMA_VIEW, A.FEATURE_LOAD, A.METRICS_VIEW},
 }
 
 M = TypeVar("M", bound=models.Model)

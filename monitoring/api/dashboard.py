@@ -19,6 +19,8 @@ from monitoring.selectors.dashboard import Dashboard, dashboard, version_shown
 from monitoring.selectors.drift import ranked_json
 from monitoring.selectors.followup import followup_json
 from monitoring.selectors.periods import period
+from monitoring.selectors.spells import spells
+from monitoring.stats.scores import score_distribution
 from registry import selectors as registry
 
 
@@ -72,7 +74,13 @@ class DashboardAnswer(serializers.Serializer[Any]):
     misdated = serializers.IntegerField(
         help_text="predictions that said a time ahead of ours or before 2000: they count when they arrived"
     )
+    scores = serializers.JSONField(
+        help_text="[{score, before, window}]: shares of the scores of two classes; empty for other tasks"
+    )
     open_alerts = AlertLine(many=True, help_text="worst first")
+    alert_times = serializers.JSONField(
+        help_text="[{subject, severity, start, end, is_open, summary}] of alerts that stood in the window, newest first"
+    )
     series = serializers.JSONField(help_text="{step_secs, steps: [...], drift: [...], events: [...]}")
     expected_volume = serializers.JSONField(
         help_text="{expected, lower, upper, others, pattern}: by step of the series, of all versions of the model; "
@@ -112,10 +120,18 @@ def answer(found: Dashboard) -> dict[str, Any]:
         "operations": found.operations._asdict(),
         "followup": followup_json(found.followed),
         "misdated": found.misdated,
+        "scores": _scores(found),
         "open_alerts": AlertLine(found.alerts, many=True).data,
+        "alert_times": [spell._asdict() for spell in spells(found.model, found.period)],
         "series": _series(found),
         "expected_volume": None if found.band is None else found.band._asdict(),
     }
+
+
+def _scores(found: Dashboard) -> list[dict[str, Any]]:
+    scores = score_distribution(found.now.tally, found.past.tally)
+    rows = scores.rows if scores else []
+    return [{"score": piece, "before": before, "window": now} for piece, before, now in rows]
 
 
 def _drift(found: Dashboard) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("monitoring", "0017_channels"),
+        ("monitoring", "0018_totals"),
         ('registry', '0007_mlflow_mirror'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -16,6 +16,7 @@ from monitoring.models.retention import Retention
 from monitoring.models.rule import AlertRule, Silence
 from monitoring.models.schedule import MonitoringSchedule, Unchecked
 from monitoring.models.slices import ErrorCode, FairnessLimits, Slice
+from monitoring.models.total import Total
 from monitoring.models.volume import VolumeDay
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "Silence",
     "Slice",
     "TeamRetrainPolicy",
+    "Total",
     "Unchecked",
     "VolumeDay",
 ]

@@ -77,6 +77,7 @@ class Dashboard:
     operations: Operations
     before: Operations
     now: Summed
+    past: Summed
     alerts: list[Alert]
     reports: list[Report]
     series: Series
@@ -145,6 +146,7 @@ def dashboard(version: Version, period: Period, *, metric: str = "") -> Dashboar
         operations=operations(now.tally, period.secs),
         before=operations(past.tally, period.secs),
         now=now,
+        past=past,
         alerts=alerts,
         reports=reports,
         series=charts(version, period, metric=drawn, baseline=baseline, reports=reports),

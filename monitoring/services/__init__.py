@@ -42,6 +42,7 @@ from monitoring.services.settling import settle
 from monitoring.services.silences import end_silence, silence, silence_alert
 from monitoring.services.silent import watch_silence
 from monitoring.services.slices import declare_slice, end_slice, set_fairness_limits
+from monitoring.services.totals import count_totals
 
 __all__ = [
     "Draft",
@@ -54,6 +55,7 @@ __all__ = [
     "change_channel",
     "comment_alert",
     "compact",
+    "count_totals",
     "create_channel",
     "declare_slice",
     "delete_channel",

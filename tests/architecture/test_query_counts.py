@@ -134,6 +134,7 @@ class Site:
             **self.channels(),
             "monitoring/reports": "monitoring/reports",
             "monitoring/reports/<uuid:pk>": f"monitoring/reports/{scene.alert.report_id}",
+            **self.exports(),
             **self.experiments(),
             "scoring": "scoring",
             "scoring/<uuid:pk>": f"scoring/{scene.batch.pk}",
@@ -209,6 +210,14 @@ class Site:
             "sources/<str:name>": "sources/warehouse",
             "sources/<str:name>/fetches": "sources/warehouse/fetches",
             "fetches/<uuid:job_id>": f"fetches/{self.fetch.pk}",
+        }
+
+    def exports(self) -> dict[str, str]:
+        board, figures = f"monitoring/dashboard/{self.scene.model.name}", "monitoring/dashboard/<model:model>"
+        return {
+            f"{figures}/report.html": f"{board}/report.html",
+            f"{figures}/figures/<str:figure>.csv": f"{board}/figures/volume.csv",
+            "monitoring/reports/<uuid:pk>/report.html": f"monitoring/reports/{self.scene.alert.report_id}/report.html",
         }
 
     def experiments(self) -> dict[str, str]:

@@ -47,6 +47,15 @@ def test_a_server_starts_with_keys_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
+        (
+            {"METRICS_NETWORKS": "10.0.0.1/8"},
+            "METRICS_NETWORKS must be networks such as 10.0.0.0/8, separated by commas, with no bit beyond the mask "
+            "but got '10.0.0.1/8'",
+        ),
+        (
+            {"EVIDENTLY_WORKSPACE": "reports/../x"},
+            "EVIDENTLY_WORKSPACE must be an absolute path without .. but got 'reports/../x'",
+        ),
         ({"HTTPS": "maybe"}, "HTTPS must be true or false but got 'maybe'"),
         ({"MAX_UPLOAD_MB": "0"}, "MAX_UPLOAD_MB must be a whole number from 1 to 10000 but got '0'"),
         ({"MAX_UPLOAD_MB": "1.5"}, "MAX_UPLOAD_MB must be a whole number from 1 to 10000 but got '1.5'"),

@@ -16,6 +16,7 @@ from tests import people
 TABLE = {
     "view":             ("x", "x", "x", "x", "x", "x", "x", " "),
     "schema.view":      ("x", "x", "x", "x", "x", "x", "x", "x"),
+    "metrics.view":     ("x", "x", "x", "x", "x", "x", "x", "x"),
     "model.create":     (" ", " ", "x", " ", " ", " ", " ", " "),
     "model.edit":       (" ", " ", "x", " ", " ", " ", " ", " "),
     "model.archive":    (" ", " ", "x", " ", "x", " ", " ", " "),

@@ -233,6 +233,8 @@ class TestEndpoint:
         assert said["drift"]["most"]["name"] == "age"
         assert said["drift"]["features"][0]["q_value"] == found.ranked[0].q_value
         assert said["operations"]["error_rate"] == 0.01
+        assert sum(row["window"] for row in said["scores"]) == pytest.approx(1)
+        assert said["alert_times"] == []
         assert said["label_coverage"] == found.now.tally.coverage
         assert sum(step["predictions"] for step in said["series"]["steps"]) == 400
         assert {row["name"] for row in said["metrics"]} >= {"accuracy", "precision", "recall", "f1_score"}

@@ -88,6 +88,22 @@ def test_drift_is_that_of_the_statistics_and_shown_as_a_table_with_the_largest_e
     assert drift(current, before, threshold=0.9).drifted == 0
 
 
+def test_a_wide_frame_is_shown_by_its_largest_effects_and_hostile_names_are_text() -> None:
+    random = np.random.default_rng(2)
+    names = ["<script>alert(1)</script>", "=1+1", "x" * 500, *(f"x{i}" for i in range(60))]
+    before = pd.DataFrame({name: random.normal(0, 1, 500) for name in names})
+    found = drift(before.assign(x7=before["x7"] + 3), before)
+    shown, said = found._repr_html_(), repr(found)
+    assert shown.count("<tr>") == 31
+    assert "<p>and 33 more</p>" in shown
+    assert len(shown) < 12_000
+    assert "<script" not in shown
+    assert "style" not in shown  # a notebook's theme, light or dark, gives it colours
+    assert [line.split()[0] for line in said.splitlines()[1:2]] == ["x7"]
+    assert said.splitlines()[-1] == "and 53 more in .features"
+    assert max(map(len, said.splitlines())) < 160
+
+
 def test_drift_needs_neither_set_up_nor_database(home: Mapping[str, str], tmp_path: Path) -> None:
     code = """
 import sys
@@ -114,12 +130,17 @@ def test_the_seeds_example_runs_in_a_jupyter_kernel_and_is_shown_as_tables(
         monkeypatch.delenv(name)
     for name, value in home.items():
         monkeypatch.setenv(name, value)
-    cells = [REGISTER, EXAMPLE, SAID, "monitoring_results", "monitoring_results.drift"]
+    cells = [REGISTER, EXAMPLE, SAID, "monitoring_results", "monitoring_results.drift", "print(monitoring_results)"]
     notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells])
     kernel = NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}})
     kernel.execute()
     assert notebook.cells[2].outputs[0].text.strip().splitlines() == EXPECTED
-    whole, part = (cell.outputs[0].data["text/html"] for cell in notebook.cells[3:])
+    whole, part = (cell.outputs[0].data["text/html"] for cell in notebook.cells[3:5])
+    plain = notebook.cells[5].outputs[0].text.splitlines()
+    assert plain[0] == "fraud_detection 1.2.0: 800 rows"
+    assert "drifted" in plain[2]
+    assert plain[-1].startswith("high alert: ")
+    assert notebook.cells[3].outputs[0].data["text/plain"] == "\n".join(plain)
     assert "<h4>fraud_detection 1.2.0: 800 rows</h4>" in whole
     assert "<td>drift</td>" in whole
     assert "1 of 2 features drifted" in part

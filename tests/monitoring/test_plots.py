@@ -10,6 +10,7 @@ import pytest
 from mlops_site.stats.distributions import Distribution
 from monitoring import plots
 from monitoring.plots import BLUE, DriftTrend, Event, Expected, Latency, Trend, Volume
+from monitoring.plots.spells import Spell, spells_figure
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 TIMES = [START + timedelta(hours=n) for n in range(4)]
@@ -111,3 +112,21 @@ def test_calibration_stands_beside_right_scores_with_its_interval() -> None:
     assert list(said.error_y.array) == pytest.approx([0.1, 0.1])
     assert list(said.error_y.arrayminus) == pytest.approx([0.05, 0.1])
     assert (list(right.x), list(right.y)) == ([0, 1], [0, 1])
+
+
+def test_alerts_stand_in_a_row_of_their_subject_within_the_window() -> None:
+    hour = timedelta(hours=1)
+    start, end = START, START + 24 * hour
+    told = [
+        Spell("drift", "high", start - 5 * hour, start + hour, False, "<b>first</b>"),
+        Spell("drift", "high", start + 3 * hour, end + 9 * hour, True, "again"),
+        Spell("volume", "low", start + 2 * hour, start + 4 * hour, False, "fewer"),
+    ]
+    figure = spells_figure(told, start=start, end=end)
+    assert [trace.name for trace in figure.data] == ["high", "high", "low"]
+    assert [trace.showlegend for trace in figure.data] == [True, False, True]
+    assert list(figure.data[0].x) == [start, start + hour]
+    assert list(figure.data[1].x) == [start + 3 * hour, end]
+    assert (figure.data[0].y[0], figure.data[1].y[0], figure.data[2].y[0]) == (0, 0, 1)
+    assert list(figure.layout.yaxis.ticktext) == ["drift", "volume"]
+    assert "<b>" not in figure.data[0].text[0]

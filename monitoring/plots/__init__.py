@@ -176,11 +176,11 @@ def drift_figure(info: DriftTrend) -> go.Figure:
     return figure
 
 
-def distribution_figure(info: Distribution, *, window: str) -> go.Figure:
+def distribution_figure(info: Distribution, *, window: str, before: str = "reference (training)") -> go.Figure:
     """Both sides as bars: over each other for a number, beside each other for a category."""
     figure = _figure(y="share of rows", height=250)
     places = list(range(len(info.pieces)))
-    for name, shares, colour in (("reference (training)", info.reference, BLUE), (window, info.window, ORANGE)):
+    for name, shares, colour in ((before, info.reference, BLUE), (window, info.window, ORANGE)):
         figure.add_bar(
             x=places,
             y=shares,
