@@ -57,4 +57,20 @@ class Migration(migrations.Migration):
                 ('set_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
         ),
+
+        migrations.AlterField(
+            model_name='alert',
+            name='rule',
+            field=models.CharField(choices=[('performance', 'performance below threshold'), ('estimate', 'estimated performance'), ('drift', 'data drift'), ('quality', 'data quality'), ('volume', 'prediction volume'), ('revalidation', 'revalidation due'), ('experiment', 'experiment'), ('fairness', 'gap between slices'), ('no_data', 'no data')], max_length=20),
+        ),
+        migrations.AlterField(
+            model_name='alertrule',
+            name='rule',
+            field=models.CharField(choices=[('performance', 'performance below threshold'), ('estimate', 'estimated performance'), ('drift', 'data drift'), ('quality', 'data quality'), ('volume', 'prediction volume'), ('revalidation', 'revalidation due'), ('experiment', 'experiment'), ('fairness', 'gap between slices'), ('no_data', 'no data')], max_length=20),
+        ),
+        migrations.AlterField(
+            model_name='silence',
+            name='rule',
+            field=models.CharField(blank=True, choices=[('performance', 'performance below threshold'), ('estimate', 'estimated performance'), ('drift', 'data drift'), ('quality', 'data quality'), ('volume', 'prediction volume'), ('revalidation', 'revalidation due'), ('experiment', 'experiment'), ('fairness', 'gap between slices'), ('no_data', 'no data')], max_length=20),
+        ),
     ]
