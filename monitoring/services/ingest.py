@@ -37,7 +37,7 @@ from monitoring.services.targets import Targets, target_of, targets_of
 from monitoring.stats.shape import LONGEST_MS
 from registry.services import note_use
 
-CHUNK = 1_000  # rows a statement, and a transaction: nobody waits long for one
+CHUNK = 2_500  # rows a statement, and a transaction: nobody waits long for one
 Name = tuple[int, str]  # model id, request id
 _any_size = json.JSONEncoder(allow_nan=False, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 _OWN = (
