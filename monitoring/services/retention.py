@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError
@@ -14,7 +15,8 @@ from django.utils import timezone
 from mlops_site.core import events
 from mlops_site.core.errors import Invalid
 from mlops_site.core.permissions import Action, Actor, require
-from monitoring.models import Completion, Explanation, FoldItem, Label, Prediction, Retention
+from monitoring.choices import SliceSource
+from monitoring.models import Completion, Explanation, FoldItem, Label, Prediction, Retention, Slice
 from monitoring.selectors.retention import Terms, terms, terms_of, to_delete, to_erase, unmatched
 from registry.models import RegisteredModel, Version
 from registry.services.guards import locked
@@ -141,11 +143,21 @@ def _delete(model: RegisteredModel, versions: list[int], before: datetime) -> En
 
 
 def _erase(model: RegisteredModel, before: datetime, now: datetime) -> Ended:
-    """With what was told of a prediction's features; that an explanation was given stands nowhere else."""
+    """With what was told of a prediction's features; that an explanation was given stands nowhere else. What slices
+    are declared by is kept among the slices of the prediction, so that a label that comes late counts in its level."""
     keys = list(to_erase(model, before).values_list("pk", flat=True)[:BATCH])
+    _keep_slices(model, keys)
     Explanation.objects.filter(prediction__in=keys).delete()
     Prediction.objects.filter(pk__in=keys).update(features={}, erased_at=now)
     return Ended(features=len(keys))
+
+
+def _keep_slices(model: RegisteredModel, keys: Sequence[UUID]) -> None:
+    names = set(Slice.objects.filter(model=model, source=SliceSource.FEATURE).values_list("name", flat=True))
+    rows = list(Prediction.objects.filter(pk__in=keys).only("features", "slices")) if names else []
+    for row in rows:
+        row.slices = {name: row.features[name] for name in names if name in row.features} | row.slices
+    Prediction.objects.bulk_update(rows, ["slices"])
 
 
 def _give_up(model: RegisteredModel, before: datetime) -> Ended:

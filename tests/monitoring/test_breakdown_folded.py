@@ -18,7 +18,17 @@ from mlops_site.core.permissions import Actor
 from monitoring.analysis import report_of_window
 from monitoring.models import ErrorCode, FoldItem, Prediction, Slice
 from monitoring.selectors.slices import slicings
-from monitoring.services import compact, declare_slice, end_slice, fold, fold_all, log_labels, log_predictions
+from monitoring.services import (
+    compact,
+    declare_slice,
+    end_expired,
+    end_slice,
+    fold,
+    fold_all,
+    log_labels,
+    log_predictions,
+    set_retention,
+)
 from monitoring.services.folding import recall_waiting
 from monitoring.stats.breakdown import level_part
 from monitoring.stats.layout import ERROR_CODES, TOTALS
@@ -282,3 +292,25 @@ def test_four_fold_codes_and_slices_while_one_slice_ends(monkeypatch: pytest.Mon
     assert is_same(folded(version), recomputed(version))
     assert all(counts[:, 0].any() for counts in folded(version).breakdown.slices.values())
     assert len(folded(version).breakdown.slices) == 2
+
+
+def test_a_label_that_comes_after_features_were_erased_counts_in_its_level(
+    model: RegisteredModel, version: Version, engineer: Actor, machine: Actor, at_once: None
+) -> None:
+    declare_slice(model, actor=engineer, name="age", source="feature", cuts=[5])
+    long_ago = timezone.now() - timedelta(days=40)
+    log_predictions([row(n, features={"age": n, "code": "x"}) for n in range(10)], actor=machine)
+    fold_all()
+    Prediction.objects.update(predicted_at=long_ago)
+    Slice.objects.update(counts_from=long_ago)
+    Prediction.objects.update(received_at=long_ago)
+    set_retention(model, actor=engineer, fields={"feature_days": 30})
+    end_expired()
+    assert all(found == {} for found in Prediction.objects.values_list("features", flat=True))
+    assert sorted(found["age"] for found in Prediction.objects.values_list("slices", flat=True)) == list(range(10))
+    before = levels(version, "age")
+    log_labels([label(n) for n in range(8)], actor=machine)
+    fold_all()
+    after = levels(version, "age")
+    gained = {name: after[name]["labelled"] - before[name]["labelled"] for name in after}
+    assert {name: count for name, count in gained.items() if count} == {"under 5": 5, "5 and over": 3}
