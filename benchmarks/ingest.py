@@ -1,7 +1,7 @@
 """How many predictions a second are logged over HTTP, beside a bare COPY; whether folding keeps up.
 
 `python -m benchmarks.ingest` starts a PostgreSQL that flushes each commit, a Redis and one web process, and sends it
-batches of predictions of 15 features over three connections, with folding paused. In turn with that, the same rows go by
+batches of predictions of 15 features over three connections, with folding paused. In turn with it, the same rows go by
 COPY alone into a table with the same keys and indexes and into one without any, and through a script that parses,
 checks, copies to a staging table and merges, as somebody would write by hand. Then single predictions are logged one
 after the other; and at last a worker folds while 1,000 predictions a second come for ten minutes.
