@@ -21,15 +21,14 @@ from monitoring.selectors.slices import slicings
 from monitoring.services import (
     compact,
     declare_slice,
-    end_expired,
     end_slice,
     fold,
     fold_all,
     log_labels,
     log_predictions,
-    set_retention,
 )
 from monitoring.services.folding import recall_waiting
+from monitoring.services.retention import _erase
 from monitoring.stats.breakdown import level_part
 from monitoring.stats.layout import ERROR_CODES, TOTALS
 from registry.models import RegisteredModel, Version
@@ -298,18 +297,13 @@ def test_a_label_that_comes_after_features_were_erased_counts_in_its_level(
     model: RegisteredModel, version: Version, engineer: Actor, machine: Actor, at_once: None
 ) -> None:
     declare_slice(model, actor=engineer, name="age", source="feature", cuts=[5])
-    long_ago = timezone.now() - timedelta(days=40)
     log_predictions([row(n, features={"age": n, "code": "x"}) for n in range(10)], actor=machine)
     fold_all()
-    Prediction.objects.update(predicted_at=long_ago)
-    Slice.objects.update(counts_from=long_ago)
-    Prediction.objects.update(received_at=long_ago)
-    set_retention(model, actor=engineer, fields={"feature_days": 30})
-    end_expired()
+    _erase(model, timezone.now() + timedelta(minutes=1), timezone.now())
     assert all(found == {} for found in Prediction.objects.values_list("features", flat=True))
     assert sorted(found["age"] for found in Prediction.objects.values_list("slices", flat=True)) == list(range(10))
     before = levels(version, "age")
-    log_labels([label(n) for n in range(8)], actor=machine)
+    log_labels([label(n, 1) for n in range(8)], actor=machine)
     fold_all()
     after = levels(version, "age")
     gained = {name: after[name]["labelled"] - before[name]["labelled"] for name in after}
