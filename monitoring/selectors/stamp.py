@@ -25,7 +25,7 @@ def stamp(version: Version, period: Period, *more: str) -> str:
         *buckets.order_by().aggregate(Count("pk"), Sum("rows"), Max("updated_at")).values(),
         *alerts.order_by()
         .aggregate(
-            Count("pk"), Sum("count"), *map(Max, ("last_seen_at", "acknowledged_at", "resolved_at", "silenced_until"))
+            Count("pk"), Sum("count"), Sum("escalations"), *map(Max, ("last_seen_at", "acknowledged_at", "resolved_at"))
         )
         .values(),
         reports.order_by("-created_at").values_list("created_at", flat=True).first(),

@@ -25,6 +25,7 @@ from monitoring import services as monitoring
 from monitoring.models import Prediction, Silence
 from registry import services as registry
 from tests import factories, query_counts
+from tests.architecture.monitored import Monitored
 from tests.factories import Scene
 from tests.monitoring.parts import finding, raised
 from tests.people import bearer, person
@@ -40,7 +41,7 @@ COPIED = ("model", "version_a", "version_b", "design", "metrics", "min_samples",
 Counting = Callable[[str], AbstractContextManager[None]]
 
 
-class Site:
+class Site(Monitored):
     """The scene, its people's clients, and every reading address in it by the name of its route."""
 
     def __init__(self) -> None:
@@ -143,56 +144,6 @@ class Site:
             "monitoring/quality-limits/<model:model>": f"monitoring/quality-limits/{scene.model.name}",
         }
 
-    def alerts(self) -> dict[str, str]:
-        alert, model = self.scene.alert.pk, self.scene.model.name
-        return {
-            "monitoring/alerts": "monitoring/alerts",
-            "monitoring/alerts/counts": "monitoring/alerts/counts",
-            "monitoring/alerts/<uuid:pk>": f"monitoring/alerts/{alert}",
-            "monitoring/alerts/timeline/<model:model>": f"monitoring/alerts/timeline/{model}",
-            "monitoring/silences": "monitoring/silences",
-            "models/<model:name>/alert-rules": f"models/{model}/alert-rules",
-        }
-
-    def alert_pages(self) -> dict[str, str]:
-        rules = f"/models/{self.scene.model.name}/alert-rules"
-        return {
-            "alerts": "/alerts",
-            "alert": f"/alerts/{self.scene.alert.pk}",
-            "alert rules": rules,
-            "alert rule": f"{rules}/drift",
-            "silences": "/alerts/silences",
-            "silence end": f"/alerts/silences/{self.silence.pk}/end",
-        }
-
-    def channels(self) -> dict[str, str]:
-        one = f"monitoring/channels/{self.scene.others['channel'].pk}"
-        return {
-            "monitoring/channels": "monitoring/channels",
-            "monitoring/channels/<uuid:pk>": one,
-            "monitoring/channels/<uuid:pk>/deliveries": f"{one}/deliveries",
-            "monitoring/deliveries": "monitoring/deliveries",
-            "monitoring/deliveries/<uuid:pk>": f"monitoring/deliveries/{self.test.pk}",
-            "inbox": "inbox",
-            "inbox/settings": "inbox/settings",
-        }
-
-    def channel_pages(self) -> dict[str, str]:
-        one = f"/channels/{self.scene.others['channel'].pk}"
-        return {
-            "alerts": "/alerts",
-            "admin deliveries": "/admin/core/delivery/",
-            "channels": "/channels",
-            "channel": one,
-            "channel log": f"{one}/log",
-            "channel change": f"{one}/change",
-            "channel kinds": "/channels/new",
-            "channel new": "/channels/new/slack",
-            "admin channels": "/admin/monitoring/channel/",
-            "inbox": "/inbox",
-            "inbox settings": "/inbox/settings",
-        }
-
     def data(self) -> dict[str, str]:
         name, one = self.scene.dataset.dataset.name, f"datasets/{self.scene.dataset.dataset.name}/1"
         return {
@@ -210,14 +161,6 @@ class Site:
             "sources/<str:name>": "sources/warehouse",
             "sources/<str:name>/fetches": "sources/warehouse/fetches",
             "fetches/<uuid:job_id>": f"fetches/{self.fetch.pk}",
-        }
-
-    def exports(self) -> dict[str, str]:
-        board, figures = f"monitoring/dashboard/{self.scene.model.name}", "monitoring/dashboard/<model:model>"
-        return {
-            f"{figures}/report.html": f"{board}/report.html",
-            f"{figures}/figures/<str:figure>.csv": f"{board}/figures/volume.csv",
-            "monitoring/reports/<uuid:pk>/report.html": f"monitoring/reports/{self.scene.alert.report_id}/report.html",
         }
 
     def experiments(self) -> dict[str, str]:
@@ -313,10 +256,6 @@ class Site:
             "admin approvals": "/admin/registry/promotionrequest/",
             "admin predictions": "/admin/monitoring/prediction/",
         }
-
-    def monitoring_pages(self) -> dict[str, str]:
-        model = f"/models/{self.scene.model.name}"
-        return {"monitoring": f"{model}/monitoring", "slices": f"{model}/slices"}
 
     def data_pages(self) -> dict[str, str]:
         return {
