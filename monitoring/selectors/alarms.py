@@ -20,6 +20,7 @@ from monitoring.choices import Rule, Span
 from monitoring.models import Bucket, CalibrationRun, DriftAlarm
 from monitoring.selectors.bases import basis_of
 from monitoring.selectors.rules import RuleInForce, rules_of
+from monitoring.selectors.schedules import schedule_of
 from monitoring.stats.alarm_words import delay_words, false_alarm_words, rule_words
 from monitoring.stats.persistence import AlarmRule, standard_rule
 from monitoring.stats.traffic import HOURS, Traffic, traffic_of
@@ -30,6 +31,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MIXED_DAYS, COUNTED_DAYS = 3, 28  # hours are kept for three days; then they are days
 KEPT = timedelta(days=30)  # a calibration is made again after that
 USUAL_SHIFT = 0.2
+LONGEST_WINDOW = 168  # hours
 MUCH = 2.0  # times more or less traffic, at which it is made again sooner
 
 
@@ -136,8 +138,8 @@ def _expected(alarm: Alarm) -> str:
 
 
 def is_due(version: Version, alarm: Alarm) -> bool:
-    """Whether a budget waits for a rule, or its rule is old or of much other traffic; and the traffic to simulate is
-    there."""
+    """Whether a budget waits for a rule, or its rule is old, of much other traffic or of other windows; and the traffic
+    to simulate is there."""
     if alarm.budget is None or alarm.state == "calibrating" or basis_of(version).reference is None:
         return False
     run, now = alarm.calibration, rows_a_day(version)
@@ -147,8 +149,16 @@ def is_due(version: Version, alarm: Alarm) -> bool:
         return run.created_at < timezone.now() - DAY  # it failed: not again every hour
     if alarm.result is None or run is None or run.created_at < timezone.now() - KEPT:
         return True
+    if alarm.result["window_hours"] != window_hours(version.model):
+        return True
     then = float(alarm.result["traffic"]["rows_a_day"])
     return abs(math.log(now / then)) > math.log(MUCH) if then > 0 else True
+
+
+def window_hours(model: RegisteredModel) -> int:
+    """Length of the windows that the model's schedule looks at, in whole hours up to a week; what is longer is
+    simulated as a week."""
+    return min(max(round(schedule_of(model).window / HOUR), 1), LONGEST_WINDOW)
 
 
 def rows_a_day(version: Version) -> float:

@@ -14,7 +14,7 @@ from mlops_site.core.choices import JobState
 from mlops_site.core.errors import Conflict
 from mlops_site.core.permissions import Action, Actor, person, require
 from monitoring.models import CalibrationRun, DriftAlarm
-from monitoring.selectors.alarms import alarm_of, is_due, rows_a_day, standard, traffic_seen
+from monitoring.selectors.alarms import alarm_of, is_due, rows_a_day, standard, traffic_seen, window_hours
 from monitoring.selectors.bases import basis_of
 from monitoring.services.policies import checked
 from monitoring.stats.alarm_budget import (
@@ -117,7 +117,7 @@ def execute(run: CalibrationRun) -> None:
         reason = "the version has no reference" if reference is None else "a whole day of its traffic is not there"
         jobs.finish(run, JobState.FAILED, error=f"nothing to simulate: {reason}")
         return
-    schedule = Schedule(min_rows=settings.MIN_SAMPLES_FOR_MONITORING)
+    schedule = Schedule(window_hours(run.model), settings.MIN_SAMPLES_FOR_MONITORING)
 
     def told(step: str, share: float) -> None:
         jobs.advance(run, step=step, progress=share)
