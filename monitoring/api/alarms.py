@@ -33,7 +33,7 @@ class CalibrateFields(StrictSerializer):
     model_version = TextField(max_length=40, required=False, help_text="left out, the one in production")
 
 
-class RuleAnswer(serializers.Serializer[Any]):
+class DriftRuleAnswer(serializers.Serializer[Any]):
     q = serializers.FloatField(help_text="Benjamini-Hochberg q-value, at most")
     effect = serializers.FloatField(help_text="at least")
     k = serializers.IntegerField(help_text="of the last m windows, the last one among them")
@@ -46,7 +46,7 @@ class DriftAlarmAnswer(DriftAlarmFields):
     version = serializers.CharField(allow_null=True)
     state = serializers.CharField(help_text="standard, calibrated, calibrating, failed, or waiting for traffic")
     sentence = serializers.CharField(help_text="what the rule means, in words")
-    rule = RuleAnswer()
+    rule = DriftRuleAnswer()
     result = serializers.JSONField(
         allow_null=True,
         help_text="{chosen, standard: {q, effect, k, m, false_alarms_a_month, upper_bound, delays: [{sd, hours, found}]"

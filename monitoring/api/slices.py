@@ -48,7 +48,7 @@ class SliceAnswer(serializers.ModelSerializer[Slice]):
         fields = ("id", "name", "source", "levels", "cuts", "counts_from", "counts_until", "declared_by", "declared_at")
 
 
-class LimitsAnswer(serializers.Serializer[Any]):
+class FairnessLimitsAnswer(serializers.Serializer[Any]):
     limits = serializers.DictField(child=serializers.FloatField(allow_null=True))
     min_rows = serializers.IntegerField()
 
@@ -58,7 +58,7 @@ class LimitsAnswer(serializers.Serializer[Any]):
 
 class SlicesAnswer(serializers.Serializer[Any]):
     slices = SliceAnswer(many=True)
-    fairness = LimitsAnswer()
+    fairness = FairnessLimitsAnswer()
 
 
 class Slices(ApiView):
@@ -85,13 +85,13 @@ class SliceDetail(ApiView):
 
 
 class Limits(ApiView):
-    @extend_schema(request=LimitFields, responses=LimitsAnswer)
+    @extend_schema(request=LimitFields, responses=FairnessLimitsAnswer)
     def put(self, request: Request, name: str) -> Response:
         """From which gap between levels an alert is raised; what is left out stays, null leaves a measure out."""
         model, asked = model_named(self.actor, name), valid(LimitFields(data=request.data))
-        return Response(LimitsAnswer(services.set_fairness_limits(model, actor=self.actor, **asked)).data)
+        return Response(FairnessLimitsAnswer(services.set_fairness_limits(model, actor=self.actor, **asked)).data)
 
 
 def _told(model: RegisteredModel) -> dict[str, Any]:
-    limits = LimitsAnswer(fairness_of(model)).data
+    limits = FairnessLimitsAnswer(fairness_of(model)).data
     return {"slices": SliceAnswer(slices_of(model), many=True).data, "fairness": limits}

@@ -65,6 +65,15 @@ class Monitored:
             "inbox settings": "/inbox/settings",
         }
 
+    def settings(self) -> dict[str, str]:
+        name = self.scene.model.name
+        kinds = ("retention", "retrain-policy", "monitoring-schedule", "slices")
+        return {
+            **{f"models/<model:name>/{kind}": f"models/{name}/{kind}" for kind in kinds},
+            "monitoring/dashboard/<model:model>": f"monitoring/dashboard/{name}",
+            "monitoring/quality-limits/<model:model>": f"monitoring/quality-limits/{name}",
+        }
+
     def exports(self) -> dict[str, str]:
         board, figures = f"monitoring/dashboard/{self.scene.model.name}", "monitoring/dashboard/<model:model>"
         return {
@@ -75,4 +84,9 @@ class Monitored:
 
     def monitoring_pages(self) -> dict[str, str]:
         model = f"/models/{self.scene.model.name}"
-        return {"monitoring": f"{model}/monitoring", "slices": f"{model}/slices"}
+        return {
+            "monitoring": f"{model}/monitoring",
+            "monitoring schedule": f"{model}/monitoring/schedule",
+            "monitoring of the past": f"{model}/monitoring/past",
+            "slices": f"{model}/slices",
+        }

@@ -126,10 +126,7 @@ class Site(Monitored):
             **self.training(),
             **self.data(),
             **self.features(),
-            "models/<model:name>/retention": f"{model}/retention",
-            "models/<model:name>/retrain-policy": f"{model}/retrain-policy",
-            "models/<model:name>/monitoring-schedule": f"{model}/monitoring-schedule",
-            "models/<model:name>/slices": f"{model}/slices",
+            **self.settings(),
             "jobs/<uuid:job_id>": f"jobs/{scene.run.pk}",
             **self.alerts(),
             **self.channels(),
@@ -140,8 +137,6 @@ class Site(Monitored):
             "scoring": "scoring",
             "scoring/<uuid:pk>": f"scoring/{scene.batch.pk}",
             "scoring/<uuid:pk>/result": f"scoring/{scene.batch.pk}/result",
-            "monitoring/dashboard/<model:model>": f"monitoring/dashboard/{scene.model.name}",
-            "monitoring/quality-limits/<model:model>": f"monitoring/quality-limits/{scene.model.name}",
         }
 
     def data(self) -> dict[str, str]:
@@ -248,8 +243,6 @@ class Site(Monitored):
             "admin experiments": "/admin/abtesting/experiment/",
             "admin schedules": "/admin/django_celery_beat/periodictask/",
             "retraining": f"{model}/retraining",
-            "monitoring schedule": f"{model}/monitoring/schedule",
-            "monitoring of the past": f"{model}/monitoring/past",
             "retraining decisions": "/retraining",
             "retraining of a team": f"/retraining/teams/{scene.model.team.name}",
             "queue": "/approvals",

@@ -111,7 +111,7 @@ def test_a_model_s_production_is_drawn_and_another_window_is_a_click_away(site: 
     page = ada.open(pages(site)["monitoring"])
     for figure in ("#performance", "#feature0", "#volume", "#latency"):
         expect(page.locator(f"{figure} svg.main-svg").first).to_be_visible()
-    expect(page.get_by_role("row", name="age").get_by_text("drifted", exact=True)).to_be_visible()
+    expect(page.get_by_role("row", name="age").get_by_text("drifted, alarm", exact=True)).to_be_visible()
     page.get_by_role("link", name="7 days").click()
     expect(page.get_by_role("link", name="7 days")).to_have_attribute("aria-current", "true")
     page.get_by_role("link", name="Timeline").click()

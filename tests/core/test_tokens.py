@@ -198,7 +198,9 @@ class TestWhoMayMakeThem:
     def test_an_admin_makes_those_of_machines(self) -> None:
         machine = people.person("claims-app", "service")
         token, text = tokens.create_token(machine, actor=people.actor("ada", "admin"))
-        assert sorted(token.scopes) == ["feature.load", "label.log", "predict", "prediction.log", "schema.view"]
+        assert sorted(token.scopes) == [
+            "feature.load", "label.log", "metrics.view", "predict", "prediction.log", "schema.view"
+        ]  # fmt: skip
         assert tokens.authenticate(text)
 
     def test_an_admin_makes_none_of_an_approver(self) -> None:

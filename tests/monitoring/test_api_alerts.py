@@ -233,7 +233,7 @@ class TestRules:
 
     def test_they_are_read_set_and_given_up(self, engineer: Person, watched: Version) -> None:
         status, answer = engineer.get(self.AT)
-        assert (status, len(answer["rules"]), answer["history"]) == (200, 7, [])
+        assert (status, len(answer["rules"]), answer["history"]) == (200, 9, [])
         drift = next(row for row in answer["rules"] if row["rule"] == "drift")
         assert (drift["own"], drift["severity"], drift["threshold"], drift["resolve_after"]) == ([], "high", 0.1, 3)
         body = {"rules": {"drift": {"severity": "critical", "escalation": [{"after": "60m", "role": "approver"}]}}}

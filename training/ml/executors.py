@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 A = TypeVar("A")
 B = TypeVar("B")
-TRIES = 3
+TRIES, PAUSE_SECS = 3, 0.5
 
 
 class Executor(Protocol):
@@ -46,8 +47,17 @@ class OnDask:
             yield self._result(function, *pending.popleft())
 
     def _sent(self, function: Callable[[A], B], item: A) -> Any:
+        """The work on its way; a worker that is lost while an item is sent to it breaks the line."""
+        for _ in range(TRIES - 1):
+            try:
+                return self._submitted(function, item)
+            except OSError:
+                time.sleep(PAUSE_SECS)
+        return self._submitted(function, item)
+
+    def _submitted(self, function: Callable[[A], B], item: A) -> Any:
         sent = self._client.scatter([item], hash=False, broadcast=False)[0]
-        return self._client.submit(function, sent, pure=False, retries=0)
+        return self._client.submit(function, sent, pure=False)
 
     def _result(self, function: Callable[[A], B], item: A, future: Any) -> B:
         """Of an item, sent up to `TRIES` times."""
