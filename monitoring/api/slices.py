@@ -31,7 +31,7 @@ class SliceFields(StrictSerializer):
         return {**super().get_fields(), "source": serializers.ChoiceField(SliceSource.choices)}
 
 
-class LimitFields(StrictSerializer):
+class FairnessLimitFields(StrictSerializer):
     limits = serializers.DictField(
         child=FiniteField(allow_null=True), required=False, help_text="measure -> gap, or null for none"
     )
@@ -85,10 +85,10 @@ class SliceDetail(ApiView):
 
 
 class Limits(ApiView):
-    @extend_schema(request=LimitFields, responses=FairnessLimitsAnswer)
+    @extend_schema(request=FairnessLimitFields, responses=FairnessLimitsAnswer)
     def put(self, request: Request, name: str) -> Response:
         """From which gap between levels an alert is raised; what is left out stays, null leaves a measure out."""
-        model, asked = model_named(self.actor, name), valid(LimitFields(data=request.data))
+        model, asked = model_named(self.actor, name), valid(FairnessLimitFields(data=request.data))
         return Response(FairnessLimitsAnswer(services.set_fairness_limits(model, actor=self.actor, **asked)).data)
 
 
