@@ -23,6 +23,7 @@ from tests.processes import ROOT, Process
 pytestmark = pytest.mark.django_db(transaction=True)
 QUEUE, SWEEPS = "ticks of a test", "default"
 ENV = {
+    "FOLD_SECS": "600",
     "DJANGO_SETTINGS_MODULE": "tests.settings",
     "LOG_LEVEL": "INFO",
     "PYTHONWARNINGS": "ignore",
