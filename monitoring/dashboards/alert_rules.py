@@ -19,6 +19,7 @@ from monitoring.choices import Rule
 from monitoring.dashboards.rule_form import AlertRuleForm
 from monitoring.selectors.outlook import ROLES
 from monitoring.selectors.rules import RuleInForce, Step, history, rules_of
+from monitoring.stats.persistence import K, M
 from registry.models import RegisteredModel
 from registry.selectors import model_named
 
@@ -49,7 +50,7 @@ def lasts(rule: RuleInForce) -> str:
     if "persistence" not in rule.said:
         return "at once"
     if rule.persistence is None:
-        return "by the alarm budget"
+        return "by the alarm budget" if rule.rule == Rule.DRIFT else f"in {K} of the last {M} reports"
     k, m = rule.persistence
     return "at once" if m == 1 else f"in {k} of the last {m} reports"
 
