@@ -114,17 +114,23 @@ def _one_against_rest(rows: ScoredRows, weights: Floats, ranked: Ranked) -> Floa
     if rows.score is None:
         raise ValueError("score must be given but got None")
     if rows.score.ndim == 1:
-        return _ranked(rows.score, rows.truth == 1, weights, ranked)
+        return _ranked(rows.score, rows.truth == 1, weights, ranked, rows.best_first)
     classes = range(len(rows.classes))
-    columns = [_ranked(rows.score[:, k], rows.truth == k, weights, ranked) for k in classes]
+    columns = [_ranked(own := rows.score[:, k], rows.truth == k, weights, ranked, _order(own)) for k in classes]
     return _nanmean(np.column_stack(columns))
 
 
-def _ranked(score: Floats, truth: NDArray[np.bool_], weights: Floats, ranked: Ranked) -> Floats:
-    """Weights of positives and of all rows, summed per distinct score, best score first, then `ranked`."""
+def _order(score: Floats) -> NDArray[np.intp]:
+    return np.argsort(-score, kind="stable")
+
+
+def _ranked(
+    score: Floats, truth: NDArray[np.bool_], weights: Floats, ranked: Ranked, order: NDArray[np.intp]
+) -> Floats:
+    """Weights of positives and of all rows, summed per distinct score, in `order`, the best score first, then
+    `ranked`."""
     if not len(score):
         return np.full(len(weights), np.nan)
-    order = np.argsort(-score, kind="stable")
     every = weights[:, order]
     hits = every * truth[order]
     starts = np.flatnonzero(np.r_[True, np.diff(score[order]) != 0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -42,6 +43,13 @@ class ScoredRows:
         if self.score is None:
             raise ValueError("score must be given but got None")
         return np.column_stack([1.0 - self.score, self.score]) if self.binary else self.score
+
+    @cached_property
+    def best_first(self) -> NDArray[np.intp]:
+        """Places of the rows of two classes, the best score first: every metric that ranks needs them."""
+        if self.score is None:
+            raise ValueError("score must be given but got None")
+        return np.argsort(-self.score, kind="stable")
 
     def take(self, rows: NDArray[Any]) -> ScoredRows:
         """The rows chosen by a boolean mask or by positions; the classes stay as they are."""
