@@ -124,10 +124,9 @@ def report_maker() -> Callable[[pd.DataFrame, pd.DataFrame], object]:
     django.setup()
     from monitoring.analysis import report_of_frames
 
+    # Answers as new each time: nothing of them is sorted already.
     def made(current: pd.DataFrame, reference: pd.DataFrame) -> object:
-        return report_of_frames(current, reference), evaluate_rows(
-            replace(answers(len(current)))
-        )  # as new: nothing of them is sorted
+        return report_of_frames(current, reference), evaluate_rows(replace(answers(len(current))))
 
     answers(2_000)
     return made

