@@ -7,6 +7,7 @@ stay behind the dictionary that they share, and an Arrow stream must not be pack
 from __future__ import annotations
 
 import struct
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any, ClassVar
@@ -39,8 +40,9 @@ class ColumnsParser(BaseParser):
         except (pa.ArrowException, OSError, UnicodeDecodeError, struct.error, IndexError) as error:
             raise Malformed(f"the body must be {self.what}: {error}"[:300]) from None
 
+    @abstractmethod
     def read(self, data: bytes) -> pa.Table:
-        raise NotImplementedError
+        """The table in the bytes of a body; what is wrong with them is an error that `parse` knows."""
 
 
 class ParquetParser(ColumnsParser):
