@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import http.client
-import io
 import json
 import os
 import statistics
@@ -20,7 +19,6 @@ import sys
 import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -29,7 +27,7 @@ from typing import Any
 import numpy as np
 import psycopg2
 
-from benchmarks import _results
+from benchmarks import _copied, _results
 from benchmarks.predict import asker, site
 from tests import servers
 from tests.processes import Process, exit_on_sigterm, start_process
@@ -45,10 +43,6 @@ WAYS = {
 }
 GOAL_RATE, GOAL_SHARE, GOAL_P50_MS = 18_000, 0.20, 4.0
 FOLD_RATE, GOAL_LAG_SECS, GOAL_GROWTH = 1_000, 60.0, 0.10
-COLUMNS = (
-    "id, model_id, version_id, request_id, payload_digest, unit_id, arm, source, features, slices, prediction, score, "
-    "status, error_code, latency_ms, predicted_at, received_at"
-)
 
 
 def main() -> int:
@@ -121,16 +115,16 @@ def throughput(asked: Any, database: str, port: int, headers: dict[str, str]) ->
     """Rows a second by way and round. The first round of each is thrown away."""
     rates: dict[str, list[float]] = {way: [] for way in WAYS}
     with closing(psycopg2.connect(database)) as connection:
-        _peers(connection)
+        _copied.peers(connection)
         for turn in range(asked.rounds + 1):
             count = asked.batches * asked.size
             bodies = bodies_of(turn * count, asked.batches, asked.size)
-            texts = _texts(bodies)
+            texts = _copied.texts(bodies)
             told = {
                 "http": _timed(send, port, headers, bodies, asked.size),
-                "copy": _timed(_copy, connection, "bare_keyed", texts),
-                "copy_plain": _timed(_copy, connection, "bare_plain", texts),
-                "script": _timed(_script, connection, bodies),
+                "copy": _timed(_copied.copy, connection, "bare_keyed", texts),
+                "copy_plain": _timed(_copied.copy, connection, "bare_plain", texts),
+                "script": _timed(_copied.script, connection, bodies, MODEL),
             }
             for way, secs in told.items():
                 rates[way] += [count / secs] if turn else []
@@ -165,55 +159,6 @@ def send(port: int, headers: dict[str, str], bodies: Sequence[bytes], size: int)
         thread.join()
     if failed:
         raise RuntimeError(failed[0])
-
-
-def _peers(connection: Any) -> None:
-    """Tables like that of predictions, without its triggers and foreign keys."""
-    with connection, connection.cursor() as cursor:
-        cursor.execute("CREATE TABLE bare_plain (LIKE monitoring_prediction INCLUDING DEFAULTS)")
-        cursor.execute("CREATE TABLE bare_keyed (LIKE monitoring_prediction INCLUDING DEFAULTS INCLUDING INDEXES)")
-        cursor.execute("CREATE TABLE bare_script (LIKE monitoring_prediction INCLUDING DEFAULTS INCLUDING INDEXES)")
-        cursor.execute("CREATE TEMP TABLE staged (LIKE monitoring_prediction INCLUDING DEFAULTS)")
-        cursor.execute("SELECT model_id, id FROM registry_version")
-        connection_ids[:] = cursor.fetchone()
-
-
-connection_ids: list[int] = []
-
-
-def _texts(bodies: Sequence[bytes]) -> list[str]:
-    """The batches as COPY reads them, made before the clock runs."""
-    return ["".join(_line(row) for row in json.loads(body)) for body in bodies]
-
-
-def _line(row: dict[str, Any]) -> str:
-    features = json.dumps(row["features"]).replace("\\", "\\\\")
-    model, version = connection_ids
-    cells = (uuid.uuid4(), model, version, row["request_id"], "0" * 64, row["unit_id"], "", "logged", features, "{}")
-    more = (row["prediction"], row["score"], "ok", "", row["latency_ms"], row["predicted_at"], row["predicted_at"])
-    return "\t".join(map(str, (*cells, *more))) + "\n"
-
-
-def _copy(connection: Any, table: str, texts: Sequence[str]) -> None:
-    for text in texts:
-        with connection, connection.cursor() as cursor:
-            cursor.copy_expert(f"COPY {table} ({COLUMNS}) FROM STDIN", io.StringIO(text))
-
-
-def _script(connection: Any, bodies: Sequence[bytes]) -> None:
-    """Parse, check, COPY to a staging table, merge."""
-    for body in bodies:
-        rows = json.loads(body)
-        for row in rows:
-            assert row["model_name"] == MODEL
-            assert 0 <= row["score"] <= 1
-            assert all(isinstance(cell, int | float | str | None) for cell in row["features"].values())
-        with connection, connection.cursor() as cursor:
-            text = io.StringIO("".join(map(_line, rows)))
-            cursor.copy_expert(f"COPY staged ({COLUMNS}) FROM STDIN", text)
-            merge = f"INSERT INTO bare_script ({COLUMNS}) SELECT {COLUMNS} FROM staged ON CONFLICT DO NOTHING"
-            cursor.execute(merge)
-            cursor.execute("TRUNCATE staged")
 
 
 def singles(count: int, port: int, headers: dict[str, str]) -> dict[str, Any]:
