@@ -20,6 +20,7 @@ class CrossValidation(models.TextChoices):
     STRATIFIED = "stratified", "stratified"
     GROUP = "group", "by group"
     TIME = "time", "by time"
+    GROUP_TIME = "group_time", "by time, groups apart"
 
 
 class SourceKind(models.TextChoices):

@@ -2,9 +2,10 @@
 
 from django.urls import path
 
+from training.dashboards.comparisons import CompareByWorkerPage, ComparisonCancelPage, ComparisonPart, DifferencePage
 from training.dashboards.datasets import DatasetPage, DatasetsPage, RegisterPage, UploadPage
 from training.dashboards.features import DefinePage, FeatureSetPage, FeatureSetsPage, LoadPage, TrainingSetPage
-from training.dashboards.keeping import DifferencePage, ErasePage, KeepingPage
+from training.dashboards.keeping import ErasePage, KeepingPage
 from training.dashboards.quality import (
     CheckPage,
     EditPage,
@@ -36,6 +37,9 @@ urlpatterns = [
     path("new/dataset", UploadPage.as_view(), name="dataset_new"),
     path("new/registered", RegisterPage.as_view(), name="dataset_register"),
     path("datasets/<str:reference>/diff", DifferencePage.as_view(), name="dataset_diff"),
+    path("datasets/<str:reference>/compare", CompareByWorkerPage.as_view(), name="dataset_compare"),
+    path("comparisons/<uuid:job>/progress", ComparisonPart.as_view(), name="comparison_progress"),
+    path("comparisons/<uuid:job>/cancel", ComparisonCancelPage.as_view(), name="comparison_cancel"),
     path("datasets/<str:reference>/erase", ErasePage.as_view(), name="dataset_erase"),
     path("datasets/<str:name>/keeping", KeepingPage.as_view(), name="dataset_keeping"),
     path("sources", SourcesPage.as_view(), name="sources"),

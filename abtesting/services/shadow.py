@@ -4,6 +4,9 @@ The rows are the queue (a trigger writes them with the answer, see models.laws).
 a transaction of its own, so that nobody who answers claims waits while B scores; what it found is kept only of rows
 whose attempt is still its own. So any number of scorers share the work, a row is counted once, and what a scorer that
 died had claimed goes to the next one.
+
+B is asked as `predict` would have asked it: with what the caller sent, completed from B's own feature sets as they were
+known when the claim was asked about. What A's sets gave A is A's.
 """
 
 from __future__ import annotations
@@ -12,11 +15,11 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
@@ -27,6 +30,8 @@ from abtesting.services.sums import count_scored
 from mlops_site.core.errors import Invalid, Unavailable
 from monitoring.models import Prediction
 from registry.selectors.served import Said
+from training.selectors.completing import lacking, rows_then, taken
+from training.selectors.features import plan_of
 
 log = logging.getLogger(__name__)
 LIMIT = 500
@@ -36,6 +41,14 @@ FAILED, ERASED = "arm_failed", "features_erased"
 _FILLED = (
     "state", "prediction", "score", "probabilities", "decision", "threshold", "error_code", "latency_ms", "scored_at",
 )  # fmt: skip
+
+
+class Claim(NamedTuple):
+    """What a caller sent of a claim, about whom, and when."""
+
+    sent: Mapping[str, Any]
+    unit_id: str
+    at: datetime
 
 
 def score_queued(limit: int = LIMIT, *, lease: timedelta = LEASE) -> int:
@@ -85,8 +98,7 @@ def _score(route: Routing, rows: Sequence[ShadowAnswer]) -> None:
     if attempt > len(SIZES):  # whoever scored it died, each time
         _keep(attempt, dict.fromkeys(keys, FAILED), None)
         return
-    found = dict(Prediction.objects.filter(pk__in=keys).values_list("pk", "features"))
-    asked = {pk: features for pk, features in found.items() if features}
+    asked = _claims(keys)
     outcomes: dict[UUID, Said | str] = dict.fromkeys(keys, ERASED)
     try:
         said, ms_each = _said(route, list(asked.values()))
@@ -102,22 +114,47 @@ def _score(route: Routing, rows: Sequence[ShadowAnswer]) -> None:
     _keep(attempt, outcomes, ms_each)
 
 
-def _said(route: Routing, rows: Sequence[Mapping[str, Any]]) -> tuple[Sequence[Said | Exception], float | None]:
-    """What B says of each row, and the milliseconds that one took."""
-    if not rows:
+def _claims(keys: Sequence[UUID]) -> dict[UUID, Claim]:
+    """Those whose features are not erased."""
+    columns = ("pk", "features", "completion__features", "unit_id", "predicted_at")
+    return {
+        pk: Claim({name: value for name, value in features.items() if name not in (completed or ())}, unit_id, at)
+        for pk, features, completed, unit_id, at in Prediction.objects.filter(pk__in=keys).values_list(*columns)
+        if features
+    }
+
+
+def _completed(claims: Sequence[Claim], version_id: int, names: Sequence[str]) -> list[dict[str, Any]]:
+    """The features that B is asked with (n). One statement where something is missing that B reads, else none."""
+    plan = plan_of(version_id)
+    wanted = [list(lacking(each.sent, plan, names)) if each.unit_id else [] for each in claims]
+    short = [(each.unit_id, each.at) for each, lacks in zip(claims, wanted, strict=True) if lacks]
+    known = rows_then([each.pk for each in plan], short)
+    found = []
+    for each, lacks in zip(claims, wanted, strict=True):
+        latest = {planned.pk: known.get((planned.pk, (each.unit_id, each.at))) for _, planned in lacks}
+        read = {name: one.row.values[name] for name, one in taken(lacks, latest, each.at).items()}
+        found.append({**each.sent, **read})
+    return found
+
+
+def _said(route: Routing, claims: Sequence[Claim]) -> tuple[Sequence[Said | Exception], float | None]:
+    """What B says of each claim, and the milliseconds that one took."""
+    if not claims:
         return [], None
     try:
         with route.b.scorer() as scorer:
             started = time.perf_counter()
+            rows = _completed(claims, route.b.version_id, scorer.signature.names)
             said = route.b.try_each(scorer, rows)
             ms_each = (time.perf_counter() - started) * 1000 / len(rows)
-    except Unavailable:
+    except (Unavailable, DatabaseError):
         raise
     except Exception as error:  # it cannot be loaded
-        said, ms_each = [error] * len(rows), None
+        said, ms_each = [error] * len(claims), None
     if faults := [each for each in said if isinstance(each, Exception)]:
         message = "B of experiment %r (%s) fails on %s of %s claims: %s"
-        log.warning(message, route.name, route.b.number, len(faults), len(rows), faults[0], exc_info=faults[0])
+        log.warning(message, route.name, route.b.number, len(faults), len(claims), faults[0], exc_info=faults[0])
     return said, ms_each
 
 

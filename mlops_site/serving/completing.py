@@ -3,13 +3,14 @@ for nothing here but a comparison."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from mlops_site.core.errors import FieldError, Invalid
 from monitoring.models import Completion, Prediction
 from training.models import FeatureRow
-from training.selectors.features import Planned, is_fresh, latest_rows, plan_of
+from training.selectors.completing import lacking, taken, why_not
+from training.selectors.features import Planned, latest_rows, plan_of
 
 
 def complete(rows: Sequence[Prediction], version_id: int, names: Sequence[str]) -> None:
@@ -20,17 +21,17 @@ def complete(rows: Sequence[Prediction], version_id: int, names: Sequence[str]) 
     plan = plan_of(version_id) if short else ()
     if not plan:
         return
-    wanted = [row for row in short if any(True for _ in _lacking(row, plan, names))]
-    units = sorted({row.unit_id for row in wanted})
+    wanted = [(row, list(lacking(row.features, plan, names))) for row in short]
+    units = sorted({row.unit_id for row, lacks in wanted if lacks})
     if not units:
         return
-    as_of = wanted[0].predicted_at
+    as_of = short[0].predicted_at
     known = latest_rows([each.pk for each in plan], units, as_of)
-    for row in wanted:
-        found = {name: (each, kept) for name, each in _lacking(row, plan, names) if (kept := _fresh(row, each, known))}
+    for row, lacks in wanted:
+        found = taken(lacks, {each.pk: known.get((each.pk, row.unit_id)) for each in plan}, as_of)
         if found:
-            row.features = {**row.features, **{name: kept.values[name] for name, (_, kept) in found.items()}}
-            Completion(prediction=row, as_of=as_of, features={name: _told(*pair) for name, pair in found.items()})
+            row.features = {**row.features, **{name: each.row.values[name] for name, each in found.items()}}
+            Completion(prediction=row, as_of=as_of, features={name: each.told() for name, each in found.items()})
 
 
 def restore(row: Prediction) -> None:
@@ -74,26 +75,5 @@ def _explained(
         return error
     if not row.unit_id:
         return error._replace(message=f"{error.message}; or give the unit_id to read it from {planned.reference}")
-    kept = known.get((planned.pk, row.unit_id))
-    why = "knows nothing of" if kept is None else f"has only a stale value, of {kept.event_at.isoformat()}, for"
-    return error._replace(message=f"{error.message}; {planned.reference} {why} {row.unit_id!r:.80}")
-
-
-def _lacking(row: Prediction, plan: Sequence[Planned], names: Sequence[str]) -> Iterator[tuple[str, Planned]]:
-    for each in plan:
-        for name in each.columns:
-            if name not in row.features and name in names:
-                yield name, each
-
-
-def _fresh(row: Prediction, planned: Planned, known: dict[Any, FeatureRow]) -> FeatureRow | None:
-    kept = known.get((planned.pk, row.unit_id))
-    return kept if kept is not None and is_fresh(kept, planned.freshness, row.predicted_at) else None
-
-
-def _told(planned: Planned, kept: FeatureRow) -> dict[str, str]:
-    return {
-        "feature_set": planned.reference,
-        "event_at": kept.event_at.isoformat(),
-        "ingested_at": kept.ingested_at.isoformat(),
-    }
+    why = why_not(planned, row.unit_id, known.get((planned.pk, row.unit_id)))
+    return error._replace(message=f"{error.message}; {why}")

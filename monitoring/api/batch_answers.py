@@ -17,7 +17,12 @@ from registry.api.serializers import PageFilter
 
 class _Score(StrictSerializer):
     version = TextField(max_length=40, required=False, help_text="one in staging or production; else production's")
-    id_column = TextField(max_length=128, required=False, help_text="copied into the result, and logged as unit_id")
+    id_column = TextField(
+        max_length=128,
+        required=False,
+        help_text="copied into the result, logged as unit_id, and what columns that the file lacks are read for from "
+        "the feature sets of the version",
+    )
     log = serializers.BooleanField(default=True, help_text="keep each answer as a prediction that monitoring sees")
 
 

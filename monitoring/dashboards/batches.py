@@ -20,6 +20,7 @@ from monitoring.services import cancel_scoring, request_scoring
 from registry.choices import SERVED
 from registry.models import StageInterval
 from training.selectors import dataset_versions
+from training.selectors.features import plan_of
 
 PAGE_SIZE = 50
 
@@ -51,6 +52,7 @@ class BatchPage(Page):
             "title": f"Scoring {str(run.pk)[:8]}",
             "run": run,
             "rejections": rejections_shown(run, self.actor),
+            "reads": [each.reference for each in plan_of(run.version_id)] if run.id_column else [],
             "may_cancel": may and not run.has_ended,
             "may_download": may and bool(run.result_digest),
         }

@@ -23,7 +23,8 @@ class ScoreForm(forms.Form):
         max_length=128,
         required=False,
         label="Column with your own ids",
-        help_text="Copied into the result, and kept with each logged prediction.",
+        help_text="Copied into the result, and kept with each logged prediction. Columns that the file lacks are read "
+        "for these units, where the version reads feature sets.",
     )
     log = forms.BooleanField(
         required=False,

@@ -16,7 +16,7 @@ from mlops_site.core import events, jobs, store
 from mlops_site.core.choices import JobState
 from mlops_site.core.errors import Invalid
 from mlops_site.core.permissions import Actor
-from monitoring.models import BatchChunk, BatchRun
+from monitoring.models import BatchChunk, BatchRun, Completion
 from monitoring.pipeline import results, scoring
 from monitoring.services.batches import MAX_RESULT_BYTES, MAX_ROWS, as_refusal
 from monitoring.services.inserts import insert_columns
@@ -96,6 +96,7 @@ def _keep(run: BatchRun, number: int, piece: scoring.Piece, place: Place, share:
         )
         if logged:
             insert_columns(logged)
+            Completion.objects.bulk_create(scoring.completions(piece, run))
         jobs.advance(
             run,
             step=f"{reached.rows:,} rows scored",

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from mlops_site.core.errors import Invalid
 from mlops_site.core.rows import MAX_ID
 from monitoring.choices import PredictionStatus, Source
-from monitoring.models import BatchRun
+from monitoring.models import BatchRun, Completion
+from monitoring.pipeline.completing import Told, completed
 from registry.artifacts.engines import Scorer, Scores
 from registry.artifacts.frames import Fault, Judged, judged
 from registry.artifacts.rows import Columns
@@ -46,16 +47,18 @@ class Piece(NamedTuple):
     faults: dict[int, Fault]
     threshold: float | None  # of two classes
     names: Names  # of the good rows, where they are logged
+    told: list[Told]  # of the good rows: what was read from feature sets; empty where nothing was
 
 
 def scored(frame: pd.DataFrame, model: Scorer, run: BatchRun, start: int, *, is_text: bool) -> Piece:
     """The piece with an answer or a fault for each row."""
-    found = judged(frame, model.signature, is_text=is_text)
     ids = _ids(frame[run.id_column]) if run.id_column else None
-    found, scores = _answered(found, model)
+    read = completed(frame, model.signature, run, ids)
+    found, scores = _answered(judged(read.frame, model.signature, is_text=is_text, faults=read.faults), model)
     threshold = run.version.threshold if model.signature.is_binary else None
     own = names(run, (found.good + start).tolist() if run.logged else ())
-    return Piece(start, len(frame), ids, found.columns, found.good, scores, found.faults, threshold, own)
+    told = [read.told[at] for at in found.good.tolist()] if read.told else []
+    return Piece(start, len(frame), ids, found.columns, found.good, scores, found.faults, threshold, own, told)
 
 
 def _answered(found: Judged, model: Scorer) -> tuple[Judged, Scores]:
@@ -161,6 +164,12 @@ def predictions(piece: Piece, run: BatchRun) -> dict[str, Sequence[Any]]:
         "decision": nothing if decided is None else _texts(decided.tolist()),
     }
     return own | {name: [value] * rows for name, value in shared.items()}
+
+
+def completions(piece: Piece, run: BatchRun) -> list[Completion]:
+    """What was read for the predictions of the piece, as `predict` keeps it."""
+    pairs = zip(piece.names.prediction_ids, piece.told, strict=True) if piece.told else ()
+    return [Completion(prediction_id=pk, as_of=run.created_at, features=told) for pk, told in pairs if told]
 
 
 def _texts(values: list[Any]) -> list[str]:

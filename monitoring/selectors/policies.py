@@ -30,6 +30,7 @@ from registry.models import RegisteredModel, StageInterval
 from registry.selectors import in_production
 from registry.services.guards import one_of
 from training.models import DatasetVersion, DataSource, Run
+from training.selectors.keeping import gone
 from training.selectors.sources import SCHEDULED
 
 RETRAINING = "retraining: "  # and the model's name: the rows from which Beat reads the intervals of policies
@@ -133,9 +134,24 @@ def last_trained_at(model: RegisteredModel) -> datetime | None:
 
 
 def last_production_data(model: RegisteredModel, base: DatasetVersion) -> DatasetVersion | None:
-    """The newest version of the same data set that was made of this model's predictions."""
+    """The newest version of the same data set that was made of this model's predictions and trained on."""
+    return _production_data(model, base).filter(_trained_on()).first()
+
+
+def held_back(model: RegisteredModel, base: DatasetVersion) -> DatasetVersion | None:
+    """The newest such version, where nothing was trained on it: its gate held it back when it was made."""
+    rows = _production_data(model, base).annotate(is_used=_trained_on())
+    newest = rows.first()
+    return None if newest is None or newest.is_used or gone(newest) else newest
+
+
+def _production_data(model: RegisteredModel, base: DatasetVersion) -> QuerySet[DatasetVersion]:
     rows = DatasetVersion.objects.filter(dataset=base.dataset_id, lineage__source=PRODUCTION, lineage__model=model.name)
-    return rows.select_related("dataset__team").order_by("-version").first()
+    return rows.select_related("dataset__team").order_by("-version")
+
+
+def _trained_on() -> Exists:
+    return Exists(Run.objects.filter(dataset=OuterRef("pk")))
 
 
 def labels_of(model_id: int) -> str:
@@ -161,9 +177,11 @@ def labelled(model: RegisteredModel, *, since: datetime | None, until: datetime)
 
 def waiting_alerts(policy: RetrainPolicy) -> QuerySet[Alert]:
     """Unresolved alerts of the model that led to no training yet, were seen since the last one, and were not refused
-    under the policy as it stands; the first seen first."""
+    under the policy as it stands; the first seen first. Where it was the data that was blocked, they wait on: somebody
+    may waive what blocked it."""
     said = RetrainDecision.objects.filter(alert=OuterRef("pk"))
-    answered = said.filter(Q(outcome=Outcome.TAKEN) | Q(outcome=Outcome.REFUSED, decided_at__gte=policy.updated_at))
+    for_good = Q(outcome=Outcome.REFUSED, decided_at__gte=policy.updated_at, dataset="")
+    answered = said.filter(Q(outcome=Outcome.TAKEN) | for_good)
     rows = Alert.objects.filter(~Exists(answered), model=policy.model, status__in=UNRESOLVED)
     if taken := last_taken(policy.model):
         rows = rows.filter(last_seen_at__gt=taken.decided_at)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from django.db.models.functions import Coalesce
+
 from mlops_site.core.permissions import Action, Actor
 from monitoring.models import Prediction
 from monitoring.selectors.periods import Period
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 MOST = 5_000  # predictions that are looked at, the newest of the window
 MOST_PAIRS = 200_000  # of a prediction and a feature
 UNDER_WAY = timedelta(seconds=5)  # a load that was received so shortly before may not have been there to read yet
-_COLUMNS = ("pk", "unit_id", "predicted_at", "features", "completion__features")
+_COLUMNS = ("pk", "unit_id", "asked_at", "features", "completion__features")
 
 
 class Skew(NamedTuple):
@@ -42,6 +44,8 @@ def skew(version: Version, chosen: Period, *, actor: Actor) -> Skew:
     rows = Prediction.objects.filter(version=version, predicted_at__gte=chosen.start, predicted_at__lt=chosen.end)
     rows = rows.filter(erased_at=None).exclude(unit_id="")
     most = min(MOST, MOST_PAIRS // max(1, kinds))
+    # A file's rows are scored some time after what they lack was looked up.
+    rows = rows.annotate(asked_at=Coalesce("completion__as_of", "predicted_at"))
     read = list(rows.order_by("-predicted_at").values_list(*_COLUMNS)[:most]) if sets else []
     found = [each for one in sets for each in _of_set(one, read, names)]
     if not actor.may(Action.INPUT_VIEW, version.model.team_id):

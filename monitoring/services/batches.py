@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, NamedTuple
 
@@ -21,6 +21,8 @@ from registry.choices import SERVED
 from registry.models import RegisteredModel, StageInterval, Version
 from training.models import DatasetVersion
 from training.selectors import dataset_named
+from training.selectors.completing import lacking
+from training.selectors.features import plan_of
 from training.selectors.keeping import gone
 
 CHUNK_ROWS = 50_000
@@ -37,6 +39,14 @@ class Source(NamedTuple):
     digest: str
 
 
+class Found(NamedTuple):
+    """How many rows a file has, where it says so, and which inputs it lacks that feature sets of the version have:
+    input -> feature set."""
+
+    rows: int | None
+    read: dict[str, str]
+
+
 def request_scoring(
     *,
     actor: Actor,
@@ -49,7 +59,8 @@ def request_scoring(
     log: bool = True,
 ) -> BatchRun:
     """A queued job that scores a csv or parquet file, or a data set ("name" or "name@version"), with one version (the
-    one in production if left out); the caller rings the bell.
+    one in production if left out); the caller rings the bell. Inputs that the file lacks are read from the feature sets
+    of the version, for the units that `id_column` names.
 
     Raises NotFound, Forbidden, Conflict `no_production_version` or `not_served`, TooLarge, and Invalid for a file
     that is no table or lacks inputs of the version.
@@ -63,7 +74,7 @@ def request_scoring(
     rows_of = dataset_named(actor, dataset, team=model.team) if dataset else None
     source = _stored(file, filename, rows_of)
     with store.open_verified(source.digest) as opened:
-        rows = _checked(opened, source.name, Signature.from_json(chosen.signature), id_column)
+        found = _checked(opened, source.name, chosen, id_column)
     with events.atomic():
         require(actor, Action.PREDICT, model.team, subject=model.subject)
         run = BatchRun.objects.create(
@@ -75,11 +86,12 @@ def request_scoring(
             id_column=id_column,
             logged=log,
             chunk_rows=LOGGED_CHUNK_ROWS if log else CHUNK_ROWS,
-            rows_total=rows,
+            rows_total=found.rows,
             requested_by=person(actor),
             step="waiting for a worker",
         )
-        data = {"version": chosen.number, "source": source.digest, "dataset": rows_of and str(rows_of), "log": log}
+        made_of = {"version": chosen.number, "source": source.digest, "dataset": rows_of and str(rows_of)}
+        data = {**made_of, "log": log, **({"read": found.read} if found.read else {})}
         events.record("batch.requested", actor=actor, subject=run.subject, team=model.team.name, data=data)
     return run
 
@@ -153,25 +165,38 @@ def _stored(file: IO[bytes] | None, filename: str, dataset: DatasetVersion | Non
     return Source(filename[-255:], kept.digest)
 
 
-def _checked(file: IO[bytes], name: str, signature: Signature, id_column: str) -> int | None:
-    """How many rows the file has, where it says so; Invalid unless it has every input and the column of ids."""
+def _checked(file: IO[bytes], name: str, version: Version, id_column: str) -> Found:
+    """Invalid unless the file has every input, but for those that feature sets have of its units, and the column of
+    ids."""
     from training.ml import pieces, refusals
 
     try:
         found = pieces.heading(file, name)
     except refusals.TableError as error:
         raise as_refusal(error) from error
-    if lacking := frames.missing(signature, found.names):
-        shown = ", ".join(lacking[:20]) + (", …" if len(lacking) > 20 else "")
-        message = f"the file lacks {len(lacking)} of the {len(signature.inputs)} inputs of this version: {shown}"
-        errors = [FieldError(f"file.{each}", "missing_column", f"{each} must be a column") for each in lacking[:100]]
-        raise Invalid(message, code="missing_columns", errors=errors)
+    signature = Signature.from_json(version.signature)
+    known = {name: each.reference for name, each in lacking(found.names, plan_of(version.pk), signature.names)}
+    absent = frames.missing(signature, found.names)
+    if lacks := [each for each in absent if not (id_column and each in known)]:
+        raise _lacking(lacks, len(signature.inputs), known)
     if id_column and id_column not in found.names:
         message = f"id_column must be a column of the file but {id_column[:128]!r} is none"
         raise Invalid.on("id_column", message, code="unknown_column")
     if found.rows == 0:
         raise Invalid.on("file", "the file must have data rows but there is only a header", code="no_rows")
-    return found.rows
+    return Found(found.rows, known if id_column else {})
+
+
+def _lacking(names: list[str], of: int, known: Mapping[str, str]) -> Invalid:
+    """The refusal of a file, which says of each column whether it could be read."""
+    shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    message = f"the file lacks {len(names)} of the {of} inputs of this version: {shown}"
+    hints = {name: f", or id_column must name the column of units to read it from {known[name]}" for name in known}
+    errors = [
+        FieldError(f"file.{each}", "missing_column", f"{each} must be a column{hints.get(each, '')}")
+        for each in names[:100]
+    ]
+    return Invalid(message, code="missing_columns", errors=errors)
 
 
 def as_refusal(error: Exception) -> StewardError:

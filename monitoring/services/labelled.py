@@ -55,7 +55,7 @@ def material_of(
     from the unit id (the request id where there is none), what is known of none of these is empty. A time column of
     numbers gets one more than the newest time before, one of ISO dates the time of the prediction.
 
-    Raises Conflict `not_enough_labels`, Invalid where the data set does not pass its gate or its times do not fit.
+    Raises Conflict `not_enough_labels`, Invalid where its times do not fit. Whether it passes its gate, it says itself.
     """
     before = last_production_data(model, base) or base
     since = since_of(before, model)
@@ -70,7 +70,14 @@ def material_of(
     declared = Declaration(before.target, before.time_column, before.group_column, tuple(before.pii))
     name = before.dataset.name
     source = parquet_of(frame)
-    ready = prepare_dataset(actor=actor, name=name, source=source, filename=f"{PRODUCTION}.parquet", declared=declared)
+    ready = prepare_dataset(
+        actor=actor,
+        name=name,
+        source=source,
+        filename=f"{PRODUCTION}.parquet",
+        declared=declared,
+        keeps_useless=True,
+    )
     lineage = {
         "source": PRODUCTION,
         "model": model.name,

@@ -10,22 +10,19 @@ from typing import Any, NamedTuple
 from django.utils import timezone
 
 from mlops_site.core import events
-from mlops_site.core.cuts import cut
 from mlops_site.core.errors import Conflict, StewardError, Unavailable
 from mlops_site.core.permissions import Action, Actor, require
 from monitoring.choices import Outcome, Rule, Trigger
 from monitoring.models import Alert, RetrainDecision, RetrainPolicy
 from monitoring.selectors import policies as known
 from monitoring.services.budgets import check_budget
-from monitoring.services.labelled import Material, material_of
+from monitoring.services.material import made_for, row_kept, unblocked
 from monitoring.services.policies import base_of, check_names, spec_with
 from registry.models import RegisteredModel
-from registry.selectors import in_production
 from registry.services.guards import locked
 from training.models import DatasetVersion, Run
 from training.selectors import dataset_named
 from training.services import request_run
-from training.services.datasets import Prepared, keep_dataset
 
 log = logging.getLogger(__name__)
 JITTER = timedelta(minutes=5)  # a schedule's tick may come a little before its interval has passed
@@ -52,10 +49,11 @@ def trigger_retraining(
     those given; the caller rings the bell. Without `dataset` the data set is made of the labelled predictions.
 
     The data set is prepared first and outside any transaction; the run, the decision and the data set's row are then
-    written together under the model's lock, so that of two at the same moment one starts a run.
+    written together under the model's lock, so that of two at the same moment one starts a run. One that its quality
+    gate blocks is kept by itself, with its report, and the next retraining takes it once it passes.
 
-    Raises Conflict `cooling_down`, `already_running`, `budget_spent`, `not_enough_labels`, `no_training_run`; Invalid,
-    Forbidden.
+    Raises Conflict `cooling_down`, `already_running`, `budget_spent`, `not_enough_labels`, `data_blocked`,
+    `no_training_run`; Invalid, Forbidden.
     """
     with events.atomic():
         require(actor, Action.RUN_REQUEST, model.team, subject=model.subject)
@@ -65,11 +63,11 @@ def trigger_retraining(
     check_names(config_overrides or {})
     origin = known.origin_of(model)
     base = base_of(origin) if origin else {}
-    made = None if dataset is not None else _made(model, origin, policy, actor)
+    made = None if dataset is not None else unblocked(made_for(model, origin, policy, actor), actor, alert)
     with locked(model) as row:
         _check_free(row, policy)
         check_budget(row, policy)
-        version = _kept(made, actor, alert) if made else dataset_named(actor, dataset, team=row.team)
+        version = row_kept(made, row, actor, alert) if made else dataset_named(actor, dataset, team=row.team)
         asked = spec_with(row, version, base, policy.config_overrides, config_overrides or {})
         asked |= {"new_rows_weight": policy.new_rows_weight} if made and policy.keeps_training_rows else {}
         decision = RetrainDecision(model=row, trigger=trigger, outcome=Outcome.TAKEN, alert=alert)
@@ -157,17 +155,27 @@ def _by_policy(policy: RetrainPolicy, reason: Reason, alert: Alert | None = None
         raise
     except StewardError as error:
         outcome = Outcome(error.code) if error.code in Outcome.values else Outcome.REFUSED
-        _write_down(policy, reason, alert, outcome, error.detail)
+        blocked = _held_back(model) if error.code == "data_blocked" else None
+        _write_down(policy, reason, alert, outcome, error.detail, dataset=str(blocked or ""))
         return None
 
 
-def _write_down(policy: RetrainPolicy, reason: Reason, alert: Alert | None, outcome: Outcome, detail: str) -> None:
+def _held_back(model: RegisteredModel) -> DatasetVersion | None:
+    origin = known.origin_of(model)
+    return known.held_back(model, origin.dataset) if origin else None
+
+
+def _write_down(
+    policy: RetrainPolicy, reason: Reason, alert: Alert | None, outcome: Outcome, detail: str, *, dataset: str = ""
+) -> None:
     """One row for each alert and outcome, and of a schedule one for each change of outcome: not one every hour. Nothing
-    of an alert that has led to a run: another worker, who looked at the same moment, was first."""
+    of an alert that has led to a run: another worker, who looked at the same moment, was first. `dataset` is the one
+    that was held back; another one that is held back is another outcome."""
     with locked(policy.model) as model:
         said = RetrainDecision.objects.filter(model=model, trigger=reason.trigger, alert=alert)
         repeats = said.filter(outcome=outcome) if alert else said.order_by("-decided_at")[:1]
-        if any(row.outcome == outcome and row.decided_at >= policy.updated_at for row in repeats):
+        same = (row for row in repeats if (row.outcome, row.dataset) == (outcome, dataset))
+        if any(row.decided_at >= policy.updated_at for row in same):
             return
         if alert and alert.decisions.filter(outcome=Outcome.TAKEN).exists():
             return
@@ -177,6 +185,7 @@ def _write_down(policy: RetrainPolicy, reason: Reason, alert: Alert | None, outc
             outcome=outcome,
             reason=reason.said,
             detail=detail[:500],
+            dataset=dataset,
             alert=alert,
             decided_by=policy.set_by,
         )
@@ -194,27 +203,6 @@ def _check_free(model: RegisteredModel, policy: RetrainPolicy) -> None:
     if (left := (until - timezone.now()).total_seconds()) > 0:
         message = f"{model.name} was retrained {taken.decided_at:%Y-%m-%d %H:%M} UTC; it is cooling down until"
         raise Conflict(f"{message} {until:%Y-%m-%d %H:%M} UTC", code="cooling_down", retry_after_secs=int(left) + 1)
-
-
-def _made(model: RegisteredModel, origin: Run | None, policy: RetrainPolicy, actor: Actor) -> Material:
-    version = in_production(model)
-    if version is None or origin is None:
-        what = f"its version {version.number} was not trained here" if version else "it has no version in production"
-        message = f"{model.name} cannot be trained again as before, because {what}; name a dataset"
-        raise Conflict(message, code="no_training_run")
-    until = cut(known.labels_of(model.pk))
-    return material_of(model, actor=actor, version=version, base=origin.dataset, policy=policy, until=until)
-
-
-def _kept(made: Material, actor: Actor, alert: Alert | None) -> DatasetVersion:
-    """The data set's row, unless another one was made of the same labels meanwhile."""
-    if not isinstance(made.ready, Prepared):
-        return made.ready
-    newest = made.before.dataset.versions.filter(lineage__source=known.PRODUCTION).order_by("-version").first()
-    if newest is not None and newest.version > made.before.version and newest.lineage["model"] == made.lineage["model"]:
-        raise Conflict(f"{newest} was made of these labels at the same moment", code="already_running")
-    named = {"alert": str(alert.pk)} if alert else {}
-    return keep_dataset(made.ready, actor=actor, lineage={**made.lineage, **named})
 
 
 def _identifiers(decision: RetrainDecision, alert: Alert | None) -> dict[str, str]:

@@ -4,6 +4,7 @@ take seconds. What looks wrong here is judged again cell by cell, by the same ru
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -42,9 +43,11 @@ def missing(signature: Signature, names: list[str]) -> list[str]:
     return [column.name for column in signature.inputs if column.required and column.name not in names]
 
 
-def judged(frame: pd.DataFrame, signature: Signature, *, is_text: bool) -> Judged:
-    """Every row of the frame judged by itself. `is_text`: its cells are those of a csv."""
-    faults: dict[int, Fault] = {}
+def judged(
+    frame: pd.DataFrame, signature: Signature, *, is_text: bool, faults: Mapping[int, Fault] | None = None
+) -> Judged:
+    """Every row of the frame judged by itself. `is_text`: its cells are those of a csv. `faults` are known already."""
+    faults = dict(faults or {})
     found: dict[str, Any] = {}
     for column in signature.inputs:
         given = frame[column.name] if column.name in frame.columns else None

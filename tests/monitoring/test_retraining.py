@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
 import pytest
 from django.db import connection
+from django.urls import reverse
 from django.utils import timezone
 
 from mlops_site.core import store
@@ -27,7 +28,9 @@ from registry import services as registry
 from registry.models import RegisteredModel
 from tests.monitoring.trained import Production, alert, answered, labelled, production
 from tests.people import actor
+from tests.training.test_data_pages import browser, text
 from training.models import DatasetVersion, Run
+from training.services import set_expectations, waive_check
 
 pytestmark = pytest.mark.django_db
 
@@ -138,12 +141,67 @@ class TestData:
         assert persons.nunique() == 69
         assert (persons < 0).sum() == 3
 
-    def test_a_table_that_fails_the_gate_is_refused_with_the_reason(self, site: Production) -> None:
+    def test_a_table_that_fails_the_gate_is_refused_and_kept_with_the_reason(self, site: Production) -> None:
         policy(site, keeps_training_rows=False)
         answered(site, 70, label=1)
-        with pytest.raises(Invalid, match="classes"):
+        with pytest.raises(Conflict, match=r"hie@2 is blocked.*classes") as refused:
             retrain(site)
-        assert not DatasetVersion.objects.filter(version=2).exists()
+        assert refused.value.code == "data_blocked"
+        held = DatasetVersion.objects.get(version=2)
+        assert not held.quality["passed"]
+        assert (held.lineage["labels"], held.lineage["parent"]) == (70, "hie@1")
+        assert not Run.objects.filter(dataset=held).exists()
+
+
+class TestHeldBack:
+    """A data set that its quality gate blocks is kept, found from the decision, and taken once it passes."""
+
+    def blocked(self, site: Production, **fields: Any) -> Alert:
+        """Nobody may be over 40, which everybody is."""
+        policy(site, **fields)
+        document = {"columns": {"age": {"range": {"min": 0, "max": 40, "severity": "block"}}}}
+        set_expectations(site.dataset.dataset, actor=site.engineer, document=document, comment="Young people.")
+        answered(site, 70)
+        seen = alert(site)
+        assert evaluate(seen) is None
+        return seen
+
+    def test_the_decision_leads_to_what_blocked_it(self, site: Production) -> None:
+        self.blocked(site)
+        decision = RetrainDecision.objects.get()
+        assert (decision.outcome, decision.dataset, decision.run_id) == (Outcome.REFUSED, "hie@2", None)
+        assert "blocked by its quality gate" in decision.detail
+        client = browser(site.engineer)
+        link = reverse("dataset_gates", args=["hie@2"])
+        for page in (reverse("retrain_decisions"), reverse("retrain_policy", args=[site.model.name])):
+            assert f'href="{link}"' in text(client, page)
+        assert "values of &#x27;age&#x27; are outside 0 to 40" in text(client, link)
+
+    def test_it_is_not_made_again_every_hour(self, site: Production) -> None:
+        self.blocked(site)
+        answered(site, 5, start=100)
+        for _ in range(3):
+            assert evaluate_policies() == []
+        assert outcomes(site) == [Outcome.REFUSED]
+        assert DatasetVersion.objects.filter(dataset=site.dataset.dataset).count() == 2
+
+    def test_after_the_cool_down_the_next_one_has_the_labels_since(self, site: Production) -> None:
+        self.blocked(site, cool_down="0m")
+        answered(site, 5, start=100)
+        assert evaluate_policies() == []
+        assert [row.dataset for row in RetrainDecision.objects.order_by("decided_at")] == ["hie@2", "hie@3"]
+        newest = DatasetVersion.objects.get(version=3)
+        assert (newest.lineage["labels"], newest.lineage["parent"], newest.rows) == (75, "hie@1", 375)
+
+    def test_once_it_is_waived_the_same_alert_starts_the_run(self, site: Production) -> None:
+        seen = self.blocked(site)
+        asked = {"check": "schema_range", "column": "age", "reason": "They are right."}
+        until = datetime.now(UTC).date()
+        waive_check(site.dataset.dataset, actor=actor("vito", "validator"), until=until, **asked)
+        (run,) = evaluate_policies()
+        assert (str(run.dataset), run.trigger["alert"]) == ("hie@2", str(seen.pk))
+        assert DatasetVersion.objects.filter(dataset=site.dataset.dataset).count() == 2
+        assert RetrainDecision.objects.get(outcome=Outcome.TAKEN).detail == "70 new labels"
 
 
 class TestAsking:
@@ -312,12 +370,13 @@ class TestAlerts:
         assert outcomes(site) == [Outcome.REFUSED]
 
     def test_a_refused_one_is_tried_again_under_another_policy(self, site: Production) -> None:
-        policy(site, keeps_training_rows=False)
-        answered(site, 70, label=1)
+        policy(site, config_overrides={"features": ["age"]})
+        answered(site, 70)
+        RetrainPolicy.objects.update(config_overrides={"features": ["nothing"]})
         assert evaluate(alert(site)) is None
-        assert "classes" in RetrainDecision.objects.get().detail
+        assert "nothing" in RetrainDecision.objects.get().detail
         assert evaluate_policies() == []
-        policy(site, keeps_training_rows=True)
+        policy(site, config_overrides={})
         assert len(evaluate_policies()) == 1
 
 

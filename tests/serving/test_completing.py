@@ -9,7 +9,10 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from abtesting.models import ShadowAnswer
+from abtesting.services.shadow import score_queued
 from abtesting.stats.assignment import assign
 from mlops_site.api.serializers import CompletedAnswer
 from mlops_site.core.errors import Conflict, Invalid
@@ -18,12 +21,14 @@ from mlops_site.serving import Answer, Question, predict
 from monitoring.models import Completion, Prediction
 from registry import services as registry
 from registry.models import RegisteredModel, Version
+from registry.selectors.served import served as served_as
 from tests.abtesting.parts import begun, challenger
 from tests.people import actor, bearer
 from tests.registry.http import Person
 from tests.registry.parts import artifact, candidate, explained, into_production
-from tests.training.features import feature_set, known
+from tests.training.features import DAY, feature_set, known
 from training.models import FeatureSetVersion, FeatureUse
+from training.selectors.completing import rows_then
 from training.selectors.features import plan_of
 
 pytestmark = pytest.mark.django_db
@@ -192,6 +197,68 @@ class TestInAnExperiment:
         row = Prediction.objects.get(request_id="r")
         assert (answer.version, row.error_code, row.features["visits"]) == ("1.0.0", "arm_failed", 3)
         assert (answer.completed or {}).keys() == {"visits"}
+
+
+class TestSilently:
+    """A shadow's version is asked as `predict` would have asked it."""
+
+    @pytest.fixture
+    def other(self, author: Actor) -> FeatureSetVersion:
+        found = feature_set(author, name="newer_history", columns=[{"name": "visits", "kind": "number"}])
+        known(found, author, "p1", {"visits": 7})
+        known(found, author, "p2", {"visits": 5})
+        return found
+
+    def shadowed(self, served: Version, author: Actor, *sets: str) -> Version:
+        b = challenger(served, author=author, feature_sets=sets)
+        begun(served, b, author=author, design="shadow", share_b=1.0)
+        return b
+
+    def test_it_reads_its_own_as_of_the_claim(
+        self, machine: Actor, served: Version, author: Actor, other: FeatureSetVersion
+    ) -> None:
+        b = self.shadowed(served, author, str(other))
+        ask(machine, Question({"age": 50}, unit_id="p1", request_id="r"))
+        ask(machine, Question({"age": 50, "visits": 1}, unit_id="p2", request_id="s"))
+        known(other, author, "p1", {"visits": 40}, days_ago=0.5)  # history that came after the claim
+        with CaptureQueriesContext(connection) as found:
+            assert score_queued() == 2
+        assert len([each for each in found if "training_featurerow" in each["sql"]]) == 1
+        expected = [self.said(b, {"age": 50, "visits": visits}) for visits in (7, 1)]
+        rows = ShadowAnswer.objects.order_by("queued_at")
+        assert [(row.state, row.score) for row in rows] == [("scored", score) for score in expected]
+        assert Prediction.objects.get(request_id="r").features["visits"] == 3  # what A read is A's
+
+    def said(self, b: Version, features: dict[str, Any]) -> float | None:
+        with served_as(b.pk).scorer() as scorer:
+            return served_as(b.pk).say(scorer, scorer.check_rows([features]))[0].score
+
+    @pytest.mark.parametrize("unit", ["stale", "p1"])
+    def test_what_it_would_not_know_in_production_it_does_not_know_here(
+        self, machine: Actor, served: Version, author: Actor, unit: str
+    ) -> None:
+        """p1 is known to A's feature set alone; B reads none."""
+        self.shadowed(served, author)
+        given = {"age": 50} if unit == "p1" else {"age": 50, "visits": 2}
+        ask(machine, Question(given, unit_id=unit))
+        score_queued()
+        row = ShadowAnswer.objects.get()
+        assert (row.state, row.error_code) == (("failed", "bad_features") if unit == "p1" else ("scored", ""))
+
+
+class TestThen:
+    """What was the latest known value at several times at once."""
+
+    def test_each_claim_finds_what_there_was(self, author: Actor, history: FeatureSetVersion) -> None:
+        now = timezone.now()
+        known(history, author, "p1", {"visits": 4, "unused": None}, days_ago=0.5)
+        later = timezone.now()
+        asked = [("p1", now), ("p1", later), ("p1", now - 2 * DAY), ("nobody", later), ("stale", later)]
+        found = rows_then([history.pk], asked)
+        assert {each: found[history.pk, each].values["visits"] for each in asked if (history.pk, each) in found} == {
+            asked[0]: 3, asked[1]: 4, asked[4]: 9,
+        }  # fmt: skip
+        assert rows_then([], asked) == rows_then([history.pk], []) == {}
 
 
 class TestWhatAVersionReads:

@@ -184,7 +184,10 @@ def test_data_that_is_deleted_while_the_run_waits_fails_it_with_the_reason_on_it
     run = request(scientist, dataset)
     store.delete(dataset.digest)
     run = ended(run)
-    said = f"the data of hie@1 ({dataset.digest}) is deleted; upload the same bytes again"
+    said = (
+        f"the file of hie@1 (sha256 {dataset.digest}) is not in the store, though nobody deleted it here; restore it "
+        "from a backup of the store, or upload the same file under the same name"
+    )
     assert (run.state, run.error) == ("failed", said)
     assert said in browser.get(reverse("run", args=[run.pk])).content.decode()
     assert api.get(f"/api/v1/training/status/{run.pk}").json()["error"] == said

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
+from django.urls import reverse
 from rest_framework import serializers
 
 from mlops_site.core.api.serializers import StrictSerializer, TextField
 from mlops_site.core.choices import JobState
 from training.api.serializers import MAX_LIST, MAX_NAME
 from training.choices import SourceKind, Takes
-from training.models import DataSource, Fetch
+from training.models import Comparison, DataSource, Fetch
 from training.selectors.differences import Difference
+from training.services.comparisons import MAX_KEYS
 
 
 class Declared(StrictSerializer):
@@ -117,6 +120,39 @@ class VersionLineageAnswer(serializers.Serializer[Any]):
 
 class DifferenceFilter(StrictSerializer):
     keys = TextField(max_length=2000, required=False, allow_blank=True, help_text="columns that tell rows apart: a,b")
+
+
+class ComparisonAsked(StrictSerializer):
+    keys = serializers.ListField(
+        child=TextField(max_length=MAX_NAME),
+        required=False,
+        max_length=MAX_KEYS,
+        help_text="columns that tell rows apart",
+    )
+
+
+class ComparisonAnswer(serializers.ModelSerializer[Comparison]):
+    """A comparison that a worker makes."""
+
+    job_id = serializers.CharField(source="pk")
+    before = serializers.CharField()
+    after = serializers.CharField()
+    requested_by = serializers.CharField()
+    attempts = serializers.IntegerField(source="attempt")
+    result_url = serializers.SerializerMethodField(help_text="once it has succeeded")
+
+    class Meta:
+        model = Comparison
+        fields = (
+            "job_id", "before", "after", "keys", "state", "progress", "step", "error", "attempts", "requested_by",
+            "result_url", "created_at", "started_at", "finished_at",
+        )  # fmt: skip
+
+    def get_result_url(self, row: Comparison) -> str | None:
+        if row.state != JobState.SUCCEEDED:
+            return None
+        path = reverse("training:diff", args=[row.after.dataset.name, row.before.version, row.after.version])
+        return f"{path}?{urlencode({'keys': ','.join(row.keys)})}" if row.keys else path
 
 
 class DifferenceAnswer(serializers.Serializer[Any]):

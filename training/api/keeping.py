@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from mlops_site.core.api.serializers import JobAnswer
 from mlops_site.core.api.views import ApiView
 from registry.api.views import valid
 from registry.selectors import model_named, version_numbered
 from training import selectors, services
 from training.api import data_answers as answers
 from training.api.serializers import DatasetAnswer
+from training.api.views import accepted
+from training.models import DatasetVersion
 from training.selectors import keeping, lineage
-from training.selectors.differences import difference
+from training.selectors.differences import comparison_of, difference
+from training.tasks import ring
 
 
 class Register(ApiView):
@@ -80,8 +86,35 @@ class VersionLineage(ApiView):
 class Diff(ApiView):
     @extend_schema(parameters=[answers.DifferenceFilter], responses=answers.DifferenceAnswer)
     def get(self, request: Request, name: str, v1: int, v2: int) -> Response:
-        """What `v2` changed against `v1`: rows (by `keys`, else by whole rows), columns and distributions."""
+        """What `v2` changed against `v1`: rows (by `keys`, else by whole rows), columns and distributions. 409
+        `not_compared` where that takes too long to wait for: POST, and a worker does it."""
         asked = valid(answers.DifferenceFilter(data=request.query_params.dict()))
-        before, after = (selectors.dataset_named(self.actor, f"{name}@{number}") for number in (v1, v2))
         keys = [key.strip() for key in asked.get("keys", "").split(",") if key.strip()]
-        return Response(answers.DifferenceAnswer(difference(before, after, keys)).data)
+        return Response(answers.DifferenceAnswer(difference(*self._pair(name, v1, v2), keys)).data)
+
+    @extend_schema(request=answers.ComparisonAsked, responses={202: JobAnswer})
+    def post(self, request: Request, name: str, v1: int, v2: int) -> Response:
+        """Have a worker compare them; what it finds is kept, and GET answers it. Asking again changes nothing."""
+        asked = valid(answers.ComparisonAsked(data=request.data))
+        made = services.request_comparison(*self._pair(name, v1, v2), actor=self.actor, keys=asked.get("keys", ()))
+        ring(made)
+        return accepted(made, "comparison")
+
+    def _pair(self, name: str, v1: int, v2: int) -> tuple[DatasetVersion, DatasetVersion]:
+        before, after = (selectors.dataset_named(self.actor, f"{name}@{number}") for number in (v1, v2))
+        return before, after
+
+
+class ComparisonDetail(ApiView):
+    @extend_schema(responses=answers.ComparisonAnswer)
+    def get(self, request: Request, job_id: UUID) -> Response:
+        """How far a comparison is, and where its result is."""
+        return Response(answers.ComparisonAnswer(comparison_of(self.actor, job_id)).data)
+
+
+class ComparisonCancel(ApiView):
+    @extend_schema(request=None, responses={202: JobAnswer})
+    def post(self, request: Request, job_id: UUID) -> Response:
+        """Ask a comparison to stop. Asking again changes nothing."""
+        found = comparison_of(self.actor, job_id)
+        return accepted(services.cancel_comparison(found, actor=self.actor), "comparison")

@@ -17,7 +17,7 @@ from mlops_site.core.api.serializers import JobAnswer
 from mlops_site.core.api.views import ApiView
 from training import selectors
 from training.api import serializers
-from training.models import Fetch, Training
+from training.models import Comparison, Fetch, Training
 from training.services import (
     cancel_reproduction,
     cancel_run,
@@ -137,7 +137,7 @@ def _listed(request: Request, view: ApiView, rows: Any, serializer: Any) -> Resp
     return pages.get_paginated_response(serializer(page, many=True, context={"actor": view.actor}).data)
 
 
-def accepted(run: Training | Fetch, name: str = "status") -> Response:
+def accepted(run: Training | Fetch | Comparison, name: str = "status") -> Response:
     """202, and where the job can be followed."""
     answer = {"job_id": str(run.pk), "status_url": reverse(f"training:{name}", args=[run.pk])}
     return Response(answer, status=status.HTTP_202_ACCEPTED, headers={"Location": answer["status_url"]})

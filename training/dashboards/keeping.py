@@ -1,4 +1,4 @@
-"""What is kept of a data set, changed by people; the end of a version's bytes; two versions beside each other."""
+"""What is kept of a data set, changed by people; the end of a version's bytes."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from typing import Any
 from django.contrib import messages
 from django.urls import reverse
 
-from mlops_site.core.dashboards import FormPage, Page
-from mlops_site.core.errors import Forbidden, StewardError
+from mlops_site.core.dashboards import FormPage
+from mlops_site.core.errors import Forbidden
 from mlops_site.core.models import User
-from mlops_site.core.permissions import Action, Actor
-from training import plots, selectors, services
+from mlops_site.core.permissions import Action
+from training import selectors, services
 from training.dashboards.datasets import version_at
 from training.forms.data import EraseForm, KeepingForm
-from training.models import Dataset, DatasetVersion
-from training.selectors import differences
+from training.models import Dataset
 
-PICTURES = 6
 PARTS = {
     "owner": Action.DATASET_KEEP,
     "retention_days": Action.DATASET_KEEP,
@@ -79,35 +77,3 @@ class ErasePage(FormPage):
         services.erase_dataset_version(version, actor=self.actor, reason=form.cleaned_data["reason"])
         messages.success(self.request, f"The bytes of {version} are deleted.")
         return reverse("dataset", args=[version])
-
-
-class DifferencePage(Page):
-    template_name = "training/difference.html"
-    title = "What changed"
-
-    def facts(self) -> dict[str, Any]:
-        after = version_at(self.actor, self.kwargs["reference"])
-        rows = selectors.dataset_versions(self.actor).filter(dataset=after.dataset)
-        others = [f"{after.dataset}@{number}" for number in rows.values_list("version", flat=True)]
-        others.remove(str(after))
-        asked = self.request.GET.get("with") or next(iter(others), "")
-        keys = [key.strip() for key in self.request.GET.get("keys", "").split(",") if key.strip()]
-        said = {"after": after, "others": others, "with": asked, "keys": ", ".join(keys), "figures": True}
-        return {**said, **(_compared(self.actor, asked, after, keys) if asked else {})}
-
-
-def _compared(actor: Actor, asked: str, after: DatasetVersion, keys: list[str]) -> dict[str, Any]:
-    """The difference, or why there is none."""
-    try:
-        found = differences.difference(selectors.dataset_named(actor, asked), after, keys)
-    except StewardError as error:
-        return {"problem": error.detail}
-    names = {"before": str(found.before), "after": str(found.after)}
-    shown = differences.distributions(found, actor, most=PICTURES)
-    pictures = [(each, f"side-{at}", plots.sides_figure(each, **names).to_json()) for at, each in enumerate(shown)]
-    features = sorted(found.drift.features, key=lambda each: -(each.effect or 0))
-    return {
-        "found": found,
-        "features": [(each, found.sizes[each.name], found.rows.cells.get(each.name)) for each in features],
-        "pictures": pictures,
-    }

@@ -6,7 +6,8 @@ columns there are. A digest has 64 bits: among 2,000,000 rows two different ones
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,10 +46,12 @@ class RowChange(NamedTuple):
 
 
 class _Side(NamedTuple):
-    """A table, and the columns of whole numbers on both sides: compared as such, so that long ids stay apart."""
+    """A table, and the columns of whole numbers on both sides: compared as such, so that long ids stay apart. `done` is
+    called after each column that was read."""
 
     table: pq.ParquetFile
     whole: set[str]
+    done: Callable[[], None]
 
 
 class WrongKeys(ValueError):
@@ -59,6 +62,10 @@ class WrongKeys(ValueError):
         self.column, self.code = column, code
 
 
+def untold(share: float) -> None:
+    """For who does not ask how far it is."""
+
+
 def columns_changed(before: pq.ParquetFile, after: pq.ParquetFile) -> ColumnChange:
     """Whole numbers and others count as one type: a gap makes the first the second."""
     old, new = _types(before), _types(after)
@@ -66,19 +73,30 @@ def columns_changed(before: pq.ParquetFile, after: pq.ParquetFile) -> ColumnChan
     return ColumnChange([name for name in new if name not in old], [name for name in old if name not in new], retyped)
 
 
-def rows_changed(before: pq.ParquetFile, after: pq.ParquetFile, keys: Sequence[str] = ()) -> RowChange:
-    """Compare the columns that both have with the same type. Raises WrongKeys for a key that one side lacks, that is
-    of another type there, or that does not tell its rows apart."""
+def rows_changed(
+    before: pq.ParquetFile,
+    after: pq.ParquetFile,
+    keys: Sequence[str] = (),
+    tell: Callable[[float], None] = untold,
+) -> RowChange:
+    """Compare the columns that both have with the same type; `tell` hears which share of them is done. Raises WrongKeys
+    for a key that one side lacks, that is of another type there, or that does not tell its rows apart."""
     old, new = _types(before), _types(after)
     shared = [name for name in old if old[name] == new.get(name)]
     for name in keys:
         if name not in shared:
             raise WrongKeys(name, "unknown_column", f"{name!r} must be a column of both versions, of the same type")
     whole = _whole(before) & _whole(after)
-    pair = (_Side(before, whole), _Side(after, whole))
+    done = _counter(2 * len(shared), tell)
+    pair = (_Side(before, whole, done), _Side(after, whole, done))
     if not keys:
         return _by_rows(*pair, shared)
     return _by_keys(*pair, list(dict.fromkeys(keys)), [name for name in shared if name not in keys])
+
+
+def _counter(total: int, tell: Callable[[float], None]) -> Callable[[], None]:
+    count = itertools.count(1)
+    return lambda: tell(next(count) / total)
 
 
 def profile_on(table: pq.ParquetFile, bins: Bins) -> Profile:
@@ -132,6 +150,7 @@ def _digests(side: _Side, names: Sequence[str]) -> Digests:
             part *= np.uint64(0x100000001B3)  # so that cells that change places change the row
             part += _mixed(pd.util.hash_array(piece, categorize=True))
             at += len(piece)
+        side.done()
     return total
 
 

@@ -43,7 +43,8 @@ ADVICE = {
     "schema_pattern": "Correct the values, or change the pattern if they are right.",
     "schema_rows": "Make sure that the file is complete, or expect another number of rows.",
     "schema_duplicates": "Remove repeated rows at the source, or expect a larger share.",
-    "entity_overlap": "Declare the column as the data set's group, or make the folds by group.",
+    "entity_overlap": "Declare the column as the data set's group, and make the folds by group; in time order, "
+    "`group_time` leaves a group's earlier rows out of what is trained on.",
     "rows_overlap": "Remove repeated rows, or declare the group that they come from.",
     "after_prediction": "Leave the column out, or take its value as it was known at the time of the prediction.",
     "known_when": "Fill in when the value became known; until then nothing shows that it was there in time.",

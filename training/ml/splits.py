@@ -11,9 +11,11 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, Str
 
 from mlops_site.stats.scored import TaskType
 
-Scheme = Literal["stratified", "group", "time"]
+Scheme = Literal["stratified", "group", "time", "group_time"]
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
-SCHEMES: tuple[Scheme, ...] = ("stratified", "group", "time")
+SCHEMES: tuple[Scheme, ...] = ("stratified", "group", "time", "group_time")
+_ADVICE = "; use fewer folds, or cv 'time', which lets a group's past tell of its future"
+BY_TIME, BY_GROUP = ("time", "group_time"), ("group", "group_time")
 
 
 def holdout_split(
@@ -29,7 +31,8 @@ def holdout_split(
 
     Without time order a row's side is a hash of its group (else of its own values) and the salt, so that a person
     or a repeated row keeps its side in every version of the data set; `share` is met on average. In time order
-    it is the latest distinct times whose share of the rows comes nearest to `share`.
+    it is the latest distinct times whose share of the rows comes nearest to `share`; by "group_time" the earlier rows
+    of their groups belong to neither side, see `earlier_rows`.
 
     Raises:
         ValueError: something is missing, or one side would be empty.
@@ -37,7 +40,7 @@ def holdout_split(
     _check_scheme(cv, groups, times)
     if not 0 < share < 1:
         raise ValueError(f"share must be between 0 and 1 but got {share}")
-    if cv == "time":
+    if cv in BY_TIME:
         return _latest(moments(times), share)
     held = _hashed(pd.Series(np.asarray(groups)), salt) if groups is not None else _hashed_rows(rows, salt)
     mask = held < share
@@ -59,15 +62,18 @@ def folds(
 ) -> list[Fold]:
     """Positions (train, test) of each fold: stratified, no group in two folds, or trained on the past only.
 
-    Groups are kept together in the stratified scheme too when they are given. Raises ValueError naming the
-    counts when rows, groups, times or a class are fewer than the folds need.
+    Groups are kept together in the stratified scheme too when they are given. By "time" they are not looked at, as in
+    scikit-learn's TimeSeriesSplit: a group's past may tell of its future. By "group_time" a fold is trained on the past
+    rows of groups that are not in its test. Raises ValueError naming the counts when rows, groups, times or a class are
+    fewer than the folds need.
     """
     _check_scheme(cv, groups, times)
     truth = np.asarray(y)
     if not 2 <= n_folds <= len(truth):
         raise ValueError(f"n_folds must be between 2 and the {len(truth)} rows but got {n_folds}")
-    if cv == "time":
+    if cv in BY_TIME:
         made = _expanding(moments(times), n_folds)
+        made = made if cv == "time" else _apart(made, groups)
     else:
         members = None if groups is None else pd.factorize(np.asarray(groups))[0]
         _check_members(truth, members, task_type, n_folds)
@@ -75,6 +81,22 @@ def folds(
     if task_type == "classification":
         _check_classes(truth, made)
     return made
+
+
+def earlier_rows(held: NDArray[np.bool_], groups: ArrayLike | None) -> NDArray[np.bool_]:
+    """Mask (n,) of the rows that are not held out but whose group is.
+
+    Raises:
+        ValueError: there would be nothing left to train on.
+
+    >>> earlier_rows(np.array([False, False, True]), ["a", "b", "a"]).tolist()
+    [True, False, False]
+    """
+    members = pd.factorize(np.asarray(groups))[0]
+    earlier: NDArray[np.bool_] = ~held & np.isin(members, members[held])
+    if (earlier | held).all():
+        raise ValueError(f"all {int(earlier.sum())} rows before the holdout are of groups that are in it{_ADVICE}")
+    return earlier
 
 
 def moments(times: Any) -> NDArray[np.float64]:
@@ -114,9 +136,9 @@ def period(times: Any) -> tuple[str, str] | None:
 def _check_scheme(cv: str, groups: Any, times: Any) -> None:
     if cv not in SCHEMES:
         raise ValueError(f"cv must be one of {', '.join(SCHEMES)} but got {cv!r}")
-    for wanted, given in (("group", groups), ("time", times)):
-        if cv == wanted and given is None:
-            raise ValueError(f"cv {wanted!r} must have a {wanted} column but the data set declares none")
+    for wanted, schemes, given in (("group", BY_GROUP, groups), ("time", BY_TIME, times)):
+        if cv in schemes and given is None:
+            raise ValueError(f"cv {cv!r} must have a {wanted} column but the data set declares none")
     if groups is not None and (empty := int(pd.isna(np.asarray(groups)).sum())):
         raise ValueError(f"groups must be known in every row but {empty} rows have none")
 
@@ -168,6 +190,17 @@ def _expanding(times: NDArray[np.float64], n_folds: int) -> list[Fold]:
     # Crowded times leave gaps in the numbering: close them from both ends, so that no block is empty.
     block = _no_gaps(block, n_folds)
     return [(np.flatnonzero(block[place] < k), np.flatnonzero(block[place] == k)) for k in range(1, n_folds + 1)]
+
+
+def _apart(made: list[Fold], groups: Any) -> list[Fold]:
+    """Each fold without the training rows whose group is in its test."""
+    members = pd.factorize(np.asarray(groups))[0]
+    found = [(train[~np.isin(members[train], members[test])], test) for train, test in made]
+    for number, ((before, _), (left, _)) in enumerate(zip(made, found, strict=True), start=1):
+        if not len(left):
+            message = f"all {len(before)} training rows of fold {number} are of groups that are in its test"
+            raise ValueError(f"{message}{_ADVICE}")
+    return found
 
 
 def _no_gaps(block: NDArray[np.intp], top: int) -> NDArray[np.intp]:

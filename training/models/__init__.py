@@ -1,7 +1,8 @@
-"""Data sets with their versions, sources and expectations, feature sets with their values, runs and their
+"""Data sets with their versions, comparisons, sources and expectations, feature sets with their values, runs and their
 reproductions, and what the gates found."""
 
 from mlops_site.core.laws import Law, append_only
+from training.models.comparison import Comparison
 from training.models.dataset import Dataset, DatasetVersion
 from training.models.features import (
     FEATURE_LAWS,
@@ -37,6 +38,7 @@ LAWS = [
 
 __all__ = [
     "LAWS",
+    "Comparison",
     "DataSource",
     "Dataset",
     "DatasetVersion",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mlops_site.core.errors import Invalid
 from mlops_site.stats.columns import Kind, encode, infer_kinds
 from mlops_site.stats.scored import TaskType
+from training.choices import CrossValidation
 from training.ml import evaluate, splits
 from training.models import Share, Training
 from training.pipeline import quality
@@ -76,6 +77,11 @@ def rows_of(run: Training | Share) -> Rows:
         times = table[declared.time_column].to_numpy() if declared.time_column else None
         held = splits.holdout_split(table, cv=spec["cv"], groups=groups, times=times)
         whole = Part(frame, table[spec["target"]].to_numpy(), groups, _keys(table), weights, times)
+        if spec["cv"] == CrossValidation.GROUP_TIME:
+            stays = ~splits.earlier_rows(held, groups)
+            say(run, f"{int((~stays).sum()):,} rows are left out: they are earlier ones of groups that are held out")
+            table, places = table[stays].reset_index(drop=True), places[stays]
+            held, whole = held[stays], whole.taken(stays)
         training, holdout = whole.taken(~held), whole.taken(held)
         folds = splits.folds(
             spec["cv"],

@@ -16,6 +16,8 @@ from registry.models import StageInterval
 from training.ml.overview import ColumnLook, overview
 from training.models import DatasetVersion, Run, VersionProfile
 
+_CAME_IN = ("", "registered")  # by an upload, or from where the operator lets a team read
+
 
 def gone(version: DatasetVersion) -> str:
     """Why the bytes are no longer kept, as the end of a sentence; "" where they are."""
@@ -23,6 +25,15 @@ def gone(version: DatasetVersion) -> str:
     if found is None:
         return ""
     return f"its bytes were deleted on {found.at:%Y-%m-%d} by {found.by or 'retention'}: {found.reason}"
+
+
+def lost(version: DatasetVersion) -> str:
+    """That the file is missing though nobody deleted it, and what helps; to be said where the store has none."""
+    again = ", or upload the same file under the same name" if version.lineage.get("source", "") in _CAME_IN else ""
+    return (
+        f"the file of {version} (sha256 {version.digest}) is not in the store, though nobody deleted it here; "
+        f"restore it from a backup of the store{again}"
+    )
 
 
 def data_of(version: DatasetVersion) -> bytes:

@@ -1,5 +1,7 @@
-"""Writes of training: data set versions, their sources and gates, feature sets, runs and their reproductions."""
+"""Writes of training: data set versions, their comparisons, sources and gates, feature sets, runs and their
+reproductions."""
 
+from training.services.comparisons import cancel_comparison, request_comparison
 from training.services.config import RunConfig
 from training.services.datasets import create_dataset_version, register_dataset_version
 from training.services.downloads import download_dataset
@@ -24,6 +26,7 @@ __all__ = [
     "RunConfig",
     "add_note",
     "build_training_set",
+    "cancel_comparison",
     "cancel_fetch",
     "cancel_reproduction",
     "cancel_run",
@@ -39,6 +42,7 @@ __all__ = [
     "load_feature_table",
     "load_feature_values",
     "register_dataset_version",
+    "request_comparison",
     "request_fetch",
     "request_reproduction",
     "request_run",

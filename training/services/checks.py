@@ -13,7 +13,7 @@ from training.services.config import RunConfig
 from training.services.constraints import able, held, monotone_problems
 from training.services.decisions import decision_problems
 from training.services.feature_uses import check_fit, sets_named
-from training.services.leaks import split_problems, time_problems
+from training.services.leaks import BY_GROUP, BY_TIME, split_problems, time_problems
 from training.services.schema import added_rows, columns_of, default_features, label_meant, labels_of
 
 if TYPE_CHECKING:
@@ -109,10 +109,10 @@ def _choices(config: RunConfig, task_type: str, version: DatasetVersion) -> Iter
         return
     if config.cv not in CrossValidation.values:
         yield _wrong("cv", f"must be one of {', '.join(CrossValidation.values)} but got {config.cv!r:.80}")
-    elif config.cv == CrossValidation.GROUP and not version.group_column:
-        yield _wrong("cv", f"group needs a group_column, which {version} has not", "no_group_column")
-    elif config.cv == CrossValidation.TIME and not version.time_column:
-        yield _wrong("cv", f"time needs a time_column, which {version} has not", "no_time_column")
+    elif config.cv in BY_GROUP and not version.group_column:
+        yield _wrong("cv", f"{config.cv} needs a group_column, which {version} has not", "no_group_column")
+    elif config.cv in BY_TIME and not version.time_column:
+        yield _wrong("cv", f"{config.cv} needs a time_column, which {version} has not", "no_time_column")
 
 
 def _known_metrics(task_type: str) -> list[str]:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 from django.conf import settings
 from django.db.models import Max
 
-from mlops_site.core import events, places
+from mlops_site.core import events, places, store
 from mlops_site.core.errors import Conflict, FieldError, Invalid, NotFound
 from mlops_site.core.models import Team
 from mlops_site.core.permissions import Action, Actor, person, require, team_for
 from training import signals
 from training.models import Dataset, DatasetVersion, VersionProfile
 from training.models.dataset import DATASET_NAME
-from training.selectors.keeping import gone
+from training.selectors.keeping import gone, lost
 from training.services.judging import Declaration, digest_of, refused, stored
 
 if TYPE_CHECKING:
@@ -77,15 +77,26 @@ def register_dataset_version(*, actor: Actor, name: str, location: str, **declar
 
 
 def prepare_dataset(
-    *, actor: Actor, name: str, source: BinaryIO, filename: str, declared: Declaration, team: str | None = None
+    *,
+    actor: Actor,
+    name: str,
+    source: BinaryIO,
+    filename: str,
+    declared: Declaration,
+    team: str | None = None,
+    keeps_useless: bool = False,
 ) -> Prepared | DatasetVersion:
     """The first half of `create_dataset_version`, outside any transaction: read, judge and store. The version itself
-    where it exists. What is prepared and then not kept leaves a file that no row names."""
+    where it exists. What is prepared and then not kept leaves a file that no row names. For `keeps_useless` see
+    `stored`."""
     owner = _owner(actor, name, team)
     source_digest = digest_of(source, filename, declared)
     if found := _existing(name, source_digest):
+        if not store.exists(found.digest):
+            _restore(found, stored(source, filename, name, declared).digest)
         return found
-    return Prepared(name, owner, declared, source_digest, *stored(source, filename, name, declared))
+    kept = stored(source, filename, name, declared, keeps_useless=keeps_useless)
+    return Prepared(name, owner, declared, source_digest, *kept)
 
 
 def keep_dataset(ready: Prepared, *, actor: Actor, lineage: dict[str, Any] | None = None) -> DatasetVersion:
@@ -122,6 +133,16 @@ def parquet_of(frame: pd.DataFrame) -> BinaryIO:
         return io.BytesIO(tables.to_parquet(tables.from_frame(frame)))
     except tables.TableError as error:
         raise refused(error) from error
+
+
+def _restore(version: DatasetVersion, digest: str) -> None:
+    """The file of a version, which the store had lost, was stored again: Conflict `data_gone` if it is another one."""
+    if digest != version.digest:
+        message = (
+            f"{lost(version)}; from the same bytes the libraries of today make another one (sha256 {digest}): keep "
+            "them under another name"
+        )
+        raise Conflict(message, code="data_gone", errors=[FieldError("file", "data_gone", message)])
 
 
 def _owner(actor: Actor, name: str, team: str | None) -> Team:

@@ -51,9 +51,10 @@ class Stored(NamedTuple):
     personal: list[dict[str, str]]  # columns that look like personal data
 
 
-def stored(source: BinaryIO, filename: str, name: str, declared: Declaration) -> Stored:
-    """Judge and store a file for the named data set; Invalid with every reason against it, TooLarge."""
-    from training.ml import tables
+def stored(source: BinaryIO, filename: str, name: str, declared: Declaration, *, keeps_useless: bool = False) -> Stored:
+    """Judge and store a file for the named data set; Invalid with every reason against it, TooLarge. `keeps_useless`:
+    also what nothing can be trained on, for people to see why."""
+    from training.ml import quality, tables
 
     number, expected = _expected(name, declared)
     try:
@@ -62,20 +63,17 @@ def stored(source: BinaryIO, filename: str, name: str, declared: Declaration) ->
         frame = tables.read_table(source, filename=filename, max_bytes=settings.MAX_UPLOAD_BYTES)
     except tables.TableError as error:
         raise refused(error) from error
-    return _in_one_piece(frame, name, declared, number, expected)
+    report = quality.check(frame, target=declared.target, **_roles(declared), expected=expected, private=declared.pii)
+    if not keeps_useless:
+        _pass(report, list(frame.columns), declared)
+    return _in_one_piece(frame, name, declared, {**report.to_json(), "expectations": number})
 
 
-def _in_one_piece(
-    frame: pd.DataFrame, name: str, declared: Declaration, number: int | None, expected: dict[str, Any] | None
-) -> Stored:
-    from training.ml import quality, tables
+def _in_one_piece(frame: pd.DataFrame, name: str, declared: Declaration, said: dict[str, Any]) -> Stored:
+    from training.ml import tables
 
-    roles = _roles(declared)
-    report = quality.check(frame, target=declared.target, **roles, expected=expected, private=declared.pii)
-    _pass(report, list(frame.columns), declared)
-    schema = schema_of(frame, declared.target, **roles)
+    schema = schema_of(frame, declared.target, **_roles(declared))
     kept = store.put(tables.to_parquet(frame), max_bytes=8 * settings.MAX_UPLOAD_BYTES)
-    said = {**report.to_json(), "expectations": number}
     return Stored(kept.digest, len(frame), schema, said, *profile_of(frame, salt=name))
 
 

@@ -12,6 +12,8 @@ from training.services.config import RunConfig
 from training.services.schema import columns_of
 
 MAX_TIMED = 2_000
+BY_TIME = (CrossValidation.TIME, CrossValidation.GROUP_TIME)
+BY_GROUP = (CrossValidation.GROUP, CrossValidation.GROUP_TIME)
 
 
 def time_problems(config: RunConfig, version: DatasetVersion) -> Iterator[FieldError]:
@@ -41,8 +43,8 @@ def split_problems(config: RunConfig, version: DatasetVersion) -> Iterator[Field
     columns = columns_of(version)
     scheme = config.cv or (CrossValidation.GROUP if version.group_column else "")
     for column, what, unit in (
-        (version.group_column if scheme != CrossValidation.TIME else "", "too_few_groups", "groups"),
-        (version.time_column if scheme == CrossValidation.TIME else "", "too_few_times", "times"),
+        ("" if scheme in BY_TIME else version.group_column, "too_few_groups", "groups"),
+        (version.time_column if scheme in BY_TIME else "", "too_few_times", "times"),
     ):
         known = columns[column]["distinct"] if column in columns else None
         if known is not None and known <= folds:

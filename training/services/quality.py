@@ -18,7 +18,7 @@ from training.ml.findings import ADVICE, NEVER_WAIVED
 from training.models import Dataset, DatasetVersion, Expectations, GateReport, Waiver
 from training.models.quality import MAX_WAIVED_DAYS
 from training.selectors import quality as gates
-from training.selectors.keeping import data_of
+from training.selectors.keeping import data_of, lost
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,8 +151,7 @@ def frame_of(version: DatasetVersion) -> pd.DataFrame:
     try:
         return pd.read_parquet(io.BytesIO(data_of(version)))
     except NotFound as error:
-        message = f"the data of {version} ({version.digest}) is deleted; upload the same bytes again"
-        raise Conflict.on("dataset", message, code="data_gone") from error
+        raise Conflict.on("dataset", lost(version), code="data_gone") from error
 
 
 def check_passed(version: DatasetVersion, *, actor: Actor) -> None:

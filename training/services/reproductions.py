@@ -9,7 +9,7 @@ from mlops_site.core.choices import JobState
 from mlops_site.core.errors import Conflict
 from mlops_site.core.permissions import Action, Actor, person, require
 from training.models import Reproduction, Run
-from training.selectors.keeping import gone
+from training.selectors.keeping import gone, lost
 from training.services import origin
 
 OPEN = (JobState.QUEUED, JobState.RUNNING)
@@ -55,8 +55,7 @@ def _check(run: Run) -> None:
     if why := gone(run.dataset):
         raise Conflict.on("dataset", f"{run.dataset} cannot be trained on again: {why}", code="data_gone")
     if not store.exists(run.dataset.digest):
-        message = f"the data of {run.dataset} ({run.dataset.digest[:12]}) is deleted; upload the same bytes again"
-        raise Conflict.on("dataset", message, code="data_gone")
+        raise Conflict.on("dataset", lost(run.dataset), code="data_gone")
 
 
 def surroundings(run: Run) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training.ml.splits import folds, holdout_split, moments
+from training.ml.splits import earlier_rows, folds, holdout_split, moments
 
 
 def rows(n: int = 1000) -> pd.DataFrame:
@@ -85,14 +85,43 @@ def test_time_folds_train_on_the_past_only(times: Any) -> None:
         assert [len(test) for _, test in made] == [25, 25, 25]
 
 
+def test_folds_by_time_and_group_are_those_by_time_without_the_past_of_their_test() -> None:
+    random = np.random.default_rng(0)
+    times, groups = random.integers(0, 12, 300), random.integers(0, 150, 300)
+    asked: dict[str, Any] = {"task_type": "regression", "n_folds": 4, "seed": 0, "times": times, "groups": groups}
+    left_out = 0
+    pairs = zip(folds("group_time", times, **asked), folds("time", times, **asked), strict=True)
+    for (train, test), (before, same) in pairs:
+        assert np.array_equal(test, same)
+        assert np.array_equal(train, before[~np.isin(groups[before], groups[test])])
+        left_out += len(before) - len(train)
+    assert left_out > 20
+    held = holdout_split(rows(300), cv="group_time", times=times, groups=groups)
+    assert np.array_equal(held, holdout_split(rows(300), cv="time", times=times))
+    earlier = earlier_rows(held, groups)
+    assert not set(groups[~held & ~earlier]) & set(groups[held])
+    assert set(groups[earlier]) <= set(groups[held])
+
+
+def test_a_panel_cannot_be_split_by_time_with_its_groups_apart() -> None:
+    times, groups = np.repeat(np.arange(6), 50), np.tile(np.arange(50), 6)
+    with pytest.raises(
+        ValueError, match="all 50 training rows of fold 1 are of groups that are in its test; use fewer"
+    ):
+        folds("group_time", times, task_type="regression", n_folds=5, seed=0, times=times, groups=groups)
+    with pytest.raises(ValueError, match=r"all 250 rows before the holdout are of groups that are in it; .*cv 'time'"):
+        earlier_rows(times == 5, groups)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"n_folds": 1}, "between 2 and the 20 rows but got 1"),
         ({"n_folds": 21}, "between 2 and the 20 rows but got 21"),
-        ({"cv": "random"}, "cv must be one of stratified, group, time but got 'random'"),
+        ({"cv": "random"}, "cv must be one of stratified, group, time, group_time but got 'random'"),
         ({"cv": "group"}, "must have a group column"),
         ({"cv": "time"}, "must have a time column"),
+        ({"cv": "group_time", "times": range(20)}, "cv 'group_time' must have a group column"),
         ({"cv": "group", "groups": [1, 2] * 10}, "5 folds must have at least 5 groups but got 2"),
         ({"cv": "time", "times": [1, 2, 3, 4, 5] * 4}, "at least 6 distinct times but got 5"),
         ({"y": ["a"] * 17 + ["b"] * 3}, "5 rows of class 'b' but got 3"),

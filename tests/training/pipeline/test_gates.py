@@ -19,7 +19,7 @@ from registry.services import move_stage, request_promotion
 from tests.people import actor
 from tests.training.claims import claims
 from training.models import DatasetVersion, GateReport, Run
-from training.pipeline import evidence, quality
+from training.pipeline import data, evidence, quality
 from training.selectors import quality as gates
 from training.services import infer_expectations, revoke_waiver, set_expectations, waive_check
 
@@ -113,6 +113,24 @@ def test_expectations_are_held_to_the_rows_that_are_used(ended: Train, upload: U
     old = frame.index[(frame["age"] > 88) & frame["high_cost"].notna()] + 1
     (check,) = blocking(run).values()
     assert (check.name, check.where, check.observed) == ("schema_range", tuple(old[:5]), len(old))
+
+
+def test_by_time_it_is_said_that_groups_are_on_both_sides_and_with_groups_apart_they_are_not(
+    request_small: Train, dataset: DatasetVersion
+) -> None:
+    """Each person has two years, one after the other."""
+    found = {}
+    for cv in ("time", "group_time"):
+        claimed = jobs.claim(request_small(dataset, cv=cv, cv_folds=2), worker="test")
+        assert claimed is not None
+        rows = data.rows_of(claimed)
+        (verdict,) = gates.verdicts_of(claimed)
+        (check,) = (each for each in verdict.report.checks if each.name == "entity_overlap")
+        found[cv] = (check.passed, check.severity, check.observed, len(rows.training), len(rows.holdout))
+        found_lines = [line.text for line in claimed.lines.all()]
+    assert found["time"] == (False, "warn", {"holdout": 50, "folds": 0}, 250, 50)
+    assert found["group_time"] == (True, "block", {"holdout": 0, "folds": 0}, 200, 50)
+    assert any("50 rows are left out" in line for line in found_lines)
 
 
 def test_a_declared_entity_on_both_sides_fails_the_run(

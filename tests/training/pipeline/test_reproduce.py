@@ -117,7 +117,7 @@ def test_what_cannot_be_reproduced_is_refused(
     with pytest.raises(NotFound):
         selectors.run_of(outsider, run.pk)
     store.delete(dataset.digest)
-    with pytest.raises(Conflict, match="is deleted") as gone:
+    with pytest.raises(Conflict, match="is not in the store, though nobody deleted it") as gone:
         request_reproduction(run, actor=scientist)
     assert gone.value.code == "data_gone"
     assert not Reproduction.objects.exists()

@@ -14,7 +14,7 @@ from django.db import connections
 from django.test import override_settings
 
 from mlops_site.core import store
-from mlops_site.core.errors import Forbidden, Invalid, NotFound, StewardError, TooLarge
+from mlops_site.core.errors import Conflict, Forbidden, Invalid, NotFound, StewardError, TooLarge
 from mlops_site.core.models import AuditRecord
 from mlops_site.core.permissions import Actor
 from tests.people import actor
@@ -44,6 +44,18 @@ def test_the_same_bytes_declared_the_same_way_are_the_same_version(upload: Uploa
     assert upload() == upload()
     assert upload(time_column="").version == 2
     assert DatasetVersion.objects.count() == 2
+
+
+def test_the_same_bytes_bring_back_a_file_that_the_store_lost(upload: Upload, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = upload()
+    store.delete(version.digest)
+    assert upload() == version
+    assert store.exists(version.digest)
+    store.delete(version.digest)
+    monkeypatch.setattr("training.ml.tables.to_parquet", lambda frame: b"another version of the library")
+    with pytest.raises(Conflict, match="libraries of today make another one") as refused:
+        upload()
+    assert refused.value.code == "data_gone"
 
 
 def test_csv_and_parquet_of_the_same_table_hold_the_same_bytes(upload: Upload, scientist: Actor) -> None:
