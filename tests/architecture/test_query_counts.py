@@ -34,6 +34,7 @@ from tests.training import runs, sources
 from tests.training.features import feature_set, known
 from training import services as training
 from training.models import FeatureUse
+from training.selectors.features import plan_of
 
 pytestmark = pytest.mark.django_db
 TIMES = 2  # versions, and requests for them, that the scene begins with
@@ -59,7 +60,10 @@ class Site(Monitored):
         self.second = runs.dataset_version(self.scene.scientist, rows=320)  # of the scene's data set
         self.history = self.scene.others["feature_set"]
         FeatureUse.objects.create(version=self.scene.served, feature_set=self.history)
+        plan_of.cache_clear()  # what a version reads is kept from the first time that it is asked for
         self.reproduction = runs.reproduced_run(self.scene.scientist, self.scene.run)
+        pair = (self.scene.dataset, self.second)
+        self.comparison = training.request_comparison(*pair, actor=self.scene.author, keys=["person"])
         training.infer_expectations(self.scene.dataset, actor=self.scene.author)
         self._waive("schema_range")
         self.silence = self._silence("volume", "")
@@ -156,6 +160,7 @@ class Site(Monitored):
             "sources/<str:name>": "sources/warehouse",
             "sources/<str:name>/fetches": "sources/warehouse/fetches",
             "fetches/<uuid:job_id>": f"fetches/{self.fetch.pk}",
+            "comparisons/<uuid:job_id>": f"comparisons/{self.comparison.pk}",
         }
 
     def experiments(self) -> dict[str, str]:
@@ -255,6 +260,7 @@ class Site(Monitored):
             "datasets": "/datasets",
             "dataset": f"/datasets/{self.scene.dataset}",
             "dataset diff": f"/datasets/{self.second}/diff",
+            "comparison_progress": f"/comparisons/{self.comparison.pk}/progress",
             "data set gates": f"/datasets/{self.scene.dataset}/gates",
             "expectations": f"/expectations/{self.scene.dataset.dataset.name}",
             "sources": "/sources",

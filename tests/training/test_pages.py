@@ -226,13 +226,19 @@ def test_a_run_is_told_of_its_decisions_on_its_form(
     spec = Run.objects.get().spec
     assert spec["cost_matrix"] == {"false_negative": 500, "false_positive": 40}
     assert (spec["calibration"], spec["slices"], "capacity" in spec) == ("auto", ["plan"], False)
+    narrow = '{"extra_trees": {"max_depth": {"low": 2, "high": 3}}}'
+    client.post(reverse("run_new"), {**asked, "features": "age, visits,", "search_space": narrow})
+    spec = Run.objects.order_by("created_at").last().spec  # type: ignore[union-attr]
+    assert (spec["features"], list(spec["search_space"])) == (["age", "visits"], ["extra_trees"])
     refused = client.post(reverse("run_new"), {**asked, "at_most": 200})
     assert "lacks of_rows" in refused.context["form"].errors["at_most"][0]
     refused = client.post(reverse("run_new"), {**asked, "false_negative": 0, "false_positive": 40})
     assert "must have false_negative above" in refused.context["form"].errors["false_negative"][0]
     assert not refused.context["form"].non_field_errors()
-    refused = client.post(reverse("run_new"), {**asked, "monotone": '{"nobody": 1}'})
-    assert (refused.status_code, Run.objects.count()) == (422, 1)
+    for field, value in (("monotone", '{"nobody": 1}'), ("search_space", '{"svm": {}}'), ("features", "nobody")):
+        refused = client.post(reverse("run_new"), {**asked, field: value})
+        assert (refused.status_code, list(refused.context["form"].errors)) == (422, [field])
+    assert Run.objects.count() == 2
 
 
 def test_what_a_run_cannot_do_is_said_beside_the_field(

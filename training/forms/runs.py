@@ -21,6 +21,7 @@ class NoteForm(forms.Form):
 
 
 MOST = 1e12
+BY_NAME = ("search_space", "monotone", "available_at")  # whose errors name an entry
 PAIRS = {"cost_matrix": ("false_negative", "false_positive"), "capacity": ("at_most", "of_rows")}
 
 
@@ -68,6 +69,19 @@ class RunForm(forms.Form):
         help_text="200 investigations among the 5,000 claims of a week, say: no more are then told positive.",
     )
     of_rows = forms.FloatField(min_value=0, max_value=MOST, required=False, label="Among so many rows")
+    features = forms.CharField(
+        max_length=20_000,
+        required=False,
+        label="Features",
+        help_text="Columns separated by commas. Empty: all but target, group, time and personal data.",
+    )
+    search_space = StrictJSONField(
+        required=False,
+        initial=dict,
+        label="A narrower search",
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text='By model type as JSON: {"random_forest": {"max_depth": {"low": 3, "high": 6}}}. Empty: all of it.',
+    )
     slices = forms.CharField(
         max_length=2000,
         required=False,
@@ -113,18 +127,24 @@ class RunForm(forms.Form):
         fields["model_types"].choices = [(name, name.replace("_", " ")) for name in model_types]
         fields["metric"].choices = [("", "the usual one"), *((name, name) for name in metrics)]
 
+    def clean_features(self) -> list[str]:
+        return _names(self.cleaned_data["features"])
+
     def clean_slices(self) -> list[str]:
-        return [name.strip() for name in self.cleaned_data["slices"].split(",") if name.strip()]
+        return _names(self.cleaned_data["slices"])
 
     def takes(self, field: str) -> bool:
         """Whether the service's field has a place here: a pair is typed into two."""
-        return field in self.fields or field.partition(".")[0] in PAIRS
+        whole = field.partition(".")[0]
+        return field in self.fields or whole in PAIRS or whole in BY_NAME
 
     def add_error(self, field: str | None, error: Any) -> None:
         """A refusal of a pair stands at its first field, and one of an entry of it at that entry's."""
         whole, _, entry = (field or "").partition(".")
         if whole in PAIRS:
             field = entry if entry in self.fields else PAIRS[whole][0]
+        elif whole in BY_NAME:
+            field = whole
         super().add_error(field, error)
 
     def asked(self) -> dict[str, Any]:
@@ -134,3 +154,7 @@ class RunForm(forms.Form):
             if pair := {name: said.pop(name) for name in names if name in said}:
                 said[field] = pair
         return said
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]

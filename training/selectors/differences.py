@@ -27,7 +27,7 @@ from training.models.comparison import WANTED
 from training.selectors.keeping import gone, hidden, profile_kept
 
 KEPT = 32  # comparisons that a process remembers; versions never change
-AT_ONCE = 2_000_000  # cells of both versions that are compared while somebody waits
+AT_ONCE = 5_000_000  # cells of both versions that are compared while somebody waits
 
 
 class Compared(NamedTuple):
