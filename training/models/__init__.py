@@ -2,7 +2,6 @@
 reproductions, and what the gates found."""
 
 from mlops_site.core.laws import Law, append_only
-from training.models.comparison import Comparison
 from training.models.dataset import Dataset, DatasetVersion
 from training.models.features import (
     FEATURE_LAWS,
@@ -19,6 +18,7 @@ from training.models.reproduction import Reproduction, Training
 from training.models.run import Run, RunLine
 from training.models.share import Share
 from training.models.source import DataSource, Fetch
+from training.models.versions import Comparison
 
 LAWS = [
     *append_only("training_datasetversion"),

@@ -23,7 +23,7 @@ from mlops_site.stats.profile import Profile, reference_bins
 from training.ml import differences
 from training.ml.differences import ColumnChange, RowChange, WrongKeys
 from training.models import Comparison, DatasetVersion
-from training.models.comparison import WANTED
+from training.models.versions import WANTED
 from training.selectors.keeping import gone, hidden, profile_kept
 
 KEPT = 32  # comparisons that a process remembers; versions never change
