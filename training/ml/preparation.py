@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from cachetools import LRUCache
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, issparse
+from scipy.sparse import issparse
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
@@ -71,7 +71,8 @@ def dense(matrix: Any, *, max_bytes: int = DENSE_BYTES) -> Any:
     """Prepared columns (n, columns) with their zeros, in the single precision of trees; as they are if that is more
     than `max_bytes`."""
     n_bytes = matrix.shape[0] * matrix.shape[1] * np.dtype(np.float32).itemsize
-    return csr_matrix(matrix, dtype=np.float32).toarray() if issparse(matrix) and n_bytes <= max_bytes else matrix
+    sparse: Any = matrix if issparse(matrix) and n_bytes <= max_bytes else None
+    return matrix if sparse is None else sparse.astype(np.float32).toarray()
 
 
 class Plan(NamedTuple):
