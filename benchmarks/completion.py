@@ -129,6 +129,7 @@ def report(timings: dict[str, list[float]], engines: list[str], requests: int) -
         "command": "python -m benchmarks.completion",
         "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "load": f"{os.getloadavg()[1]:.0f} processes wanted them: beyond their number times are long and ratios rough",
         "requests": requests,
         "kept": "each commit flushed to disk: PostgreSQL with fsync and synchronous_commit on, SQLite synchronous=FULL",
         "model": f"random forest of 100 trees, {len(columns()[0].columns)} features, of which {LEFT_OUT} are left out",
