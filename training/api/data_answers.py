@@ -122,7 +122,7 @@ class DifferenceFilter(StrictSerializer):
     keys = TextField(max_length=2000, required=False, allow_blank=True, help_text="columns that tell rows apart: a,b")
 
 
-class ComparisonAsked(StrictSerializer):
+class DatasetComparisonAsked(StrictSerializer):
     keys = serializers.ListField(
         child=TextField(max_length=MAX_NAME),
         required=False,
@@ -131,7 +131,7 @@ class ComparisonAsked(StrictSerializer):
     )
 
 
-class ComparisonAnswer(serializers.ModelSerializer[Comparison]):
+class DatasetComparisonAnswer(serializers.ModelSerializer[Comparison]):
     """A comparison that a worker makes."""
 
     job_id = serializers.CharField(source="pk")

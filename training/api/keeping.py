@@ -92,10 +92,10 @@ class Diff(ApiView):
         keys = [key.strip() for key in asked.get("keys", "").split(",") if key.strip()]
         return Response(answers.DifferenceAnswer(difference(*self._pair(name, v1, v2), keys)).data)
 
-    @extend_schema(request=answers.ComparisonAsked, responses={202: JobAnswer})
+    @extend_schema(request=answers.DatasetComparisonAsked, responses={202: JobAnswer})
     def post(self, request: Request, name: str, v1: int, v2: int) -> Response:
         """Have a worker compare them; what it finds is kept, and GET answers it. Asking again changes nothing."""
-        asked = valid(answers.ComparisonAsked(data=request.data))
+        asked = valid(answers.DatasetComparisonAsked(data=request.data))
         made = services.request_comparison(*self._pair(name, v1, v2), actor=self.actor, keys=asked.get("keys", ()))
         ring(made)
         return accepted(made, "comparison")
@@ -106,10 +106,10 @@ class Diff(ApiView):
 
 
 class ComparisonDetail(ApiView):
-    @extend_schema(responses=answers.ComparisonAnswer)
+    @extend_schema(responses=answers.DatasetComparisonAnswer)
     def get(self, request: Request, job_id: UUID) -> Response:
         """How far a comparison is, and where its result is."""
-        return Response(answers.ComparisonAnswer(comparison_of(self.actor, job_id)).data)
+        return Response(answers.DatasetComparisonAnswer(comparison_of(self.actor, job_id)).data)
 
 
 class ComparisonCancel(ApiView):
