@@ -28,6 +28,7 @@ from training.services import request_run
 from training.services.datasets import Prepared, keep_dataset
 
 log = logging.getLogger(__name__)
+CHANGED = "policy_changed"
 JITTER = timedelta(minutes=5)  # a schedule's tick may come a little before its interval has passed
 
 
@@ -54,8 +55,8 @@ def trigger_retraining(
     The data set is prepared first and outside any transaction; the run, the decision and the data set's row are then
     written together under the model's lock, so that of two at the same moment one starts a run.
 
-    Raises Conflict `cooling_down`, `already_running`, `budget_spent`, `not_enough_labels`, `no_training_run`; Invalid,
-    Forbidden.
+    Raises Conflict `cooling_down`, `already_running`, `budget_spent`, `not_enough_labels`, `no_training_run`,
+    `policy_changed`; Invalid, Forbidden.
     """
     with events.atomic():
         require(actor, Action.RUN_REQUEST, model.team, subject=model.subject)
@@ -67,6 +68,7 @@ def trigger_retraining(
     base = base_of(origin) if origin else {}
     made = None if dataset is not None else _made(model, origin, policy, actor)
     with locked(model) as row:
+        _check_unchanged(row, policy)
         _check_free(row, policy)
         check_budget(row, policy)
         version = _kept(made, actor, alert) if made else dataset_named(actor, dataset, team=row.team)
@@ -156,6 +158,8 @@ def _by_policy(policy: RetrainPolicy, reason: Reason, alert: Alert | None = None
     except Unavailable:  # no decision: the next look may find the store again
         raise
     except StewardError as error:
+        if error.code == CHANGED:  # the next look is by the policy as it is now
+            return None
         outcome = Outcome(error.code) if error.code in Outcome.values else Outcome.REFUSED
         _write_down(policy, reason, alert, outcome, error.detail)
         return None
@@ -180,6 +184,15 @@ def _write_down(policy: RetrainPolicy, reason: Reason, alert: Alert | None, outc
             alert=alert,
             decided_by=policy.set_by,
         )
+
+
+def _check_unchanged(model: RegisteredModel, policy: RetrainPolicy) -> None:
+    """Under the model's lock: the policy is the one by which the data were prepared, which may have taken minutes.
+    Somebody may have switched it off."""
+    now = known.policy_of(model)
+    if (now.set_by_id, now.is_set and now.updated_at) != (policy.set_by_id, policy.is_set and policy.updated_at):
+        message = f"the retrain policy of {model.name} was changed while the data were prepared; ask again"
+        raise Conflict(message, code=CHANGED)
 
 
 def _check_free(model: RegisteredModel, policy: RetrainPolicy) -> None:
