@@ -20,6 +20,7 @@ from mlops_site.core import http
 from mlops_site.core.texts import unseen
 
 MAX_ADDRESS = 2000
+_UNICAST = ipaddress.ip_network("2000::/3")  # all that IPv6 has given out: RFC 4291, section 2.4
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _LOCAL = ("localhost", ".localhost", ".local", ".internal")
 
@@ -131,6 +132,8 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
         inner += list(address.teredo or ())
         if address in _NAT64:
             inner.append(IPv4Address(int(address) & 0xFFFFFFFF))
+        if not inner and address not in _UNICAST:  # of old forms the library knows less than the kernel
+            return False
     return address.is_global and not address.is_multicast and all(is_public(each) for each in inner)
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MOST_FILES = 10_000
 _CHUNK_BYTES = 1 << 20
 _IN_MEMORY_BYTES = 8 << 20
+_FOLDER = os.O_DIRECTORY | getattr(os, "O_PATH", os.O_RDONLY)  # where there is O_PATH, it need not be readable
 
 
 class Found(NamedTuple):
@@ -56,10 +57,12 @@ def path_of(location: str, team: str) -> Path:
     for place in mine:
         if "\0" not in location and Path(plain).is_relative_to(place.address):
             try:
-                real = Path(plain).resolve(strict=True)
+                real = Path(plain).resolve()  # not strictly: else links that lead out would tell what is there
             except (OSError, RuntimeError) as error:
                 raise _absent(location) from error
             if real.is_relative_to(Path(place.address).resolve()):
+                if not os.path.exists(real):
+                    raise _absent(location)
                 return real
     raise _refused("folders", "DATA_FOLDERS", location, [place.address for place in mine])
 
@@ -70,8 +73,12 @@ def files(location: str, pattern: str, team: str) -> list[Found]:
     if not folder.is_dir():
         raise Invalid.on("location", f"location must be a folder but {location} is a file", code="not_a_folder")
     found = []
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if fnmatch.fnmatchcase(entry.name, pattern) and entry.is_file():
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except PermissionError as error:
+        raise _closed(location) from error
+    for entry in entries:
+        if fnmatch.fnmatchcase(entry.name, pattern) and os.path.isfile(entry):  # a circle of links is none
             if entry.is_symlink():
                 path_of(f"{location}/{entry.name}", team)
             looked = entry.stat()
@@ -89,15 +96,32 @@ def opened(location: str, team: str, *, max_bytes: int) -> Iterator[BinaryIO]:
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as copy:
         if not path.is_file():
             raise Invalid.on("location", f"location must be a file but {location} is none", code="not_a_file")
-        # Not blocking: a pipe put there meanwhile would wait for its writer.
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            handle = _handle(path)
+        except PermissionError as error:
+            raise _closed(location) from error
+        except OSError as error:
+            raise _changing(location) from error
         with os.fdopen(handle, "rb") as file:
             before = os.fstat(handle)
             _copy(file, copy, max_bytes)
             if not _is_still(path, before):
-                message = f"{location} changed while it was read; try again once it is written"
-                raise Unavailable(message, code="still_changing", retry_after_secs=5)
+                raise _changing(location)
         yield cast(BinaryIO, copy)
+
+
+def _handle(path: Path) -> int:
+    """A resolved path, opened one folder after the other: what became a link since it was looked at is not followed."""
+    at = os.open(path.anchor, _FOLDER)
+    try:
+        for name in path.parts[1:-1]:
+            inner = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=at)
+            os.close(at)
+            at = inner
+        # Not blocking: a pipe put there meanwhile would wait for its writer.
+        return os.open(path.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=at)
+    finally:
+        os.close(at)
 
 
 def _copy(file: IO[bytes], copy: IO[bytes], max_bytes: int) -> None:
@@ -179,6 +203,16 @@ def _refused(what: str, setting: str, got: str, mine: list[str]) -> Invalid:
 
 def _absent(location: str) -> Invalid:
     return Invalid.on("location", f"location must be there but nothing is at {location[:200]}", code="nothing_there")
+
+
+def _closed(location: str) -> Invalid:
+    message = f"location must be readable for this site but {location[:200]} is not; its operator can change that"
+    return Invalid.on("location", message, code="not_readable")
+
+
+def _changing(location: str) -> Unavailable:
+    message = f"{location} changed while it was read; try again once it is written"
+    return Unavailable(message, code="still_changing", retry_after_secs=5)
 
 
 def _too_many(location: str) -> Invalid:

@@ -79,8 +79,12 @@ def check_count(rows: object) -> None:
             "", f"the body must be a list of 1 to {MAX_ROWS} rows but got {shown(rows)}", code="wrong_type"
         )
     if len(rows) > MAX_ROWS:
-        message = f"a batch must be at most {MAX_ROWS} rows but got {len(rows)}; send it in parts"
-        raise TooLarge.on("", message, code="too_many_rows")
+        raise too_many_rows(len(rows))
+
+
+def too_many_rows(got: object) -> TooLarge:
+    message = f"a batch must be at most {MAX_ROWS} rows but got {got}; send it in parts"
+    return TooLarge.on("", message, code="too_many_rows")
 
 
 def attempt(check: Callable[..., T], row: object, *given: Any) -> T | Refused:

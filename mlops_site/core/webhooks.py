@@ -5,6 +5,7 @@ that a receiver can tell a repeat."""
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,10 +22,12 @@ from mlops_site.core.models import Delivery, Team
 
 log = logging.getLogger(__name__)
 TIMEOUT_SECS = 5.0
+BELL_SECS = 10.0  # as often as Beat rings
 LEASE_SECS = 30.0  # longer than any attempt: only a sender that was killed loses it
 RETRY_SECS = (10, 30, 120, 600, 1800, 3600, 3600)
 ATTEMPTS = len(RETRY_SECS) + 1
 PASS = 100  # deliveries of one pass
+PASS_SECS = 5.0  # after which it ends: workers have more to do, and Beat rings again
 
 
 def enqueue(
@@ -43,17 +46,23 @@ def enqueue(
 def send_due(now: datetime | None = None) -> int:
     """Send what is due and answer how many attempts were made. `now` stands for the database's clock.
 
-    A channel has one delivery on its way at a time, and its pass ends at the first failure: a receiver that hangs
-    holds up one worker for one time limit, not all of them.
+    A channel has one delivery on its way at a time, and its pass ends at the first failure; a team with one comes after
+    the others. So a receiver that hangs holds up one worker for one time limit, and many that hang hold up their own
+    team alone. Of a team that has had a failure, what is left when the time is over is for the next bell.
     """
     clock: Any = now or Now()
-    tired: set[str] = set()
+    tired, late = set[str](), set[int]()
+    deadline = time.monotonic() + PASS_SECS
     for sent in range(PASS):
-        delivery = _claimed(_due(clock).exclude(channel__in=tired), clock)
+        due = _due(clock).exclude(channel__in=tired)
+        delivery = _claimed(due.exclude(team__in=late), clock) if late else None
+        if delivery is None and time.monotonic() < deadline:
+            delivery = _claimed(due, clock)
         if delivery is None:
             return sent
         if not _attempt(delivery, clock):
             tired.add(delivery.channel)
+            late.add(delivery.team_id)
     return PASS
 
 

@@ -13,6 +13,7 @@ from mlops_site.core.api.columns import ArrowParser, ParquetParser
 from mlops_site.core.api.parsers import LinesParser, StrictJSONParser
 from mlops_site.core.api.serializers import IngestedAnswer
 from mlops_site.core.api.views import ApiView
+from mlops_site.core.rows import check_count
 from monitoring import services
 from monitoring.api import serializers
 from monitoring.services.pressure import admit
@@ -37,7 +38,8 @@ class BatchView(ApiView):
     def rows(self) -> Any:
         """What was sent, if so much may be."""
         sent: Any = self.request.data
-        admit(self.actor, len(sent) if isinstance(sent, list) else 1)
+        check_count(sent)
+        admit(self.actor, len(sent))
         return sent
 
     def answer(self, found: services.Ingested) -> Response:

@@ -74,9 +74,7 @@ def features_of(version: Version | None) -> list[str]:
 
 def names_sent(model: RegisteredModel) -> list[str]:
     """Names in the `slices` of the latest answers, the most frequent first."""
-    found: Counter[str] = Counter()
-    for slices in _latest(model):
-        found.update(slices)
+    found = Counter(name for slices in _latest(model) for name in slices)
     return [name for name, _ in found.most_common(50)]
 
 

@@ -9,14 +9,13 @@ from django.utils import timezone
 
 from mlops_site.core import events
 from mlops_site.core.durations import length_within, spelt
-from mlops_site.core.errors import Conflict, Invalid
+from mlops_site.core.errors import Invalid
 from mlops_site.core.permissions import Action, Actor, require
 from monitoring.choices import Occasion
 from monitoring.models import MonitoringRun
 from monitoring.selectors.schedules import schedule_of
 from monitoring.selectors.spans import whole
-from monitoring.services.reports import LONGEST, SHORTEST, Window, checked_window
-from registry import selectors as registry
+from monitoring.services.reports import LONGEST, SHORTEST, Window, checked_window, version_or_serving
 from registry.models import RegisteredModel, Version
 
 
@@ -47,9 +46,7 @@ def request_backfill(
         raise Invalid.on("every", message, code="no_window")
     with events.atomic():
         require(actor, Action.MONITORING_RUN, model.team, subject=model.subject)
-        chosen = version or registry.in_production(model)
-        if chosen is None:
-            raise Conflict(f"{model.name} has no version in production; name one", code="no_production_version")
+        chosen = version_or_serving(model, version)
         run = MonitoringRun.objects.create(
             model=model,
             version=chosen,

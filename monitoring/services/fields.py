@@ -101,6 +101,8 @@ def slices(value: Any) -> Mapping[str, str]:
         raise Refused("too_many_slices", "slices", f"slices must be up to {MAX_SLICES} but are {len(value)}")
     if any(len(part) > MAX_ID for pair in value.items() for part in pair):
         raise Refused("too_long", "slices", f"names and texts of slices must have up to {MAX_ID} characters")
+    if not all(part.isprintable() for pair in value.items() for part in pair):
+        raise Refused("bad_text", "slices", f"names and texts of slices must be printable but got {shown(value)}")
     return value
 
 

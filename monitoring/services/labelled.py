@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import math
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -16,9 +15,9 @@ from monitoring.models import RetrainPolicy
 from monitoring.selectors.policies import PRODUCTION, labelled, last_production_data
 from registry.models import RegisteredModel, Version
 from training.models import DatasetVersion
-from training.selectors.keeping import data_of
 from training.services.datasets import Prepared, parquet_of, prepare_dataset
 from training.services.judging import Declaration
+from training.services.quality import frame_of
 from training.services.schema import label_meant
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def material_of(
     rows = labelled(model, since=since, until=until)
     if (have := rows.values("pk")[: policy.min_labels].count()) < policy.min_labels:
         raise not_enough(have, policy.min_labels, since)
-    table = _read(before)
+    table = frame_of(before)
     fresh = _fresh(rows.values_list(*_COLUMNS), table, version.signature, before)
     if len(fresh) < policy.min_labels:
         raise not_enough(len(fresh), policy.min_labels, since)
@@ -100,12 +99,6 @@ def not_enough(have: int, need: int, since: datetime | None) -> Conflict:
     when = "" if since is None else f" since {since:%Y-%m-%d %H:%M} UTC"
     message = f"a new training needs {need:,} predictions that were labelled{when} and fit the version in production"
     return Conflict(f"{message} but there are {have:,}", code="not_enough_labels")
-
-
-def _read(version: DatasetVersion) -> pd.DataFrame:
-    import pandas as pd  # not needed by a web process before somebody trains
-
-    return pd.read_parquet(io.BytesIO(data_of(version)))
 
 
 def _fresh(rows: Any, table: pd.DataFrame, signature: Mapping[str, Any], declared: DatasetVersion) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from mlops_site.core.errors import TooManyRequests
-from mlops_site.core.permissions import Actor
+from mlops_site.core.permissions import Action, Actor
 from monitoring.models import FoldItem
 
 log = logging.getLogger(__name__)
@@ -43,10 +43,12 @@ def admit(actor: Actor, rows: int, *, now: float | None = None) -> None:
 
 
 def _limits(actor: Actor) -> dict[str, int]:
-    """By whom it is: the token (or the person without one) and each of the teams it acts in."""
+    """By whom it is: the token (or the person without one) and each of the teams that it may log for. Who may not, a
+    viewer say, spends nothing of a team's."""
     person = actor.user.pk if actor.user else 0
     own = f"person-{person}" if actor.token_id is None else f"token-{actor.token_id}"
-    teams = {f"team-{team}": settings.TEAM_ROWS_A_MINUTE for team in actor.roles}
+    mine = {*actor.teams(Action.PREDICTION_LOG), *actor.teams(Action.LABEL_LOG)}
+    teams = {f"team-{team}": settings.TEAM_ROWS_A_MINUTE for team in mine}
     return {own: settings.TOKEN_ROWS_A_MINUTE, **teams}
 
 

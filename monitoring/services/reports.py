@@ -65,9 +65,7 @@ def request_report(
     with events.atomic():
         if actor is not None:
             require(actor, Action.MONITORING_RUN, model.team, subject=model.subject)
-        chosen = version or registry.in_production(model)
-        if chosen is None:
-            raise Conflict(f"{model.name} has no version in production; name one", code="no_production_version")
+        chosen = version_or_serving(model, version)
         run = MonitoringRun.objects.create(
             model=model,
             version=chosen,
@@ -84,6 +82,14 @@ def request_report(
             data = {"version": chosen.number, "from": window.start.isoformat(), "to": window.end.isoformat()}
             events.record("monitoring.requested", actor=actor, subject=run.subject, team=model.team.name, data=data)
     return run
+
+
+def version_or_serving(model: RegisteredModel, version: Version | None) -> Version:
+    """The version, or else the one in production. Conflict `no_production_version` where neither is there."""
+    chosen = version or registry.in_production(model)
+    if chosen is None:
+        raise Conflict(f"{model.name} has no version in production; name one", code="no_production_version")
+    return chosen
 
 
 def window_of(length: object, *, now: datetime | None = None) -> Window:

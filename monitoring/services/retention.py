@@ -46,7 +46,8 @@ def set_retention(model: RegisteredModel, *, actor: Actor, fields: Mapping[str, 
     Raises Forbidden, Invalid.
     """
     with events.atomic(), locked(model) as model:
-        for right in {Action.PREDICTION_HOLD if name == "hold" else Action.PREDICTION_KEEP for name in fields}:
+        rights = {Action.PREDICTION_HOLD if name == "hold" else Action.PREDICTION_KEEP for name in fields}
+        for right in rights or {Action.PREDICTION_KEEP}:
             require(actor, right, model.team, subject=model.subject)
         changes = {name: _CHECKS[name](name, value) for name, value in fields.items()}
         Retention.objects.get_or_create(model=model)

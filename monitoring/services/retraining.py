@@ -25,6 +25,7 @@ from training.selectors import dataset_named
 from training.services import request_run
 
 log = logging.getLogger(__name__)
+CHANGED = "policy_changed"
 JITTER = timedelta(minutes=5)  # a schedule's tick may come a little before its interval has passed
 
 
@@ -53,7 +54,7 @@ def trigger_retraining(
     gate blocks is kept by itself, with its report, and the next retraining takes it once it passes.
 
     Raises Conflict `cooling_down`, `already_running`, `budget_spent`, `not_enough_labels`, `data_blocked`,
-    `no_training_run`; Invalid, Forbidden.
+    `no_training_run`, `policy_changed`; Invalid, Forbidden.
     """
     with events.atomic():
         require(actor, Action.RUN_REQUEST, model.team, subject=model.subject)
@@ -65,6 +66,7 @@ def trigger_retraining(
     base = base_of(origin) if origin else {}
     made = None if dataset is not None else unblocked(made_for(model, origin, policy, actor), actor, alert)
     with locked(model) as row:
+        _check_unchanged(row, policy)
         _check_free(row, policy)
         check_budget(row, policy)
         version = row_kept(made, row, actor, alert) if made else dataset_named(actor, dataset, team=row.team)
@@ -154,6 +156,8 @@ def _by_policy(policy: RetrainPolicy, reason: Reason, alert: Alert | None = None
     except Unavailable:  # no decision: the next look may find the store again
         raise
     except StewardError as error:
+        if error.code == CHANGED:  # the next look is by the policy as it is now
+            return None
         outcome = Outcome(error.code) if error.code in Outcome.values else Outcome.REFUSED
         blocked = _held_back(model) if error.code == "data_blocked" else None
         _write_down(policy, reason, alert, outcome, error.detail, dataset=str(blocked or ""))
@@ -189,6 +193,15 @@ def _write_down(
             alert=alert,
             decided_by=policy.set_by,
         )
+
+
+def _check_unchanged(model: RegisteredModel, policy: RetrainPolicy) -> None:
+    """Under the model's lock: the policy is the one by which the data were prepared, which may have taken minutes.
+    Somebody may have switched it off."""
+    now = known.policy_of(model)
+    if (now.set_by_id, now.is_set and now.updated_at) != (policy.set_by_id, policy.is_set and policy.updated_at):
+        message = f"the retrain policy of {model.name} was changed while the data were prepared; ask again"
+        raise Conflict(message, code=CHANGED)
 
 
 def _check_free(model: RegisteredModel, policy: RetrainPolicy) -> None:

@@ -111,10 +111,9 @@ def _asked(
     cuts: Sequence[object] | None,
 ) -> _Asked:
     said = name.strip() if isinstance(name, str) else ""
-    if not 0 < len(said) <= MAX_NAME or "\x00" in said:
-        raise Invalid.on(
-            "name", f"name must be a text of 1 to {MAX_NAME} characters but got {name!r:.80}", code="invalid"
-        )
+    if not 0 < len(said) <= MAX_NAME or not said.isprintable():
+        message = f"name must be a text of 1 to {MAX_NAME} printable characters but got {name!r:.80}"
+        raise Invalid.on("name", message, code="invalid")
     one_of("source", source, list(SliceSource.values))
     version = version_watched(model)
     if source == SliceSource.FEATURE and version is not None and said not in (known := features_of(version)):
@@ -142,11 +141,13 @@ def _chosen(model: RegisteredModel, name: str, source: str) -> tuple[list[str], 
 
 def _levels(given: Sequence[object]) -> list[str]:
     texts = [spelled(level) for level in given]
-    wrong = [text for text in texts if not 0 < len(text) <= MAX_NAME or text in (OTHER, MISSING) or "\x00" in text]
+    wrong = [
+        text for text in texts if not 0 < len(text) <= MAX_NAME or text in (OTHER, MISSING) or not text.isprintable()
+    ]
     if len(texts) > MAX_LEVELS or len(set(texts)) < len(texts) or wrong:
         message = (
-            f"levels must be 1 to {MAX_LEVELS} different texts of up to {MAX_NAME} characters, none of them {OTHER} or "
-            f"{MISSING}, but got {list(given)!r:.80}"
+            f"levels must be 1 to {MAX_LEVELS} different texts of up to {MAX_NAME} printable characters, none of them "
+            f"{OTHER} or {MISSING}, but got {list(given)!r:.80}"
         )
         raise Invalid.on("levels", message, code="invalid")
     return texts

@@ -127,6 +127,10 @@ def test_a_text_with_a_nul_is_its_rows_error(write: Write, parse: Parse) -> None
         (pa.table({f"features.f{n}": pa.nulls(10_000) for n in range(201)}), TooLarge, "at most 2,000,000 cells"),
         (pa.table({"features.x": [[1, 2]]}), Malformed, "must hold numbers"),
         (pa.table({"features.x": [b"\xff"]}), Malformed, "must hold numbers"),
+        (pa.table({"features.x": [{"a": 1}]}), Malformed, "must hold numbers"),
+        (pa.table({"at": pa.array([0], pa.timestamp("us", "Mars/Phobos"))}), Malformed, "must hold times"),
+        (pa.table({"at": pa.array([10**12], pa.timestamp("s"))}), Malformed, "must hold times"),
+        (pa.table({"at": pa.array([2**60], pa.time64("us"))}), Malformed, "must hold times|is not within"),
         (pa.table({"features": [1]}), Malformed, "features must be a struct"),
         (pa.table({"features": [{"a": 1}], "features.a": [1]}), Malformed, "features must be a struct"),
         (pa.table({"other.x": [1]}), Malformed, "is no field"),
@@ -194,3 +198,20 @@ def test_a_parquet_file_says_how_large_it_gets(settings: Any) -> None:
         of_parquet(
             parquet(pa.table({"x": [1.5] * 9_000, "y": [2.5] * 9_000}), use_dictionary=False, compression="zstd")
         )
+
+
+def test_lists_are_refused_before_they_are_read() -> None:
+    """In Parquet, a few hundred bytes stand for any number of equal values."""
+    values = pa.array([0]).take(pa.array([0] * 1_000_000))
+    bomb = parquet(pa.table({"features.x": pa.ListArray.from_arrays(pa.array([0, 1_000_000], pa.int32()), values)}))
+    assert len(bomb) < 10_000
+    before = pa.total_allocated_bytes()
+    with pytest.raises(Malformed, match="holds lists"):
+        of_parquet(bomb)
+    assert pa.total_allocated_bytes() - before < 1_000_000
+
+
+def test_a_length_of_time_is_no_time() -> None:
+    table = pa.table({"predicted_at": pa.array([(1, 2, 3)], pa.month_day_nano_interval())})
+    with pytest.raises(Malformed, match="must hold numbers"):
+        of_arrow(stream(table))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from mlops_site.core.api import parsers
 from mlops_site.core.api.parsers import MAX_DEPTH, load_json
-from mlops_site.core.errors import Malformed
+from mlops_site.core.errors import Malformed, TooLarge
 
 
 @pytest.mark.parametrize(
@@ -120,3 +121,22 @@ def test_the_short_way_leaves_the_rest(text: str) -> None:
 
 def test_the_short_way_is_taken() -> None:
     assert parsers._plain(b'[{"a": 1.5, "at": "10:00:00Z", "c": {"d": [null, -0.1e-5]}}]') is not parsers._UNSURE
+
+
+def test_millions_of_lists_are_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsers, "MAX_PARTS", 10)
+    assert len(load_json(b"[" + b"[]," * 8 + b"{}]")) == 9
+    for text in (b"[" + b"[]," * 9 + b"{}]", b'{"a": [' + b"{}," * 9 + b'"\\n"]}'):
+        with pytest.raises(Malformed, match="at most 10 objects and lists"):
+            load_json(text)
+    (line,) = parsers.LinesParser().parse(io.BytesIO(b"[" * 11))
+    assert line.code == "too_many_parts"
+
+
+def test_lines_beyond_a_batch_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[bytes] = []
+    monkeypatch.setattr(parsers, "_line", looked.append)
+    assert len(parsers.LinesParser().parse(io.BytesIO(b"1\r\n\n \n" * 10_000))) == 10_000
+    with pytest.raises(TooLarge) as refused:
+        parsers.LinesParser().parse(io.BytesIO(b"1\n" * 1_000_000))
+    assert (refused.value.code, len(looked)) == ("too_many_rows", 20_000)

@@ -31,6 +31,8 @@ def test_a_file_below_the_folder_is_read(folder: Path) -> None:
         assert file.read() == b"a\n2\n"
     assert [each.name for each in places.files(str(folder), "*.csv", "claims")] == ["new.csv"]
     assert places.files(str(folder), "*.parquet", "claims") == []
+    (folder / "loop.parquet").symlink_to(folder / "loop.parquet")
+    assert places.files(str(folder), "*.parquet", "claims") == []
 
 
 @pytest.mark.parametrize(
@@ -43,6 +45,7 @@ def test_a_file_below_the_folder_is_read(folder: Path) -> None:
         ("{}/new.csv\0.txt", "place_not_allowed"),
         ("{}/link.csv", "place_not_allowed"),
         ("{}/nested/secret.csv", "place_not_allowed"),
+        ("{}/nested/absent.csv", "place_not_allowed"),  # whether it is there is told of neither
         ("{}/loop.csv", "nothing_there"),
         ("{}/absent.csv", "nothing_there"),
         ("{}/pipe", "not_a_file"),
@@ -85,6 +88,36 @@ def test_a_file_that_changes_while_it_is_read_is_not_taken(folder: Path, monkeyp
     with pytest.raises(Unavailable) as refused, places.opened(f"{folder}/new.csv", "claims", max_bytes=100):
         pass
     assert refused.value.code == "still_changing"
+
+
+def test_a_folder_that_becomes_a_link_meanwhile_is_not_followed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "day").mkdir()
+    (folder / "day" / "secret.csv").write_text("a\n3\n")
+    looked = places.path_of
+
+    def swapped(location: str, team: str) -> Path:
+        found = looked(location, team)
+        (folder / "day").rename(folder / "gone")
+        (folder / "day").symlink_to(folder.parent)
+        return found
+
+    monkeypatch.setattr(places, "path_of", swapped)
+    with pytest.raises(Unavailable) as refused, places.opened(f"{folder}/day/secret.csv", "claims", max_bytes=100):
+        pass
+    assert refused.value.code == "still_changing"
+
+
+def test_what_this_site_may_not_read_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: Any, **__: Any) -> Any:  # as for any user but root, who runs some of these tests
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(places.os, "open", closed)
+    monkeypatch.setattr(places.os, "scandir", closed)
+    with pytest.raises(Invalid) as refused, places.opened(f"{folder}/new.csv", "claims", max_bytes=100):
+        pass
+    with pytest.raises(Invalid) as listed:
+        places.files(str(folder), "*", "claims")
+    assert refused.value.code == listed.value.code == "not_readable"
 
 
 def test_a_file_that_is_too_large_is_refused(folder: Path) -> None:

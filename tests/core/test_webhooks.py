@@ -114,6 +114,23 @@ def test_a_bad_receiver_costs_one_attempt_of_one_delivery(
     assert set(Delivery.objects.values_list("state", flat=True)) == {DeliveryState.DELIVERED}
 
 
+def test_many_receivers_that_hang_hold_up_their_own_team_alone(
+    team: Team, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "TIMEOUT_SECS", 0.3)
+    monkeypatch.setattr(webhooks, "PASS_SECS", 0.5)
+    others = Team.objects.create(name="others")
+    with receiver("hang", "hang", "hang", "hang") as bad, receiver(200) as good:
+        settings.GOOD_URL = good.url
+        for number in range(4):
+            setattr(settings, f"BAD{number}_URL", bad.url)
+            delivery(team, number, channel=f"bad{number}")
+        last = delivery(others, 9, channel="good")
+        assert send_due(NOW) == 3  # one that hangs, the other team's, another that hangs; then the time is over
+    assert row(last).state == DeliveryState.DELIVERED
+    assert sum(Delivery.objects.filter(team=team).values_list("attempts", flat=True)) == 2
+
+
 def test_an_address_that_was_taken_away_is_said(team: Team, settings: Any) -> None:
     settings.MONITORING_WEBHOOK_URL = ""
     made = delivery(team)
@@ -172,11 +189,11 @@ def test_it_is_enqueued_with_what_it_tells_or_not_at_all(
     team: Team, django_capture_on_commit_callbacks: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rung = []
-    monkeypatch.setattr("mlops_site.core.receivers.send_deliveries.delay", lambda: rung.append(1))
+    monkeypatch.setattr("mlops_site.core.receivers.send_deliveries.apply_async", lambda expires: rung.append(expires))
     with django_capture_on_commit_callbacks(execute=True):
         delivery(team)
         assert rung == []
-    assert rung == [1]
+    assert rung == [webhooks.BELL_SECS]
 
 
 @pytest.mark.django_db(transaction=True)

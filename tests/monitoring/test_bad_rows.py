@@ -207,6 +207,15 @@ class TestPressure:
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
         assert "this team may log 3 rows a minute" in answers[-1].json()["detail"]
 
+    def test_what_may_not_be_logged_spends_nothing(self, machine: Client, settings: Any) -> None:
+        """Neither too many rows, nor what somebody sends who may not log for the team."""
+        settings.TOKEN_ROWS_A_MINUTE = settings.TEAM_ROWS_A_MINUTE = 3
+        many = post(machine, json.dumps([0] * 10_001).encode(), "application/json")
+        assert (many.status_code, many.json()["code"]) == (413, "too_many_rows")
+        viewer = Client(headers=bearer(person("vera", "viewer")))
+        assert post(viewer, b"[1, 2, 3]", "application/json").status_code == 422
+        assert post(machine, b"\n".join([GOOD] * 3), LINES).status_code == 200
+
     def test_a_queue_that_nobody_folds(self, machine: Client, settings: Any) -> None:
         rows = [{**json.loads(GOOD), "request_id": f"r{n}"} for n in range(5)]
         settings.FOLD_QUEUE_MAX = 4

@@ -186,6 +186,8 @@ NOW = timezone.now()
         ({"slices": {"site": 6}}, "wrong_type", "slices"),
         ({"slices": {str(n): "x" for n in range(21)}}, "too_many_slices", "slices"),
         ({"slices": {"site": "x" * 129}}, "too_long", "slices"),
+        ({"slices": {"site\n": "6"}}, "bad_text", "slices"),
+        ({"slices": {"site": "6\x1b[2J"}}, "bad_text", "slices"),
         ({"arm": "B"}, "unknown_field", "arm"),
     ],
 )

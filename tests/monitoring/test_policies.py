@@ -70,6 +70,7 @@ class TestService:
             ({"config_overrides": {"dataset": "x"}}, ["config_overrides.dataset"]),
             ({"config_overrides": {"target": ["high_cost"]}}, ["config_overrides.target"]),
             ({"config_overrides": {"target": {}}}, ["config_overrides.target"]),
+            ({"config_overrides": {"features": 5, "monotone": {"age": 1}}}, ["config_overrides.features"]),
             (
                 {"config_overrides": {"n_trials": 0, "metric": "auc"}},
                 ["config_overrides.n_trials", "config_overrides.metric"],

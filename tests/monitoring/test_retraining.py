@@ -20,7 +20,7 @@ from mlops_site.core.models import AuditRecord, Membership
 from monitoring.choices import Outcome, Rule, Trigger
 from monitoring.models import Alert, Label, Prediction, RetrainDecision, RetrainPolicy
 from monitoring.selectors import policies as selectors
-from monitoring.services import Ingested, set_retrain_policy, set_team_retrain_policy, trigger_retraining
+from monitoring.services import Ingested, retraining, set_retrain_policy, set_team_retrain_policy, trigger_retraining
 from monitoring.services.labels import log_labels
 from monitoring.services.retraining import evaluate, evaluate_policies
 from registry import services as registry
@@ -468,6 +468,26 @@ def test_what_stands_against_an_alert_is_not_said_once_it_has_led_to_a_run(
     monkeypatch.setattr("monitoring.services.retraining.trigger_retraining", another_worker)
     assert evaluate(seen) is None
     assert outcomes(site) == [Outcome.TAKEN]
+
+
+def test_a_policy_that_is_switched_off_while_the_data_are_prepared_trains_nothing(
+    site: Production, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy(site)
+    answered(site, 70)
+    seen, prepared = alert(site), retraining.material_of
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        made = prepared(*args, **kwargs)
+        policy(site, enabled=False)
+        return made
+
+    monkeypatch.setattr(retraining, "material_of", slow)
+    assert evaluate(seen) is None
+    with pytest.raises(Conflict) as caught:
+        retrain(site)
+    assert caught.value.code == "policy_changed"
+    assert (outcomes(site), Run.objects.count(), DatasetVersion.objects.count()) == ([], 1, 1)
 
 
 def test_the_cap_keeps_the_newest(site: Production, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,6 +86,8 @@ class TestDeclaring:
             ({"name": 5}, "name", "invalid"),
             ({"name": "x" * 129}, "name", "invalid"),
             ({"name": "a\x00b"}, "name", "invalid"),
+            ({"name": "a\nb"}, "name", "invalid"),
+            ({"levels": ["a\x01b"]}, "levels", "invalid"),
             ({"source": "sql"}, "source", None),
             ({"source": "feature", "name": "salary"}, "name", "unknown_feature"),
             ({"levels": ["a"], "cuts": [1]}, "cuts", "not_applicable"),
@@ -329,6 +331,14 @@ class TestPage:
         made = Slice.objects.get()
         assert browser.post(PAGE, {"end": str(made.pk)}).status_code == 302
         assert browser.post(PAGE, {"end": "x" * 50}).status_code == 404
+
+    def test_names_that_came_with_answers_are_offered(
+        self, browser: Client, model: RegisteredModel, machine: Actor
+    ) -> None:
+        rows = [row(n, slices={"region": "north", "<b>": "x"} if n else {"region": "south"}) for n in range(3)]
+        log_predictions(rows, actor=machine)
+        text = browser.get(PAGE).content.decode()
+        assert text.index("slice:region") < text.index("slice:&lt;b&gt;")
 
     def test_a_refusal_comes_back_beside_what_was_typed(self, browser: Client, model: RegisteredModel) -> None:
         answer = browser.post(PAGE, {"declare": "1", "by": "feature:age", "cuts": "65, 40", "levels": ""})

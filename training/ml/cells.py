@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from training.ml.refusals import refusal
+from training.ml.refusals import TableError, refusal
 
 MISSING_NUMBERS = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None")
 
@@ -82,12 +82,26 @@ def from_typed(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
         return _finite(name, column.cast(pa.float64()), column)
     if pa.types.is_temporal(kind) and not pa.types.is_duration(kind):
-        return column.cast(pa.string())
+        return _times(name, column)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         text = column.cast(pa.string())
         return pc.if_else(pc.equal(text, ""), None, text)
-    message = f"column {name!r} must hold numbers, text, booleans or times but holds {kind}"
-    raise refusal("unsupported_type", message, field=name)
+    raise unsupported(name, kind)
+
+
+def _times(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowException as problem:  # a time zone that is none; a kind of length of time
+        message = (
+            f"column {name!r} must hold times that can be written as text but is {column.type!s:.100}: {problem!s:.200}"
+        )
+        raise refusal("unsupported_type", message, field=name) from problem
+
+
+def unsupported(name: str, kind: pa.DataType) -> TableError:
+    message = f"column {name!r} must hold numbers, text, booleans or times but holds {kind!s:.200}"
+    return refusal("unsupported_type", message, field=name)
 
 
 def _every(column: pa.ChunkedArray, pattern: str) -> bool:

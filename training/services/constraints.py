@@ -38,7 +38,9 @@ def monotone_problems(config: RunConfig, model: RegisteredModel, version: Datase
         yield FieldError("monotone", "invalid", f"monotone must be an object by feature but got {asked!r:.80}")
         return
     columns, target = columns_of(version), config.target or version.target
-    used = config.features if config.features is not None else default_features(version, target)
+    used: Any = default_features(version, target) if config.features is None else config.features
+    if not isinstance(used, list):
+        return  # which is said of the features themselves
     for name, sign in asked.items():
         field = f"monotone.{name!s:.80}"
         if name not in used:

@@ -1,9 +1,8 @@
-"""Feature sets and tables: values loaded from a data set,."""
+"""Values of feature sets from a data set or a file."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -11,13 +10,14 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from django.conf import settings
 
-from mlops_site.core import events, store
+from mlops_site.core import events
 from mlops_site.core.errors import FieldError, Invalid, TooLarge
 from mlops_site.core.permissions import Action, Actor, require
 from mlops_site.core.rows import Refused, Rejection
 from training.models import DatasetVersion, FeatureSetVersion
 from training.services.feature_values import Said, judged, keep
 from training.services.judging import refused
+from training.services.quality import frame_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,13 +59,16 @@ def load_feature_table(
     """Keep the rows of a data set or a file as values. Loaded again, they are duplicates.
 
     They come in pieces, each kept with its load, so that nobody who writes waits long; after a crash the same load goes
-    on. Raises Invalid naming every column that is absent or of another kind, TooLarge, Forbidden.
+    on. The data set may be of another team whose data the actor may download. Raises Invalid naming every column that
+    is absent or of another kind, TooLarge, Conflict `data_gone`, Forbidden.
     """
     home = found.feature_set.team
     with events.atomic():
         require(actor, Action.FEATURE_LOAD, home, subject=found.feature_set.subject)
+        dataset = source if isinstance(source, DatasetVersion) else None
+        if dataset is not None and dataset.dataset.team_id != home.pk:  # its rows leave the team that has them
+            require(actor, Action.DATASET_DOWNLOAD, dataset.dataset.team, subject=dataset.dataset.subject)
     sources = {name: (columns.values or {}).get(name, name) for name in found.kinds}
-    dataset = source if isinstance(source, DatasetVersion) else None
     frame, name, digest = _read(source)
     if errors := list(_faults(found, name, frame, columns, sources)):
         raise Invalid(errors[0].message, code=errors[0].code, errors=errors)
@@ -103,7 +106,7 @@ def _read(source: DatasetVersion | File) -> tuple[pd.DataFrame, str, str]:
 
     if isinstance(source, DatasetVersion):
         check_rows(source)
-        return read_table(source), str(source), source.digest
+        return frame_of(source), str(source), source.digest
     try:
         limits = {"max_bytes": settings.MAX_UPLOAD_BYTES, "max_rows": MAX_ROWS}
         frame = tables.read_table(source.content, filename=source.name, **limits)
@@ -151,12 +154,6 @@ def check_rows(dataset: DatasetVersion) -> None:
         raise TooLarge.on("dataset", message, code="too_many_rows")
 
 
-def read_table(dataset: DatasetVersion) -> pd.DataFrame:
-    import pandas as pd  # not needed by a web process before somebody uses a table
-
-    return pd.read_parquet(io.BytesIO(store.read(dataset.digest)))
-
-
 def _rows(frame: pd.DataFrame, columns: Columns, sources: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """As the API would take them."""
     cells = {name: [_cell(value) for value in frame[source].tolist()] for name, source in sources.items()}
@@ -199,6 +196,6 @@ def moment_of(value: Any, zone: str) -> datetime | None:
     text = time_of(value, zone)
     try:
         found = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
+        return None if found.tzinfo is None else found.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):  # the last: at the ends of the calendar
         return None
-    return None if found.tzinfo is None else found.astimezone(UTC)

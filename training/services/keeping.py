@@ -24,7 +24,8 @@ def set_keeping(dataset: Dataset, *, actor: Actor, fields: dict[str, Any]) -> Da
     or ""). The hold takes another right than the rest. Raises Forbidden, Invalid."""
     with events.atomic():
         row = Dataset.objects.select_for_update(no_key=True, of=("self",)).select_related("team").get(pk=dataset.pk)
-        for right in {Action.DATASET_HOLD if name == "hold" else Action.DATASET_KEEP for name in fields}:
+        rights = {Action.DATASET_HOLD if name == "hold" else Action.DATASET_KEEP for name in fields}
+        for right in rights or {Action.DATASET_KEEP}:
             require(actor, right, row.team, subject=row.subject)
         changes = {name: _CHECKS[name](row, value) for name, value in fields.items()}
         for name, value in changes.items():

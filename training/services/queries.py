@@ -69,16 +69,15 @@ def _of_postgresql(url: str, query: str, deadline: float) -> Batches:
     with closing(connection):  # without a commit: whatever a function did is rolled back
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
         try:
-            with connection.cursor() as first:  # from the first statement on the transaction cannot be made to write
-                first.execute("SELECT set_config('statement_timeout', %s, true)", [_left_ms(deadline)])
-            with connection.cursor(name="source") as cursor:
+            with connection.cursor() as clock, connection.cursor(name="source") as cursor:
+                _limit(clock, deadline)  # from the first statement on the transaction cannot be made to write
                 cursor.execute(query)
-                rows = _in_time(cursor, deadline)
+                rows = _in_time(cursor, clock, deadline)
                 while True:  # the columns are known once something was fetched, be it no row
                     yield [column.name for column in cursor.description or ()], rows
                     if not rows:
                         break
-                    rows = _in_time(cursor, deadline)
+                    rows = _in_time(cursor, clock, deadline)
         except psycopg2.OperationalError as error:
             if error.pgcode is None:  # the connection is gone
                 raise _unreachable() from error
@@ -108,15 +107,17 @@ def _of_sqlite(url: str, query: str, deadline: float) -> Batches:
             raise _failed("it took too long" if str(error) == "interrupted" else str(error)) from error
 
 
-def _in_time(cursor: Any, deadline: float) -> list[Any]:
+def _in_time(cursor: Any, clock: Any, deadline: float) -> list[Any]:
     if time.monotonic() > deadline:
         raise _failed("it took too long")
+    _limit(clock, deadline)  # anew: what was fetched may have run a function that lifted it
     rows: list[Any] = cursor.fetchmany(BATCH_ROWS)
     return rows
 
 
-def _left_ms(deadline: float) -> str:
-    return str(max(1, round(1000 * (deadline - time.monotonic()))))
+def _limit(clock: Any, deadline: float) -> None:
+    left_ms = max(1, round(1000 * (deadline - time.monotonic())))
+    clock.execute("SELECT set_config('statement_timeout', %s, true)", [str(left_ms)])
 
 
 def _failed(why: str) -> Invalid:

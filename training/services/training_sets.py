@@ -15,10 +15,11 @@ from mlops_site.core.permissions import Action, Actor, require
 from training.models import DatasetVersion, FeatureSetVersion
 from training.selectors.feature_frames import values_frame
 from training.services.datasets import keep_dataset, parquet_of, prepare_dataset
-from training.services.feature_tables import check_rows, moment_of, read_table, unit_of, zone_faults
+from training.services.feature_tables import check_rows, moment_of, unit_of, zone_faults
 from training.services.feature_uses import keep_dataset_uses, sets_named
 from training.services.feature_values import cut_of
 from training.services.judging import Declaration
+from training.services.quality import frame_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +52,7 @@ def build_training_set(
     and what is personal are those of the labels; personal features are added.
 
     Raises Invalid (a column that is absent or of both sides, a time without a zone, with the first rows), NotFound,
-    TooLarge, Forbidden.
+    TooLarge, Conflict `data_gone`, Forbidden.
     """
     source = labels.dataset
     with events.atomic():
@@ -60,7 +61,7 @@ def build_training_set(
     _check_columns(labels, found)
     check_rows(source)
     until = _cutoff(found, cutoff)
-    frame = read_table(source)
+    frame = frame_of(source)
     asked = _asked(frame, labels)
     for each in found:
         frame = _with(frame, each, asked, until)

@@ -17,7 +17,7 @@ from rest_framework.parsers import BaseParser
 
 from mlops_site.core.api.bodies import body_of
 from mlops_site.core.errors import Malformed, TooLarge
-from mlops_site.core.rows import MAX_ROWS
+from mlops_site.core.rows import MAX_ROWS, too_many_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,6 +58,10 @@ class ParquetParser(ColumnsParser):
         groups = (about.row_group(n) for n in range(about.num_row_groups))
         _check_bytes(sum(group.total_byte_size for group in groups))
         leaves = [about.schema.column(n) for n in range(about.num_columns)]
+        if repeated := next((leaf.path for leaf in leaves if leaf.max_repetition_level), ""):
+            raise Malformed(
+                f"the column {repeated[:80]!r} must hold numbers, texts, truth values or times but holds lists"
+            )
         texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
         return parquet.ParquetFile(pa.BufferReader(data), read_dictionary=texts).read(use_threads=False)
 
@@ -120,8 +124,7 @@ def _field(data: bytes, table: int, number: int) -> int | None:
 
 def check_size(rows: int, columns: int) -> None:
     if rows > MAX_ROWS:
-        message = f"a batch must be at most {MAX_ROWS} rows but got {rows}; send it in parts"
-        raise TooLarge.on("", message, code="too_many_rows")
+        raise too_many_rows(rows)
     if columns > MAX_COLUMNS:
         raise TooLarge(f"a batch must have at most {MAX_COLUMNS} columns but has {columns}", code="too_many_columns")
     if rows * columns > MAX_CELLS:
@@ -196,15 +199,29 @@ def _cells(name: str, column: Any) -> list[Any]:
     if types.is_dictionary(kind):
         chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
         return [text for chunk in chunks for text in _shared(name, chunk)]
-    if types.is_temporal(kind) and not types.is_duration(kind):
-        fine = column if not types.is_timestamp(kind) else pc.cast(column, pa.timestamp("us", kind.tz), safe=False)
-        return [None if at is None else at.isoformat() for at in fine.to_pylist()]
+    is_length = types.is_duration(kind) or types.is_interval(kind)
+    if types.is_temporal(kind) and not is_length:
+        return _times(name, column)
     if types.is_decimal(kind):
         column = pc.cast(column, pa.float64())
-    elif not (types.is_primitive(kind) or types.is_null(kind) or _is_text(kind)) or types.is_duration(kind):
+    elif not (types.is_primitive(kind) or types.is_null(kind) or _is_text(kind)) or is_length:
         raise Malformed(f"the column {name[:80]!r} must hold numbers, texts, truth values or times but is {kind}"[:300])
     cells: list[Any] = column.to_pylist()
     return cells
+
+
+def _times(name: str, column: Any) -> list[Any]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    try:
+        fine = column if not pa.types.is_timestamp(kind) else pc.cast(column, pa.timestamp("us", kind.tz), safe=False)
+        return [None if at is None else at.isoformat() for at in fine.to_pylist()]
+    except (ValueError, OverflowError, KeyError):  # beyond the calendar or the day; a zone that is none
+        raise Malformed(
+            f"the column {name[:80]!r} must hold times but has some that are none, as {kind}"[:300]
+        ) from None
 
 
 def _is_text(kind: Any) -> bool:

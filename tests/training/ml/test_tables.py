@@ -192,7 +192,7 @@ def test_small_parquet_that_stands_for_much_is_refused() -> None:
     for column in (text, text.cast(pa.string()), text.cast(pa.large_string())):
         data = parquet(a=column)
         assert len(data) < 100_000
-        with pytest.raises(TableError, match="text must be at most"):
+        with pytest.raises(TableError, match="at most 8,000,000 bytes unpacked"):
             read(data, "x.parquet", max_bytes=1_000_000)
     many = parquet(**{f"c{n}": np.zeros(600_000, dtype=np.int8) for n in range(100)})
     with pytest.raises(TableError, match="600,000 x 100"):
@@ -214,3 +214,30 @@ def test_a_frame_is_refused_with_the_message_of_the_file() -> None:
     with pytest.raises(TableError) as mixed:
         from_frame(pd.DataFrame({"a": [1, "x"]}, dtype=object))
     assert (mixed.value.code, mixed.value.field) == ("mixed_types", "a")
+
+
+def parquet_of(**columns: Any) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink, compression="zstd")
+    return sink.getvalue()
+
+
+def test_lists_and_long_texts_are_refused_before_they_are_read() -> None:
+    """In Parquet, a few hundred bytes stand for any number of equal values."""
+    values = pa.array([0]).take(pa.array([0] * 1_000_000))
+    lists = parquet_of(x=pa.ListArray.from_arrays(pa.array([0, 1_000_000], pa.int32()), values))
+    before = pa.total_allocated_bytes()
+    with pytest.raises(TableError, match="column 'x' must hold numbers, text, booleans or times but holds list"):
+        read(lists, "a.parquet")
+    texts = parquet_of(x=["x" * 5_000_000])
+    assert len(lists) + len(texts) < 10_000
+    with pytest.raises(TableError, match="at most 80,000 bytes unpacked") as caught:
+        read(texts, "a.parquet", max_bytes=10_000)
+    assert caught.value.code == "too_large"
+    assert pa.total_allocated_bytes() - before < 1_000_000
+
+
+def test_a_time_zone_that_is_none_is_named() -> None:
+    with pytest.raises(TableError, match="column 'at' must hold times") as caught:
+        read(parquet_of(at=pa.array([0], pa.timestamp("us", "Mars/Phobos"))), "a.parquet")
+    assert caught.value.code == "unsupported_type"

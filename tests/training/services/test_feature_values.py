@@ -14,12 +14,13 @@ import pytest
 from django.db import DatabaseError, connections, transaction
 from django.utils import timezone
 
-from mlops_site.core.errors import Forbidden, Invalid, Malformed, TooLarge
-from mlops_site.core.models import AuditRecord
+from mlops_site.core.choices import Role
+from mlops_site.core.errors import Conflict, Forbidden, Invalid, Malformed, TooLarge
+from mlops_site.core.models import AuditRecord, Membership
 from mlops_site.core.permissions import Actor
 from tests.people import actor
 from tests.training.features import DAY, day, feature_set, known, row
-from training.models import DatasetVersion, FeatureLoad, FeatureRow, FeatureSetVersion
+from training.models import DatasetVersion, Erasure, FeatureLoad, FeatureRow, FeatureSetVersion
 from training.selectors.features import latest_rows, latest_values, states
 from training.services import load_feature_table, load_feature_values
 from training.services.feature_tables import Columns, File
@@ -218,6 +219,38 @@ class TestTables:
         with pytest.raises(Invalid, match="none of 60 rows was good") as caught:
             load_feature_table(history, actor=scientist, source=table, columns=columns)
         assert caught.value.errors[0].code == "bad_time"
+
+    def test_times_at_the_ends_of_the_calendar_are_refused(self, history: FeatureSetVersion, scientist: Actor) -> None:
+        text = b"who,at,visits,plan\np1,0001-01-01T00:00:00+14:00,3,\np2,9999-12-31T23:59:59-14:00,4,\n"
+        for zone in ("", "America/New_York"):
+            columns = Columns("who", "at", zone=zone)
+            with pytest.raises(Invalid) as caught:
+                load_feature_table(history, actor=scientist, source=File(io.BytesIO(text), "a.csv"), columns=columns)
+            assert {error.code for error in caught.value.errors} == {"bad_time"}
+
+    def test_rows_of_another_team_are_loaded_by_who_may_download_them(
+        self, history: FeatureSetVersion, scientist: Actor, table: DatasetVersion
+    ) -> None:
+        columns = Columns("person", "seen", "known", {"visits": "n_visits"}, zone="UTC")
+        person_of_two = actor("tilda", Role.DATA_SCIENTIST, team="others")
+        theirs = feature_set(person_of_two, name="copied")
+        assert person_of_two.user is not None
+        Membership.objects.create(user=person_of_two.user, team=table.dataset.team, role=Role.VIEWER)
+        with pytest.raises(Forbidden, match=r"dataset.download in team claims"):
+            load_feature_table(theirs, actor=Actor.of(person_of_two.user), source=table, columns=columns)
+        assert not FeatureRow.objects.exists()
+        Membership.objects.filter(user=person_of_two.user, role=Role.VIEWER).update(role=Role.VALIDATOR)
+        told = load_feature_table(theirs, actor=Actor.of(person_of_two.user), source=table, columns=columns)
+        assert told.accepted == 60
+
+    def test_rows_that_were_erased_are_not_loaded(
+        self, history: FeatureSetVersion, scientist: Actor, table: DatasetVersion
+    ) -> None:
+        Erasure.objects.create(version=table, reason="A person asked for it.")
+        columns = Columns("person", "seen", "known", {"visits": "n_visits"}, zone="UTC")
+        with pytest.raises(Conflict) as caught:
+            load_feature_table(history, actor=scientist, source=table, columns=columns)
+        assert caught.value.code == "data_gone"
 
     @pytest.mark.parametrize(
         ("columns", "field", "code"),

@@ -71,7 +71,12 @@ def test_what_makes_no_sense_is_refused(
 def test_a_hold_is_an_approvers_and_the_rest_an_engineers(
     dataset: DatasetVersion, engineer: Actor, approver: Actor, scientist: Actor
 ) -> None:
-    for who, fields in ((engineer, {"hold": "trial"}), (approver, {"retention_days": 3}), (scientist, {"owner": ""})):
+    for who, fields in (
+        (engineer, {"hold": "trial"}),
+        (approver, {"retention_days": 3}),
+        (scientist, {"owner": ""}),
+        (scientist, {}),
+    ):
         with pytest.raises(Forbidden):
             set_keeping(dataset.dataset, actor=who, fields=fields)
     with pytest.raises(Forbidden):

@@ -137,6 +137,12 @@ def test_what_a_function_did_is_rolled_back(postgres_url: str) -> None:
 def test_postgresql_ends_what_takes_too_long_and_says_what_cannot_be_reached(postgres_url: str) -> None:
     with pytest.raises(Invalid, match="statement timeout"):
         rows_of(postgres_url, "SELECT pg_sleep(30)", **{**LIMITS, "secs": 0.3})
+    lifted = (
+        "SELECT n, CASE n WHEN 1 THEN set_config('statement_timeout', '0', true) WHEN 15000 THEN pg_sleep(6)::text END"
+        " FROM generate_series(1, 20000) n"
+    )
+    with pytest.raises(Invalid, match="statement timeout"):
+        rows_of(postgres_url, lifted, secs=1.0, max_rows=100_000, max_cells=1_000_000)
     wrong = postgres_url.replace(f":{connection.settings_dict['PORT']}/", ":1/")
     with pytest.raises(Unavailable) as refused:
         rows_of(wrong, "SELECT 1", **LIMITS)
