@@ -68,10 +68,10 @@ def written(rows: int, file: Path) -> None:
         frame.to_csv(file, mode="a", header=start == 0, index=False)
 
 
-def measured(way: str, file: Path) -> dict[str, Any]:
+def measured(way: str, file: Path, *, module: str = "benchmarks.large_table") -> dict[str, Any]:
     """What the way's process printed, with seconds and the most memory that it and its family held at once."""
     started = time.perf_counter()
-    command = [sys.executable, "-m", "benchmarks.large_table", "--way", way, "--file", str(file)]
+    command = [sys.executable, "-m", module, "--way", way, "--file", str(file)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         peak_mb = 0.0
         family = psutil.Process(process.pid)

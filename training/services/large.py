@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 from django.conf import settings
 
 from mlops_site.core import store
+from training.models import DatasetVersion
 from training.services.schema import schema_of
 
 if TYPE_CHECKING:
@@ -46,6 +47,11 @@ def is_large(source: BinaryIO, filename: str) -> bool:
     size = source.seek(0, io.SEEK_END)
     source.seek(0)
     return size > settings.LARGE_TABLE_BYTES and filename.lower().endswith(".csv")
+
+
+def trains_in_parts(version: DatasetVersion) -> bool:
+    """Whether a run on the version reads it in parts: more than LARGE_RUN_MB of cells, 8 bytes each."""
+    return 8 * version.rows * len(version.schema["columns"]) > settings.LARGE_RUN_BYTES
 
 
 @contextmanager
