@@ -26,6 +26,7 @@ import psutil
 from benchmarks import _results
 from training.ml import conversion, large, quality, tables
 from training.ml.executors import Executor, Here, on_dask
+from training.ml.stored import Stored
 
 ROWS, PIECE = 5_000_000, 250_000
 GOAL_MB = 1_500.0
@@ -97,7 +98,7 @@ def in_parts(file: Path, executor: Executor) -> dict[str, Any]:
     path = file.with_suffix(".parquet")
     with file.open("rb") as source:
         conversion.to_canonical(source, path, executor, max_rows=10**9)
-    stored = large.Stored(path)
+    stored = Stored(path)
     report = large.quality_of(stored, executor, **ROLES)
     profile = large.profile_of(stored, executor, salt="m")
     with path.open("rb") as kept:

@@ -155,7 +155,7 @@ def _judged(
 ) -> QualityReport:
     name, frame, expected = column
     if not name:
-        asked: dict[str, Any] = {"expected": expected, "private": private, "features": []}
+        asked: dict[str, Any] = {"expected": expected, "private": private, "features": [], "copies": copies}
         return quality.check(frame, target=target, task_type=task_type, **asked, **roles)
     checks: list[Check] = []
     if features is None or name in features:

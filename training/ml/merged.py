@@ -32,7 +32,7 @@ from training.ml.parted import Blocks, Parted
 Floats = NDArray[np.float64]
 Weights = Floats | None
 SAMPLE_ROWS = 20_000  # on which a logistic regression starts
-_DESCENT = {"maxiter": 200, "gtol": 1e-7, "ftol": 1e-14, "maxcor": 20}
+_DESCENT: Any = {"maxiter": 200, "gtol": 1e-7, "ftol": 1e-14, "maxcor": 20}
 _LEARNT = ("statistics_", "mean_", "var_", "scale_")
 
 
@@ -87,7 +87,7 @@ def _levels(frame: Parted, most: int) -> dict[str, list[str]]:
     return {name: _ranked(found, most) for name, found in counts.items()}
 
 
-def _counted(frame: pd.DataFrame) -> dict[str, dict[str, int]]:
+def _counted(frame: pd.DataFrame) -> dict[str, dict[Any, int]]:
     return {str(name): frame[name].value_counts(dropna=False).to_dict() for name in frame.columns}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -99,7 +99,8 @@ class Parted:
             start += rows
 
 
-class At(NamedTuple):
+@dataclass(frozen=True)
+class At:
     """Rows of a `Parted` by position."""
 
     of: Parted

@@ -13,7 +13,7 @@ from training.ml.histograms import single
 from training.ml.parted import PART_ROWS, Blocks
 
 
-class Stream(lightgbm.Sequence):  # type: ignore[misc]
+class Stream(lightgbm.Sequence):
     """The rows of `Blocks` in order. LightGBM asks twice, each time from the first row on: for the rows that it draws
     its bins from, which it chooses by seed and place as those of a matrix, and for all rows."""
 
@@ -29,7 +29,8 @@ class Stream(lightgbm.Sequence):  # type: ignore[misc]
     def __getitem__(self, place: Any) -> NDArray[np.float64]:
         if isinstance(place, slice):
             return self._rows(place.start, place.stop)
-        return self._rows(int(place), int(place) + 1)[0]
+        row: NDArray[np.float64] = self._rows(int(place), int(place) + 1)[0]
+        return row
 
     def _restart(self) -> None:
         self._first, self._held = 0, np.empty((0, self._blocks.shape[1]), np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from training.services.quality import frame_of
 from training.services.schema import added_rows, columns_of
 
 SAMPLE_ROWS = 20_000
-F = TypeVar("F", pd.DataFrame, Table)
+F = TypeVar("F", bound=Table, covariant=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +42,9 @@ class Part(Generic[F]):
         """The rows of the mask (n,)."""
         more = (None if part is None else part[mask] for part in (self.groups, self.weights, self.times))
         groups, weights, times = more
-        own = self.frame
+        own: Table = self.frame
         frame = own.iloc[mask] if isinstance(own, Parted) else own[mask].reset_index(drop=True)
-        return Part(frame, self.truth[mask], groups, self.keys[mask], weights, times)
+        return Part(cast("F", frame), self.truth[mask], groups, self.keys[mask], weights, times)
 
     def __len__(self) -> int:
         return len(self.frame)

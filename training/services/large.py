@@ -68,12 +68,13 @@ def opened(
     """The canonical form of a csv in a file of its own, with schema, checks and profile of the data set `name`;
     `expected` is what it should not depart from. TableError for what cannot be read."""
     from training.ml import conversion, large, personal
+    from training.ml.stored import Stored
 
     roles = {"target": target, "time_column": time_column, "group_column": group_column}
     with tempfile.TemporaryDirectory(prefix="steward-table-") as folder, executor() as work:
         path = Path(folder) / "table.parquet"
         rows = conversion.to_canonical(source, path, work, max_rows=MAX_ROWS)
-        stored, columns, suspects = large.Stored(path), dict[str, Any](), dict[str, dict[str, str]]()
+        stored, columns, suspects = Stored(path), dict[str, Any](), dict[str, dict[str, str]]()
 
         def describe(column: str, frame: pd.DataFrame) -> None:
             columns[column] = schema_of(frame, target, time_column, group_column)["columns"][0]

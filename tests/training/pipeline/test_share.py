@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import SimpleNamespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import optuna
 import pytest
@@ -105,11 +105,12 @@ def test_a_share_stops_when_the_run_ends_under_it(
     monkeypatch.setattr("training.pipeline.steps.LOOK_SECS", 0)
     run = request_small(dataset, workers=2)
 
-    def rows_of(part: Share) -> data.Rows:
+    @contextmanager
+    def opened(part: Share) -> Iterator[data.Rows]:
         Run.objects.filter(pk=run.pk).update(state="failed")
-        return data.rows_of(part)
+        yield data.rows_of(part)
 
-    monkeypatch.setattr(share, "data", SimpleNamespace(rows_of=rows_of, Rows=data.Rows))
+    monkeypatch.setattr(share, "opened", opened)
     assert helped(run.shares.get()).state == "succeeded"
     assert finished(run) == []
 
