@@ -22,7 +22,7 @@ from training.ml.executors import Executor
 from training.ml.stored import Stored
 
 B = TypeVar("B")
-Places = NDArray[np.intp]
+Places = NDArray[np.integer[Any]]
 PART_ROWS = 25_000  # prepared at a time: dense, of 200 columns, 40 MB
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import optuna
 import pytest
@@ -79,7 +80,8 @@ def test_every_process_has_the_same_rows_folds_and_seeds(request_small: Create, 
     run = jobs.claim(request_small(dataset, workers=2), worker="test")
     assert run is not None
     one, other = (data.rows_of(job) for job in (run, run.shares.get()))
-    assert one.training.frame.equals(other.training.frame)
+    frames: list[Any] = [one.training.frame, other.training.frame]
+    assert frames[0].equals(frames[1])
     assert [[part.tolist() for part in fold] for fold in one.folds] == [
         [part.tolist() for part in fold] for fold in other.folds
     ]
