@@ -40,6 +40,7 @@ class ModelType:
     `estimator(...).fit` may return another object than itself, but always a plain scikit-learn estimator. `monotone` is
     the name of its parameter with -1, 0 or 1 for each column. A run that names no model types tries those `by_default`.
     `in_parts(estimator, blocks, y, weights)` fits it to rows that are never all in memory, where it can be.
+    One that is `quick_dense` takes half the time for the same trees where its columns hold their zeros.
     """
 
     estimator: Callable[..., Any]
@@ -53,6 +54,7 @@ class ModelType:
     monotone: str | None = None
     by_default: bool = False
     in_parts: Callable[..., Any] | None = None
+    quick_dense: bool = False
 
 
 # Early stopping would split off its own validation rows, which knows nothing of groups or time.
@@ -77,7 +79,14 @@ def _shared(task: TaskType) -> dict[str, ModelType]:
     )
     return {
         "random_forest": ModelType(
-            forest, imputed, spaces.FOREST, spaces.FOREST_DEFAULTS, parallel=True, monotone=sign, by_default=True
+            forest,
+            imputed,
+            spaces.FOREST,
+            spaces.FOREST_DEFAULTS,
+            parallel=True,
+            monotone=sign,
+            by_default=True,
+            quick_dense=True,
         ),
         "gradient_boosting": ModelType(boosted, imputed, spaces.BOOSTING, spaces.BOOSTING_DEFAULTS, by_default=True),
         "hist_gradient_boosting": ModelType(
@@ -91,7 +100,15 @@ def _shared(task: TaskType) -> dict[str, ModelType]:
             by_default=True,
         ),
         "elastic_net": ModelType(partial(Elastic, task), preparation.scaled, *elastic),
-        "extra_trees": ModelType(extra, imputed, spaces.FOREST, spaces.EXTRA_DEFAULTS, parallel=True, monotone=sign),
+        "extra_trees": ModelType(
+            extra,
+            imputed,
+            spaces.FOREST,
+            spaces.EXTRA_DEFAULTS,
+            parallel=True,
+            monotone=sign,
+            quick_dense=True,
+        ),
         "mlp": ModelType(
             partial(Network, task), preparation.scaled, spaces.NETWORK, spaces.NETWORK_DEFAULTS, fixed=_NETWORK_FIXED
         ),
@@ -245,6 +262,8 @@ class Recipe:
         model = estimator(self.name, self.task_type, self.params, seed=self.seed, n_jobs=self.n_jobs, signs=signs)
         if isinstance(matrix, Blocks):
             return self._in_parts(model, matrix, y, weights)
+        if model_type(self.name, self.task_type).quick_dense:
+            matrix = preparation.dense(matrix)
         # OpenMP threads that outnumber the free cores wait for each other: 30 s where one thread takes 4 s.
         with threadpool_limits(limits=self.n_jobs):
             fitted = model.fit(matrix, y) if weights is None else model.fit(matrix, y, sample_weight=weights)
