@@ -26,6 +26,7 @@ import psutil
 from benchmarks import _results
 from training.ml import conversion, large, quality, tables
 from training.ml.executors import Executor, Here, on_dask
+from training.ml.stored import Stored
 
 ROWS, PIECE = 5_000_000, 250_000
 GOAL_MB = 1_500.0
@@ -68,10 +69,10 @@ def written(rows: int, file: Path) -> None:
         frame.to_csv(file, mode="a", header=start == 0, index=False)
 
 
-def measured(way: str, file: Path) -> dict[str, Any]:
+def measured(way: str, file: Path, *, module: str = "benchmarks.large_table") -> dict[str, Any]:
     """What the way's process printed, with seconds and the most memory that it and its family held at once."""
     started = time.perf_counter()
-    command = [sys.executable, "-m", "benchmarks.large_table", "--way", way, "--file", str(file)]
+    command = [sys.executable, "-m", module, "--way", way, "--file", str(file)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         peak_mb = 0.0
         family = psutil.Process(process.pid)
@@ -97,7 +98,7 @@ def in_parts(file: Path, executor: Executor) -> dict[str, Any]:
     path = file.with_suffix(".parquet")
     with file.open("rb") as source:
         conversion.to_canonical(source, path, executor, max_rows=10**9)
-    stored = large.Stored(path)
+    stored = Stored(path)
     report = large.quality_of(stored, executor, **ROLES)
     profile = large.profile_of(stored, executor, salt="m")
     with path.open("rb") as kept:

@@ -130,19 +130,22 @@ def _quantiles(sample: Floats, distinct: Floats) -> Floats:
 
 
 def _sampled(n: int, salt: str, start: int, size: int, about: int) -> NDArray[np.bool_]:
-    """The rows whose mixed position is small enough: about so many of n, or all. Of those `size` from `start` on.
+    """The rows whose mixed position is small enough: about so many of n, or all. Of those `size` from `start` on."""
+    if n <= about:
+        return np.ones(size, dtype=np.bool_)
+    return mixed(np.arange(start, start + size, dtype=np.uint64), salt) < np.uint64(about * 2**64 // n)
+
+
+def mixed(places: NDArray[np.uint64], salt: str) -> NDArray[np.uint64]:
+    """A number without pattern for each of some places (n,), the same anywhere.
 
     Mixing is SplitMix64's finalizer (Steele, Lea and Flood, 2014).
     """
-    if n <= about:
-        return np.ones(size, dtype=np.bool_)
     salted = int.from_bytes(hashlib.blake2b(salt.encode(), digest_size=8).digest(), "big")
-    places = np.arange(start, start + size, dtype=np.uint64)
-    mixed = places * np.uint64(0x9E3779B97F4A7C15) + np.uint64(salted)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed ^= mixed >> np.uint64(31)
-    return mixed < np.uint64(about * 2**64 // n)
+    found = places * np.uint64(0x9E3779B97F4A7C15) + np.uint64(salted)
+    found = (found ^ (found >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    found = (found ^ (found >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return found ^ (found >> np.uint64(31))
 
 
 def _category_bins(counts: Mapping[str, int]) -> CategoryBins:

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
@@ -26,7 +25,8 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from mlops_site.stats.scored import TaskType
-from training.ml import boosters, preparation, spaces
+from training.ml import boosters, merged, preparation, spaces
+from training.ml.parted import Blocks, Table
 from training.ml.preparation import Kinds, Plan, Prepare
 from training.ml.space import Space, Value, check_names, overridden
 from training.ml.spaces import Params
@@ -39,6 +39,7 @@ class ModelType:
 
     `estimator(...).fit` may return another object than itself, but always a plain scikit-learn estimator. `monotone` is
     the name of its parameter with -1, 0 or 1 for each column. A run that names no model types tries those `by_default`.
+    `in_parts(estimator, blocks, y, weights)` fits it to rows that are never all in memory, where it can be.
     One that is `quick_dense` takes half the time for the same trees where its columns hold their zeros.
     """
 
@@ -52,6 +53,7 @@ class ModelType:
     fixed: Mapping[str, Any] | None = None
     monotone: str | None = None
     by_default: bool = False
+    in_parts: Callable[..., Any] | None = None
     quick_dense: bool = False
 
 
@@ -126,6 +128,7 @@ def _boosters(task: TaskType) -> dict[str, ModelType]:
             parallel=True,
             fixed=_LIGHTGBM_FIXED,
             monotone=sign,
+            in_parts=boosters.LightGBM.fit_blocks,
         )
     if boosters.has_xgboost():  # in one thread: the order of its sums would else depend on the machine
         found["xgboost"] = ModelType(
@@ -141,8 +144,11 @@ _LOGISTIC = ModelType(
     spaces.LOGISTIC_DEFAULTS,
     fixed={"max_iter": 2_000},
     by_default=True,
+    in_parts=merged.logistic,
 )
-_LINEAR = ModelType(Ridge, preparation.scaled, spaces.RIDGE, spaces.RIDGE_DEFAULTS, by_default=True)
+_LINEAR = ModelType(
+    Ridge, preparation.scaled, spaces.RIDGE, spaces.RIDGE_DEFAULTS, by_default=True, in_parts=merged.ridge
+)
 
 MODEL_TYPES: Mapping[TaskType, Mapping[str, ModelType]] = {
     "classification": {"logistic_regression": _LOGISTIC, **_shared("classification")},
@@ -168,6 +174,11 @@ def model_type(name: str, task_type: TaskType) -> ModelType:
         known, needs = ", ".join(names(task_type)), f"; it needs {_EXTRAS[name]}" if name in _EXTRAS else ""
         raise ValueError(f"model type for {task_type} must be one of {known} but got {name!r}{needs}")
     return MODEL_TYPES[task_type][name]
+
+
+def in_parts(task_type: TaskType) -> list[str]:
+    """The model types that are fitted to rows in parts: those of a run on a large table."""
+    return [name for name, found in MODEL_TYPES[task_type].items() if found.in_parts is not None]
 
 
 def takes_monotone(name: str, task_type: TaskType) -> bool:
@@ -239,7 +250,7 @@ class Recipe:
         chosen = model_type(self.name, self.task_type)
         return Plan(chosen.prepare, self.kinds, chosen.takes_empty_columns)
 
-    def fit(self, frame: pd.DataFrame, y: Any, weights: Weights = None) -> Pipeline:
+    def fit(self, frame: Table, y: Any, weights: Weights = None) -> Pipeline:
         """Fit on an encoded frame (n rows) and its truth (n,); each row counts as `weights` (n,) say. ValueError if no
         column has a value."""
         columns, matrix = self.plan.fitted(frame)
@@ -249,10 +260,20 @@ class Recipe:
         """The fitted estimator alone, from prepared rows (n, columns)."""
         signs = preparation.signs(columns, matrix.shape[1], self.monotone)
         model = estimator(self.name, self.task_type, self.params, seed=self.seed, n_jobs=self.n_jobs, signs=signs)
+        if isinstance(matrix, Blocks):
+            return self._in_parts(model, matrix, y, weights)
         if model_type(self.name, self.task_type).quick_dense:
             matrix = preparation.dense(matrix)
         # OpenMP threads that outnumber the free cores wait for each other: 30 s where one thread takes 4 s.
         with threadpool_limits(limits=self.n_jobs):
             fitted = model.fit(matrix, y) if weights is None else model.fit(matrix, y, sample_weight=weights)
         # A forest's threads add their trees' answers in the order in which they end: the last bits would vary.
+        return fitted.set_params(n_jobs=None) if "n_jobs" in fitted.get_params(deep=False) else fitted
+
+    def _in_parts(self, model: Any, blocks: Blocks, y: Any, weights: Weights) -> Any:
+        fit = model_type(self.name, self.task_type).in_parts
+        if fit is None:
+            able = ", ".join(in_parts(self.task_type))
+            raise ValueError(f"a table in parts must be trained on by one of {able} but got {self.name!r}")
+        fitted = fit(model, blocks, y, weights)
         return fitted.set_params(n_jobs=None) if "n_jobs" in fitted.get_params(deep=False) else fitted

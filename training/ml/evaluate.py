@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from mlops_site.stats import intervals, metrics
 from mlops_site.stats.scored import Floats, ScoredRows, TaskType, scored_rows
 from training.ml.decisions import BEST_F1, Rule
 from training.ml.estimators import Recipe, Weights
+from training.ml.parted import Blocks, Parted, Table
 from training.ml.preparation import Preparations
 from training.ml.splits import Fold
 
@@ -71,6 +73,8 @@ def class_order(y: ArrayLike, *, positive: Hashable = None) -> tuple[Hashable, .
 
 def predicted(model: Any, frame: Any, classes: Classes) -> Floats:
     """Values (n,), P(second class) (n,) for two classes, or probabilities (n, k) in the order of `classes`."""
+    if isinstance(frame, Parted | Blocks):
+        return np.concatenate(list(frame.map(partial(_answers, model, classes))))
     if classes is None:
         return np.asarray(model.predict(frame), dtype=np.float64)
     found = model.predict_proba(frame)
@@ -78,6 +82,10 @@ def predicted(model: Any, frame: Any, classes: Classes) -> Floats:
     # A training part may lack a class that the data set has.
     chances[:, [list(classes).index(label) for label in model.classes_.tolist()]] = found
     return chances[:, 1].copy() if len(classes) == 2 else chances
+
+
+def _answers(model: Any, classes: Classes, frame: Any) -> Floats:
+    return predicted(model, frame, classes)
 
 
 def judged(said: Floats, y: ArrayLike, classes: Classes, *, threshold: float | None = None) -> ScoredRows:
@@ -102,7 +110,7 @@ def best_threshold(score: ArrayLike, positive: ArrayLike) -> float:
 
 def cross_validate(
     recipe: Recipe,
-    frame: pd.DataFrame,
+    frame: Table,
     y: ArrayLike,
     splits: Sequence[Fold],
     *,

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from mlops_site.stats import reference
@@ -26,56 +24,37 @@ from mlops_site.stats.scored import Floats, TaskType
 from training.ml import expectations, leakage, quality
 from training.ml.executors import Executor
 from training.ml.findings import Check, QualityReport, Severity
+from training.ml.stored import Stored
 
 Frame = pd.DataFrame
-
-
-class Stored(NamedTuple):
-    """A canonical Parquet file; what is read of it is canonical too."""
-
-    path: Path
-
-    @property
-    def columns(self) -> list[str]:
-        return list(pq.read_schema(self.path).names)
-
-    @property
-    def rows(self) -> int:
-        return int(pq.read_metadata(self.path).num_rows)
-
-    def parts(self, columns: Sequence[str] | None = None) -> Iterator[Frame]:
-        """Its rows in order, a row group at a time."""
-        file = pq.ParquetFile(self.path, pre_buffer=False)
-        for group in range(file.num_row_groups):
-            yield file.read_row_group(group, columns=columns, use_threads=False).to_pandas(
-                split_blocks=True, self_destruct=True
-            )
-
-    def whole(self, columns: Sequence[str]) -> Frame:
-        """All rows of a few columns."""
-        table = pq.read_table(self.path, columns=list(columns), use_threads=False, pre_buffer=False)
-        frame: Frame = table.to_pandas(split_blocks=True, self_destruct=True)
-        return frame
 
 
 def profile_of(stored: Stored, executor: Executor, *, salt: str, columns: Sequence[str] | None = None) -> Profile:
     """What `profile(frame, reference_bins(frame, kinds, salt=salt))` is of the whole frame, to the last bit."""
     names = stored.columns if columns is None else list(columns)
     kinds = infer_kinds(next(stored.parts(names)))  # canonical types are those of the whole file
-    bins = _bins(stored, executor, kinds, salt)
-    parts = executor.map(partial(profile, bins=bins), stored.parts(names))
-    return sum(parts, start=Profile.empty(bins))
+    return profile_of_parts(stored.parts, kinds, executor, salt=salt)
 
 
-def _bins(stored: Stored, executor: Executor, kinds: Mapping[str, Kind], salt: str) -> Bins:
+def profile_of_parts(
+    parts_of: Callable[[list[str]], Iterator[Frame]], kinds: Mapping[str, Kind], executor: Executor, *, salt: str
+) -> Profile:
+    """The same of rows in parts: `parts_of(columns)` reads them in order, as often as it is asked."""
+    bins = _bins(parts_of, executor, kinds, salt)
+    return sum(executor.map(partial(profile, bins=bins), parts_of(list(kinds))), start=Profile.empty(bins))
+
+
+def _bins(
+    parts_of: Callable[[list[str]], Iterator[Frame]], executor: Executor, kinds: Mapping[str, Kind], salt: str
+) -> Bins:
     names = list(kinds)
     ahead = [dict.fromkeys(names, 0)]  # present numbers before each part, by column
     total = dict.fromkeys(names, Seen())
-    for part in executor.map(partial(seen, kinds=kinds), stored.parts(names)):
+    for part in executor.map(partial(seen, kinds=kinds), parts_of(names)):
         total = {name: total[name] + part[name] for name in names}
         ahead.append(present_in(total))
     numbers = [name for name, kind in kinds.items() if kind == "number"]
-    work = zip(stored.parts(numbers), ahead, strict=False)
+    work = zip(parts_of(numbers), ahead, strict=False)
     take = partial(_sampled, kinds=kinds, of=ahead[-1], salt=salt, about=reference.SAMPLE_ROWS)
     found = list(executor.map(take, work))
     return bins_of(kinds, total, {name: np.concatenate([part[name] for part in found]) for name in numbers})
@@ -104,6 +83,8 @@ def quality_of(
     time_column: str | None = None,
     group_column: str | None = None,
     expected: dict[str, Any] | None = None,
+    features: Collection[str] | None = None,
+    copies: Severity = "warn",
     private: Collection[str] = (),
     on_column: Callable[[str, Frame], None] = lambda name, frame: None,
 ) -> QualityReport:
@@ -117,24 +98,27 @@ def quality_of(
     truth = stored.whole([target])[target]
     task = task_type or quality.infer_task_type(truth)
     del truth
-    judge = partial(_judged, **asked, task_type=task, private=private)
-    base, *features = executor.map(judge, _columns(stored, roles, target, expected, on_column), ahead=0)
+    judge = partial(_judged, **asked, task_type=task, private=private, features=features, copies=copies)
+    also = [name for name in roles if features is not None and name in features]
+    base, *judged = executor.map(judge, _columns(stored, roles, also, target, expected, on_column), ahead=0)
     hashes = np.concatenate(list(executor.map(_hashed, stored.parts())))
-    checks = list(_merged(base, features, _repeats(hashes, target)))
+    checks = list(_merged(base, judged, quality.repeats(pd.DataFrame({"row": hashes}))))
     if expected is not None:
-        checks += _departed(stored, [base, *features], hashes, expected)
-        checks += _late(stored, executor, expected, private)
+        checks += _departed(stored, [base, *judged], hashes, expected)
+        checks += _late(stored, executor, expected, private, stored.columns if features is None else features)
     return QualityReport(stored.rows, base.usable_rows, tuple(checks))
 
 
 def _columns(
     stored: Stored,
     roles: list[str],
+    also: list[str],
     target: str,
     expected: dict[str, Any] | None,
     seen_by: Callable[[str, Frame], None],
 ) -> Iterator[Column]:
-    """The roles first, then each feature beside the target; with what is expected of just these columns."""
+    """The roles first, then each feature beside the target, those roles that are features `also` among them; with what
+    is expected of just these columns."""
     names = stored.columns
     absent = set((expected or {}).get("columns", {})) - set(names)
     frame = stored.whole(roles)
@@ -146,6 +130,8 @@ def _columns(
         frame = stored.whole([name, target])
         seen_by(name, frame[[name]])
         yield Column(name, frame, _narrowed(expected, {name}))
+    for name in also:
+        yield Column(name, stored.whole(list(dict.fromkeys((name, target)))), None)
 
 
 def _narrowed(expected: dict[str, Any] | None, names: set[str]) -> dict[str, Any] | None:
@@ -158,17 +144,26 @@ def _narrowed(expected: dict[str, Any] | None, names: set[str]) -> dict[str, Any
 
 
 def _judged(
-    column: Column, *, target: str, task_type: TaskType, private: Collection[str], **roles: Any
+    column: Column,
+    *,
+    target: str,
+    task_type: TaskType,
+    private: Collection[str],
+    features: Collection[str] | None,
+    copies: Severity,
+    **roles: Any,
 ) -> QualityReport:
-    asked: dict[str, Any] = {"features": [column.name]} if column.name else roles
-    rules: dict[str, Any] = {"expected": column.expected, "private": private}
-    return quality.check(column.frame, target=target, task_type=task_type, **rules, **asked)
-
-
-def _repeats(hashes: NDArray[np.uint64], target: str) -> Check:
-    """The check of repeated rows, on their hashes."""
-    checks = quality.check(pd.DataFrame({target: hashes}), target=target, task_type="regression").checks
-    return next(check for check in checks if check.name == "duplicate_rows")
+    name, frame, expected = column
+    if not name:
+        asked: dict[str, Any] = {"expected": expected, "private": private, "features": [], "copies": copies}
+        return quality.check(frame, target=target, task_type=task_type, **asked, **roles)
+    checks: list[Check] = []
+    if features is None or name in features:
+        rules: dict[str, Any] = {"task_type": task_type, "copies": copies, "private": private}
+        checks += quality.of_feature(frame, name, target=target, **rules)
+    if expected is not None:
+        checks += quality.against(frame[[name]], expected, private=private)
+    return QualityReport(len(frame), len(frame), tuple(checks))
 
 
 def _hashed(frame: Frame) -> NDArray[np.uint64]:
@@ -181,12 +176,11 @@ def _merged(base: QualityReport, features: Sequence[QualityReport], repeats: Che
     """The checks in the order of `quality.check`: of the roles, but for the rules that look at each feature, of which
     the failed ones stand in the place of the passed one."""
     failed = [check for report in features for check in report.checks if not check.passed and check.column is not None]
-    own = {check.column for check in base.checks if check.column is not None}
     for check in base.checks:
         if check.name == "duplicate_rows":
             yield repeats
         elif not check.name.startswith("schema"):
-            yield from [other for other in failed if other.name == check.name and other.column not in own] or [check]
+            yield from [other for other in failed if other.name == check.name] or [check]
 
 
 def _departed(
@@ -201,9 +195,15 @@ def _departed(
     return found or [Check("schema", None, "block", True, message)]
 
 
-def _late(stored: Stored, executor: Executor, expected: dict[str, Any], private: Collection[str]) -> list[Check]:
-    """Which columns were known only after the prediction, as far as it is said when they were."""
-    times, asked = expectations.known_at(expected, stored.columns), str(expected.get("prediction_time"))
+def _late(
+    stored: Stored,
+    executor: Executor,
+    expected: dict[str, Any],
+    private: Collection[str],
+    features: Collection[str],
+) -> list[Check]:
+    """Which features were known only after the prediction, as far as it is said when they were."""
+    times, asked = expectations.known_at(expected, features), str(expected.get("prediction_time"))
     work = (({name: rule}, stored.whole(_there(stored, name, rule[0], asked))) for name, rule in times.items())
     judge = partial(_timed, prediction_time=asked, private=private)
     found = [check for checks in executor.map(judge, work, ahead=0) for check in checks]

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
@@ -18,6 +17,7 @@ from mlops_site.stats.metrics import metric_named
 from training.ml import evaluate
 from training.ml.estimators import Weights
 from training.ml.evaluate import Classes
+from training.ml.parted import Table
 from training.ml.search import Best
 from training.ml.splits import Fold
 
@@ -38,7 +38,7 @@ class OuterScore:
 def outer_score(
     best: Best,
     fold: Fold,
-    frame: pd.DataFrame,
+    frame: Table,
     y: ArrayLike,
     *,
     metric: str,

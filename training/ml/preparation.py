@@ -18,6 +18,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from mlops_site.stats.columns import Kind
+from training.ml import merged
+from training.ml.parted import Blocks, Parted, Table
 
 MAX_LEVELS = 50  # of one category; rarer levels share a column
 MAX_BYTES = 256 << 20
@@ -82,8 +84,11 @@ class Plan(NamedTuple):
     kinds: Kinds
     takes_empty_columns: bool = True
 
-    def fitted(self, frame: pd.DataFrame) -> Prepared:
+    def fitted(self, frame: Table) -> Prepared:
         """Fit on n rows and prepare them; ValueError if no column has a value."""
+        if isinstance(frame, Parted):
+            found = merged.columns_of(self.prepare, frame, MAX_LEVELS)
+            return Prepared(found, Blocks(frame, found))
         kinds = self.kinds
         if not self.takes_empty_columns:
             kinds = {name: kind for name, kind in kinds.items() if frame[name].notna().any()}
@@ -107,7 +112,7 @@ class Preparations:
     are more than `max_bytes`. It is no part of any model.
     """
 
-    def __init__(self, frame: pd.DataFrame, *, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, frame: Table, *, max_bytes: int = MAX_BYTES) -> None:
         self.frame = frame
         self.hits = self.misses = 0
         self._kept: LRUCache[tuple[bytes, ...], Prepared] = LRUCache(max_bytes, getsizeof=_size)
@@ -117,8 +122,13 @@ class Preparations:
         key = self._key(plan, train)
         fitted = self._get((key,), lambda: plan.fitted(self.frame.iloc[train]))
         columns = fitted.columns
-        rest = self._get((key, self._digest(test)), lambda: Prepared(columns, columns.transform(self.frame.iloc[test])))
+        rest = self._get((key, self._digest(test)), lambda: Prepared(columns, self._transformed(columns, test)))
         return fitted, rest.matrix
+
+    def _transformed(self, columns: ColumnTransformer, test: Positions) -> Any:
+        if isinstance(self.frame, Parted):
+            return Blocks(self.frame.iloc[test], columns)
+        return columns.transform(self.frame.iloc[test])
 
     @property
     def nbytes(self) -> int:
@@ -146,10 +156,14 @@ class Preparations:
 
     @cached_property
     def _hashes(self) -> NDArray[Any]:
+        if isinstance(self.frame, Parted):
+            return self.frame.places  # in the one file of a run a place is its content
         return pd.util.hash_pandas_object(self.frame, index=False).to_numpy()
 
 
 def _parts(matrix: Any) -> list[NDArray[Any]]:
+    if isinstance(matrix, Blocks):
+        return []
     return [matrix] if isinstance(matrix, np.ndarray) else [matrix.data, matrix.indices, matrix.indptr]
 
 

@@ -76,10 +76,30 @@ def check(
     if features is None:
         features = [name for name in frame.columns if name not in (target, time_column, group_column)]
     table = _Table(frame, target, task, time_column, group_column, features, copies, private)
-    checks = [found for rule in _RULES for found in rule(table)]
+    checks = [found for rule in (*_OF_ROWS, *_OF_FEATURES) for found in rule(table)]
     if expected is not None:
         checks += against(frame, expected, private=private)
     return QualityReport(len(frame), int(frame[target].notna().sum()), tuple(checks))
+
+
+def of_feature(
+    column: pd.DataFrame,
+    name: str,
+    *,
+    target: str,
+    task_type: TaskType,
+    copies: Severity,
+    private: Collection[str],
+) -> list[Check]:
+    """Those checks of a whole frame that look at one feature, of which the column and the target (n rows) are given."""
+    table = _Table(column, target, task_type, None, None, [name], copies, private)
+    return [found for rule in _OF_FEATURES for found in rule(table)]
+
+
+def repeats(rows: pd.DataFrame) -> Check:
+    """The check of repeated rows, of rows (n) or of what tells them apart."""
+    table = _Table(rows, "", "regression", None, None, (), "warn", ())
+    return next(_duplicates(table))
 
 
 def against(
@@ -204,12 +224,9 @@ def _copies(table: _Table) -> Iterator[Check]:
     yield from leakage.target_copies(table.frame, table.target, table.features, table.task_type, severity=table.copies)
 
 
-_RULES: tuple[Callable[[_Table], Iterable[Check]], ...] = (
-    _target,
-    _target_values,
-    _duplicates,
-    _group,
-    _time,
+_Rules = tuple[Callable[[_Table], Iterable[Check]], ...]
+_OF_ROWS: _Rules = (_target, _target_values, _duplicates, _group, _time)
+_OF_FEATURES: _Rules = (
     _suspicious("empty_column", "Every feature has values.", _empty),
     _suspicious("constant_column", "No feature is constant.", _constant),
     _suspicious("many_levels", "No category looks like an identifier.", _crowded),

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import optuna
-import pandas as pd
 from numpy.typing import ArrayLike
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage
@@ -18,6 +17,7 @@ from mlops_site.stats.metrics import metric_named
 from training.ml.decisions import BEST_F1, Rule
 from training.ml.estimators import Recipe, Weights, default_params, search_space
 from training.ml.evaluate import Classes, FoldScores, cross_validate
+from training.ml.parted import Table
 from training.ml.preparation import Preparations
 from training.ml.sharing import FINISHED, Lost, Surplus, check_room, retry_running, told_already
 from training.ml.space import Space, suggest
@@ -63,7 +63,7 @@ class Objective:
     """What every trial is measured on; `recipe` carries all but the parameters."""
 
     recipe: Recipe
-    frame: pd.DataFrame
+    frame: Table
     y: ArrayLike
     splits: Sequence[Fold]
     metric: str

@@ -18,8 +18,14 @@ _ADVICE = "; use fewer folds, or cv 'time', which lets a group's past tell of it
 BY_TIME, BY_GROUP = ("time", "group_time"), ("group", "group_time")
 
 
+def sides(rows: pd.DataFrame, *, group: str | None = None, salt: str = "holdout") -> NDArray[np.float64]:
+    """Where each row (n,) stands in [0, 1) by a hash of the salt and its group, else its own values: what is below the
+    share is held out. Rows in parts stand where they would in one frame."""
+    return _hashed_rows(rows, salt) if group is None else _hashed(rows[group], salt)
+
+
 def holdout_split(
-    rows: pd.DataFrame,
+    rows: pd.DataFrame | NDArray[np.float64],
     *,
     cv: Scheme,
     groups: ArrayLike | None = None,
@@ -30,9 +36,9 @@ def holdout_split(
     """Mask (n,) of the rows held out.
 
     Without time order a row's side is a hash of its group (else of its own values) and the salt, so that a person
-    or a repeated row keeps its side in every version of the data set; `share` is met on average. In time order
-    it is the latest distinct times whose share of the rows comes nearest to `share`; by "group_time" the earlier rows
-    of their groups belong to neither side, see `earlier_rows`.
+    or a repeated row keeps its side in every version of the data set; `share` is met on average; `rows` may be the
+    `sides` instead of a frame. In time order it is the latest distinct times whose share of the rows comes nearest to
+    `share`; by "group_time" the earlier rows of their groups belong to neither side, see `earlier_rows`.
 
     Raises:
         ValueError: something is missing, or one side would be empty.
@@ -42,11 +48,12 @@ def holdout_split(
         raise ValueError(f"share must be between 0 and 1 but got {share}")
     if cv in BY_TIME:
         return _latest(moments(times), share)
-    held = _hashed(pd.Series(np.asarray(groups)), salt) if groups is not None else _hashed_rows(rows, salt)
-    mask = held < share
+    if isinstance(rows, pd.DataFrame):
+        rows = _hashed(pd.Series(np.asarray(groups)), salt) if groups is not None else _hashed_rows(rows, salt)
+    mask = rows < share
     if mask.all() or not mask.any():
         what = "groups" if groups is not None else "rows"
-        raise ValueError(f"holdout must leave {what} on both sides but {int(mask.sum())} of {len(rows)} rows are in")
+        raise ValueError(f"holdout must leave {what} on both sides but {int(mask.sum())} of {len(mask)} rows are in")
     return mask
 
 

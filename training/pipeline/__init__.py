@@ -10,6 +10,7 @@ from mlops_site.core import jobs
 from training.models import Run
 from training.pipeline import registration, selection, soundness
 from training.pipeline.evidence import files_of
+from training.pipeline.large import opened
 from training.pipeline.steps import pass_to, say
 from training.pipeline.trained import trained
 from training.services import origin
@@ -21,11 +22,12 @@ def execute(run: Run) -> None:
     jobs.advance(run, **origin.made_with())  # this process's, which need not be that of who asked
     say(run, f"attempt {run.attempt} on {run.dataset} with seed {run.seed}, code {run.code}")
     selection.prepare_storage()
-    rows, _, winner = trained(run)
-    pass_to(run, "convert", progress=0.93)
-    files = files_of(winner, rows, run)
-    if files.reason:
-        say(run, f"served by scikit-learn: {files.reason}")
-    soundness.before_registration(run, winner, rows, files)
-    pass_to(run, "gate and register", progress=0.97)
-    registration.register(run, winner, rows, files)
+    with opened(run) as rows:
+        _, winner = trained(run, rows)
+        pass_to(run, "convert", progress=0.93)
+        files = files_of(winner, rows, run)
+        if files.reason:
+            say(run, f"served by scikit-learn: {files.reason}")
+        soundness.before_registration(run, winner, rows, files)
+        pass_to(run, "gate and register", progress=0.97)
+        registration.register(run, winner, rows, files)

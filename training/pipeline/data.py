@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -14,30 +15,37 @@ from mlops_site.stats.columns import Kind, encode, infer_kinds
 from mlops_site.stats.scored import TaskType
 from training.choices import CrossValidation
 from training.ml import evaluate, splits
+from training.ml.parted import Parted, Table
 from training.models import Share, Training
 from training.pipeline import quality
 from training.pipeline.steps import say
 from training.services.quality import frame_of
 from training.services.schema import added_rows, columns_of
 
+SAMPLE_ROWS = 20_000
+F = TypeVar("F", bound=Table, covariant=True)
+
 
 @dataclass(frozen=True, eq=False)
-class Part:
-    """Some rows (n): canonical features, truth (n,), their group (n,) or None, a key for each row (n,), and how much
-    each counts in a fit (n,), None where all count alike; their time (n,) or None."""
+class Part(Generic[F]):
+    """Some rows (n): canonical features (in their file where a run's rows are many), truth (n,), their group (n,) or
+    None, a key for each row (n,), how much each counts in a fit (n,), None where all count alike; their time (n,) or
+    None."""
 
-    frame: pd.DataFrame
+    frame: F
     truth: NDArray[Any]
     groups: NDArray[Any] | None
     keys: NDArray[Any]
     weights: NDArray[np.float64] | None = None
     times: NDArray[Any] | None = None
 
-    def taken(self, mask: NDArray[np.bool_]) -> Part:
+    def taken(self, mask: NDArray[np.bool_]) -> Part[F]:
         """The rows of the mask (n,)."""
         more = (None if part is None else part[mask] for part in (self.groups, self.weights, self.times))
         groups, weights, times = more
-        return Part(self.frame[mask].reset_index(drop=True), self.truth[mask], groups, self.keys[mask], weights, times)
+        own: Table = self.frame
+        frame = own.iloc[mask] if isinstance(own, Parted) else own[mask].reset_index(drop=True)
+        return Part(cast("F", frame), self.truth[mask], groups, self.keys[mask], weights, times)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -51,11 +59,24 @@ class Rows:
     kinds: dict[str, Kind]
     task_type: TaskType
     classes: tuple[Any, ...] | None
-    training: Part
-    holdout: Part
+    training: Part[Table]
+    holdout: Part[pd.DataFrame]
     holdout_table: pd.DataFrame
     folds: list[splits.Fold]
     period: tuple[str, str] | None  # first and last time of all rows, where they have one
+
+    @property
+    def told(self) -> pd.DataFrame:
+        """What all rows have of values: the rows themselves; of a file in parts a frame that has what they have."""
+        frame = self.training.frame
+        told = frame.told() if isinstance(frame, Parted) else frame
+        return pd.concat([told, self.holdout.frame])
+
+    @cached_property
+    def sample(self) -> pd.DataFrame:
+        """Training rows for what needs them whole: all of them; of a file in parts at most 20,000 by a hash."""
+        frame = self.training.frame
+        return frame.iloc[frame.sample(SAMPLE_ROWS)].read() if isinstance(frame, Parted) else frame
 
 
 def rows_of(run: Training | Share) -> Rows:
@@ -66,7 +87,7 @@ def rows_of(run: Training | Share) -> Rows:
     """
     spec, declared = run.spec, run.dataset
     whole_table = frame_of(declared)
-    weights = _weights(run, whole_table)
+    weights = weights_of(run, whole_table[spec["target"]].notna().to_numpy())
     report = quality.of_table(run, whole_table)
     table, places = _usable(run, whole_table)
     features = table[spec["features"]]
@@ -95,7 +116,7 @@ def rows_of(run: Training | Share) -> Rows:
     except ValueError as error:
         raise Invalid(f"{declared} cannot be used as asked: {error}", code="unusable_data") from error
     quality.before_training(run, report, table, rows=places, held=held, folds=folds)
-    parts = (_classes(whole, spec), training, holdout, table[held], folds)
+    parts = (classes_of(whole.truth, spec), training, holdout, table[held], folds)
     return Rows(kinds, spec["task_type"], *parts, splits.period(times))
 
 
@@ -109,29 +130,34 @@ def _usable(run: Training | Share, table: pd.DataFrame) -> tuple[pd.DataFrame, N
     return known, np.flatnonzero(table[target].notna())
 
 
-def _weights(run: Training | Share, table: pd.DataFrame) -> NDArray[np.float64] | None:
-    """By row that has a target: those that the data set's last version added are at its end (see `added_rows`)."""
+def weights_of(run: Training | Share, known: NDArray[np.bool_]) -> NDArray[np.float64] | None:
+    """By row that has a target (`known`, of all rows): those that the data set's last version added are at its end (see
+    `added_rows`)."""
     asked = run.spec.get("new_rows_weight")
     if asked is None:
         return None
     added = added_rows(run.dataset)
-    before = len(table) - added
+    before = len(known) - added
     say(run, f"in a fit each of the {added:,} new rows counts {asked:g} times as much as one of the {before:,} before")
-    weights = np.where(np.arange(len(table)) < before, 1.0, asked)
-    known: NDArray[np.float64] = weights[table[run.spec["target"]].notna().to_numpy()]
-    return known
+    weights: NDArray[np.float64] = np.where(np.arange(len(known)) < before, 1.0, asked)[known]
+    return weights
 
 
-def _classes(whole: Part, spec: dict[str, Any]) -> tuple[Any, ...] | None:
+def classes_of(truth: NDArray[Any], spec: dict[str, Any]) -> tuple[Any, ...] | None:
     if spec["task_type"] == "regression":
         return None
-    return evaluate.class_order(whole.truth, positive=spec["positive_class"])
+    return evaluate.class_order(truth, positive=spec["positive_class"])
+
+
+def hashes_of(table: pd.DataFrame) -> NDArray[np.uint64]:
+    """Each row (n,) by what it holds."""
+    # As floats, because a whole-number column with one gap is a float column in the next version.
+    numbers = dict.fromkeys(table.select_dtypes("number").columns, np.float64)
+    return np.asarray(pd.util.hash_pandas_object(table.astype(numbers), index=False), dtype=np.uint64)
 
 
 def _keys(table: pd.DataFrame) -> NDArray[Any]:
     """A name for each row by what it holds, the same in every version of the data; repeated rows are counted."""
-    # As floats, because a whole-number column with one gap is a float column in the next version.
-    numbers = dict.fromkeys(table.select_dtypes("number").columns, np.float64)
-    hashes = pd.util.hash_pandas_object(table.astype(numbers), index=False)
+    hashes = pd.Series(hashes_of(table))
     repeats = hashes.groupby(hashes).cumcount()
     return np.array([f"{key:016x}-{repeat}" for key, repeat in zip(hashes, repeats, strict=True)])

@@ -18,11 +18,12 @@ from registry.artifacts import formats, graphs, scorer, signature
 from registry.artifacts.engines import Scorer, open_scorer
 from registry.artifacts.summary import told
 from registry.services import Candidate
-from training.ml import evaluate, fairness, slices
+from training.ml import evaluate, fairness, large, slices
 from training.ml.decisions import BEST_F1
 from training.ml.estimators import device
+from training.ml.parted import Parted
 from training.models import Run
-from training.pipeline.data import Part, Rows
+from training.pipeline.data import Rows
 from training.pipeline.selection import rule_of
 from training.selectors.quality import told as told_of_gates
 from training.selectors.quality import verdicts_of
@@ -61,7 +62,7 @@ def files_of(winner: Winner, rows: Rows, run: Run) -> Files:
     if hasattr(model, "n_jobs"):
         model.set_params(n_jobs=None)  # else the artifact would tell how many cores this machine has
     described = signature.infer(
-        pd.concat([rows.training.frame, rows.holdout.frame]),  # what the data set had is asked for, not half of it
+        rows.told,  # what the data set had is asked for, not half of it
         rows.kinds,
         task_type=rows.task_type,
         target=rows.training.truth.tolist() if rows.classes else None,
@@ -91,7 +92,7 @@ def candidate_of(run: Run, winner: Winner, rows: Rows, files: Files) -> Candidat
         data_digest=run.dataset.digest,
         golden=files.golden,
         reference=reference.to_bytes(),
-        **told(files.skops, "skops", files.signature, rows.training.frame)._asdict(),
+        **told(files.skops, "skops", files.signature, rows.sample)._asdict(),
         importance=winner.report.importance,
         threshold=0.5 if winner.threshold is None else winner.threshold,
         lineage={
@@ -157,8 +158,8 @@ def facts_of(run: Run, winner: Winner, rows: Rows) -> dict[str, Any]:
 
 def correlated(rows: Rows) -> dict[str, Any]:
     """How the numbers of the training rows move together, of the first features and evenly spaced rows at most."""
-    names = [name for name in rows.training.frame.columns if rows.kinds[name] == "number"][:MOST_FEATURES]
-    part = rows.training.frame[names].iloc[:: max(1, len(rows.training) // CORRELATED_ROWS)]
+    names = [name for name in rows.kinds if rows.kinds[name] == "number"][:MOST_FEATURES]
+    part = rows.sample[names].iloc[:: max(1, len(rows.sample) // CORRELATED_ROWS)]
     return correlations(part.to_numpy(dtype=np.float64, na_value=np.nan), names).to_json()
 
 
@@ -216,10 +217,10 @@ def held_out_of(winner: Winner, rows: Rows, bins: Bins) -> bytes | None:
 
 def _golden(winner: Winner, rows: Rows, answering: Scorer) -> list[dict[str, Any]]:
     """Real rows from the lowest to the highest answer, and what the artifact answers to them."""
-    said = evaluate.predicted(winner.pipeline, rows.training.frame, rows.classes)
+    said = evaluate.predicted(winner.pipeline, rows.sample, rows.classes)
     order = np.argsort(said if said.ndim == 1 else said.max(axis=1), kind="stable")
     picked = np.unique(np.linspace(0, len(order) - 1, GOLDEN_ROWS).round().astype(int))
-    asked = [_features(row) for row in rows.training.frame.iloc[order[picked]].to_dict("records")]
+    asked = [_features(row) for row in rows.sample.iloc[order[picked]].to_dict("records")]
     return scorer.golden(answering, asked)
 
 
@@ -230,6 +231,9 @@ def _features(row: dict[Any, Any]) -> dict[str, Any]:
 
 def _reference(run: Run, rows: Rows) -> Profile:
     """The profile of the training rows, on bins of their own."""
-    part: Part = rows.training
-    bins = reference_bins(part.frame, rows.kinds, salt=run.model.name)
-    return profile(part.frame, bins)
+    frame, salt = rows.training.frame, run.model.name
+    if isinstance(frame, Parted):
+        return large.profile_of_parts(
+            lambda names: frame.narrowed(names).parts(), rows.kinds, frame.executor, salt=salt
+        )
+    return profile(frame, reference_bins(frame, rows.kinds, salt=salt))

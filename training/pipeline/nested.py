@@ -13,6 +13,7 @@ from mlops_site.core.errors import Invalid
 from mlops_site.stats import metrics
 from training.ml import nested, search, splits
 from training.ml.estimators import Recipe, model_type
+from training.ml.parted import Table
 from training.ml.preparation import Preparations
 from training.models import Run, Training
 from training.pipeline import selection
@@ -24,7 +25,7 @@ class Inner(NamedTuple):
     """An outer fold: its number, its training rows by themselves, and their folds."""
 
     number: int
-    part: Part
+    part: Part[Table]
     folds: list[splits.Fold]
 
 
@@ -58,14 +59,14 @@ def _outer(run: Run, rows: Rows, outer: int) -> list[splits.Fold]:
     return _folds(run, rows.training, outer, seed=run.seed + 1)
 
 
-def _inside(run: Run, rows: Rows, fold: splits.Fold) -> tuple[Part, list[splits.Fold]]:
+def _inside(run: Run, rows: Rows, fold: splits.Fold) -> tuple[Part[Table], list[splits.Fold]]:
     mask: NDArray[np.bool_] = np.zeros(len(rows.training), dtype=bool)
     mask[fold[0]] = True
     part = rows.training.taken(mask)
     return part, _folds(run, part, run.spec["cv_folds"], seed=run.seed)
 
 
-def _folds(run: Run, part: Part, count: int, *, seed: int) -> list[splits.Fold]:
+def _folds(run: Run, part: Part[Table], count: int, *, seed: int) -> list[splits.Fold]:
     spec = run.spec
     try:
         return splits.folds(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +14,11 @@ from mlops_site.core import events, jobs
 from mlops_site.core.errors import Invalid
 from mlops_site.core.permissions import Actor
 from training.choices import CrossValidation, Stage
-from training.ml import leakage, quality
+from training.ml import large, leakage, quality
+from training.ml.executors import Executor
 from training.ml.findings import NEVER_WAIVED, Check, QualityReport, Severity
 from training.ml.splits import Fold
+from training.ml.stored import Stored
 from training.models import Expectations, GateReport, Run, Share, Training
 from training.pipeline.steps import say
 from training.selectors import quality as gates
@@ -54,13 +56,62 @@ def before_training(
     data set, `held` (n,) tells the holdout, `folds` are positions among the others. Raises Invalid with every check
     that blocks. A reproduction registers nothing and is not held back."""
     if isinstance(run, Run):
-        newest = _expected(run)
-        document = _with_times(run, None if newest is None else newest.document)
-        found = list(_leaks(run, document, table, held, folds))
+        document = document_of(run)
+        told = table[[*run.spec["features"], run.spec["target"]]]
+        found = list(leaks_in(run, table.get, told, held, folds))
         if document is not None:
             found += quality.against(table, document, features=run.spec["features"], private=run.dataset.pii)
-        placed = [replace(check, where=tuple(int(rows[at - 1]) + 1 for at in check.where)) for check in found]
-        judge(run, Stage.TRAINING, replace(report, checks=(*report.checks, *placed)))
+        judge(run, Stage.TRAINING, replace(report, checks=(*report.checks, *at_their_places(found, rows))))
+
+
+def document_of(run: Run) -> dict[str, Any] | None:
+    """What is expected of the run's table."""
+    newest = _expected(run)
+    return _with_times(run, None if newest is None else newest.document)
+
+
+def of_stored(run: Run, stored: Stored, work: Executor) -> QualityReport:
+    """What is found in a table in parts, what is expected of it too; as in `of_table`."""
+    spec, declared = run.spec, run.dataset
+    report = large.quality_of(
+        stored,
+        work,
+        target=spec["target"],
+        task_type=spec["task_type"],
+        time_column=declared.time_column or None,
+        group_column=declared.group_column or None,
+        expected=document_of(run),
+        features=spec["features"],
+        copies="block",
+        private=declared.pii,
+    )
+    if any(check.name in NEVER_WAIVED for check in report.blocks):
+        judge(run, Stage.TRAINING, report)
+    return report
+
+
+def leaks_in(
+    run: Run,
+    column: Callable[[str], pd.Series[Any] | None],
+    hashes: pd.DataFrame,
+    held: NDArray[np.bool_],
+    folds: Sequence[Fold],
+) -> Iterator[Check]:
+    """What is on both sides of the holdout or of a fold: entities, of a column by name, and rows, by what tells them
+    apart."""
+    spec, declared = run.spec, run.dataset
+    entity = (document_of(run) or {}).get("entity", {})
+    name = entity.get("column") or declared.group_column
+    if name and (values := column(name)) is not None:
+        # In time order a person's past tells of their future, as it will when the model serves.
+        severity: Severity = "warn" if spec["cv"] == CrossValidation.TIME else entity.get("severity", "block")
+        yield leakage.entity_overlap(values, held, folds, column=name, severity=severity)
+    yield leakage.rows_overlap(hashes, held)
+
+
+def at_their_places(checks: Iterable[Check], rows: NDArray[np.intp]) -> list[Check]:
+    """Checks of some rows, told by the places (n,) of these in the data set."""
+    return [replace(check, where=tuple(int(rows[at - 1]) + 1 for at in check.where)) for check in checks]
 
 
 def _expected(run: Training | Share) -> Expectations | None:
@@ -76,19 +127,6 @@ def _with_times(run: Training | Share, document: dict[str, Any] | None) -> dict[
     for name, column in asked.items():
         columns[name] = {**columns.get(name, {}), "available_at": {"column": column, "severity": "block"}}
     return {**(document or {}), "columns": columns, "prediction_time": run.dataset.time_column}
-
-
-def _leaks(
-    run: Run, document: dict[str, Any] | None, table: pd.DataFrame, held: NDArray[np.bool_], folds: Sequence[Fold]
-) -> Iterator[Check]:
-    spec, declared = run.spec, run.dataset
-    entity = (document or {}).get("entity", {})
-    column = entity.get("column") or declared.group_column
-    if column and column in table.columns:
-        # In time order a person's past tells of their future, as it will when the model serves.
-        severity: Severity = "warn" if spec["cv"] == CrossValidation.TIME else entity.get("severity", "block")
-        yield leakage.entity_overlap(table[column], held, folds, column=column, severity=severity)
-    yield leakage.rows_overlap(table[[*spec["features"], spec["target"]]], held)
 
 
 def judge(run: Training | Share, stage: Stage, report: QualityReport) -> None:

@@ -14,6 +14,7 @@ from training.ml import repeats
 from training.models import Reproduction
 from training.pipeline import selection
 from training.pipeline.evidence import holdout_of, metrics_of
+from training.pipeline.large import opened
 from training.pipeline.steps import pass_to
 from training.pipeline.trained import trained
 from training.services.reproductions import surroundings
@@ -26,13 +27,15 @@ def execute(reproduction: Reproduction) -> None:
     if version is None or version.holdout_id is None:
         raise Conflict(f"run {reproduction.run_id} left no predictions to compare with", code="nothing_kept")
     selection.prepare_storage()
-    rows, ranked, winner = trained(reproduction)
+    with opened(reproduction) as rows:
+        ranked, winner = trained(reproduction, rows)
+        answers = pd.read_parquet(io.BytesIO(holdout_of(winner, rows)))
     pass_to(reproduction, "compare", progress=0.97)
     board = [selection.entry(reproduction, best) for best in ranked]
     kept = pd.read_parquet(io.BytesIO(store.read(version.holdout_id)))
     outcome = {
         **_compared(reproduction.run.leaderboard, board, version.metrics, metrics_of(winner.report)),
-        "predictions": repeats.answers_compared(kept, pd.read_parquet(io.BytesIO(holdout_of(winner, rows)))),
+        "predictions": repeats.answers_compared(kept, answers),
     }
     equal = all(each["equal"] for each in [*outcome["folds"], *outcome["holdout"], outcome["predictions"]])
     outcome |= {"equal": equal, "differences": surroundings(reproduction.run)}

@@ -13,6 +13,7 @@ from training.ml import search
 from training.ml.preparation import Preparations
 from training.models import Run, Share
 from training.pipeline import data, selection
+from training.pipeline.large import opened
 from training.pipeline.steps import Fence
 
 OPEN = (JobState.QUEUED, JobState.RUNNING)
@@ -25,7 +26,8 @@ def execute(share: Share) -> None:
     if not share.run.has_ended:
         selection.prepare_storage()
         try:
-            _search(share, data.rows_of(share))
+            with opened(share) as rows:
+                _search(share, rows)
         except jobs.LeaseLost:
             share.run.refresh_from_db(fields=["state"])
             if not share.run.has_ended:

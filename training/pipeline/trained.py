@@ -10,17 +10,16 @@ from training.pipeline.evidence import Winner
 from training.pipeline.steps import pass_to, say
 
 
-def trained(run: Training) -> tuple[data.Rows, list[search.Best], Winner]:
-    """The rows, the best of each model type, best first, and the first of them refitted. Raises LeaseLost, and
-    StewardError with the reason."""
-    rows = data.rows_of(run)
+def trained(run: Training, rows: data.Rows) -> tuple[list[search.Best], Winner]:
+    """The best of each model type, best first, and the first of them refitted. Raises LeaseLost, and StewardError with
+    the reason."""
     say(run, f"{len(rows.training)} rows to train on in {len(rows.folds)} folds, {len(rows.holdout)} held out")
     ranked = selection.searched(run, rows)
     done = sum(best.trials for best in ranked) + nested.estimate(run, rows, ranked)
     pass_to(run, f"refit {ranked[0].recipe.name}", progress=0.86, trials_done=done)
     pipeline = ranked[0].recipe.fit(rows.training.frame, rows.training.truth, rows.training.weights)
     pass_to(run, "evaluate on the holdout", progress=0.90)
-    return rows, ranked, _evaluated(run, ranked[0], calibrated(run, ranked[0], pipeline, rows), rows)
+    return ranked, _evaluated(run, ranked[0], calibrated(run, ranked[0], pipeline, rows), rows)
 
 
 def _evaluated(run: Training, best: search.Best, kept: Calibrated, rows: data.Rows) -> Winner:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import IO, Any
 
 from django.db.models import Exists, OuterRef, QuerySet
 
 from mlops_site.core import store
-from mlops_site.core.errors import Conflict
+from mlops_site.core.errors import Conflict, NotFound
 from mlops_site.core.permissions import Action, Actor
 from mlops_site.stats.profile import Profile
 from registry.choices import Stage
@@ -41,6 +43,19 @@ def data_of(version: DatasetVersion) -> bytes:
     if why := gone(version):
         raise Conflict(f"{version} cannot be read: {why}", code="data_gone")
     return store.read(version.digest)
+
+
+@contextmanager
+def opened_data(version: DatasetVersion) -> Iterator[IO[bytes]]:
+    """The canonical Parquet as a file. Conflict `data_gone`, ArtifactDamaged."""
+    if why := gone(version):
+        raise Conflict(f"{version} cannot be read: {why}", code="data_gone")
+    try:
+        with store.open_verified(version.digest) as file:
+            yield file
+    except NotFound as error:
+        message = f"the data of {version} ({version.digest}) is deleted; upload the same bytes again"
+        raise Conflict.on("dataset", message, code="data_gone") from error
 
 
 def profile_kept(version: DatasetVersion) -> Profile | None:

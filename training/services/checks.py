@@ -13,6 +13,7 @@ from training.services.config import RunConfig
 from training.services.constraints import able, held, monotone_problems
 from training.services.decisions import decision_problems
 from training.services.feature_uses import check_fit, sets_named
+from training.services.large import trains_in_parts
 from training.services.leaks import BY_GROUP, BY_TIME, split_problems, time_problems
 from training.services.schema import added_rows, columns_of, default_features, label_meant, labels_of
 
@@ -34,12 +35,23 @@ def known_types(task_type: str, *, by_default: bool = False) -> list[str]:
     return estimators.names(cast("TaskType", task_type), by_default=by_default)
 
 
-def types_of(config: RunConfig, task_type: str) -> list[str]:
+def types_of(config: RunConfig, task_type: str, version: DatasetVersion) -> list[str]:
     """The model types that a run tries."""
     if config.model_types is not None:
         return config.model_types
-    usual = known_types(task_type, by_default=True)
+    usual = _usual(task_type, version)
     return able(usual, task_type) if held(config) else usual
+
+
+def _usual(task_type: str, version: DatasetVersion) -> list[str]:
+    """Those of a run that names none: on a table in parts, all that are fitted so."""
+    return _in_parts(task_type) if trains_in_parts(version) else known_types(task_type, by_default=True)
+
+
+def _in_parts(task_type: str) -> list[str]:
+    from training.ml import estimators  # imports scikit-learn: see `_known_metrics`
+
+    return estimators.in_parts(cast("TaskType", task_type))
 
 
 def problems(config: RunConfig, model: RegisteredModel, version: DatasetVersion) -> Iterator[FieldError]:
@@ -57,7 +69,7 @@ def problems(config: RunConfig, model: RegisteredModel, version: DatasetVersion)
         yield from _feature_sets(config, model, version)
     else:
         yield _wrong("target", f"must be the name of a column but got {config.target!r:.80}")
-    yield from _search(config, str(model.task_type))
+    yield from _search(config, str(model.task_type), version)
 
 
 def _wrong(field: str, message: str, code: str = "invalid") -> FieldError:
@@ -200,15 +212,18 @@ def _slices(config: RunConfig, version: DatasetVersion) -> Iterator[FieldError]:
             yield _wrong("slices", f"must not hold the target or the group column but got {name!r:.80}", "no_slice")
 
 
-def _search(config: RunConfig, task_type: str) -> Iterator[FieldError]:
+def _search(config: RunConfig, task_type: str, version: DatasetVersion) -> Iterator[FieldError]:
     known, asked = known_types(task_type), config.model_types
-    listed: Any = known_types(task_type, by_default=True) if asked is None else asked
+    listed: Any = _usual(task_type, version) if asked is None else asked
     if not isinstance(listed, list) or not listed or len({str(name) for name in listed}) < len(listed):
         yield _wrong("model_types", f"must be a list of different model types but got {asked!r:.80}")
         return
     for name in listed:
         if name not in known:
             yield _wrong("model_types", f"must be among {', '.join(known)} but got {name!r:.80}", "unknown_model_type")
+        elif trains_in_parts(version) and name not in (able := _in_parts(task_type)):
+            message = f"must be among {', '.join(able)} for {version}, which is trained on in parts, but got {name!r}"
+            yield _wrong("model_types", message, "not_in_parts")
     spaces: Any = {} if config.search_space is None else config.search_space
     if not isinstance(spaces, Mapping):
         yield _wrong("search_space", f"must be an object by model type but got {spaces!r:.80}")

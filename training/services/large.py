@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 from django.conf import settings
 
 from mlops_site.core import store
+from training.models import DatasetVersion
 from training.services.schema import schema_of
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ def is_large(source: BinaryIO, filename: str) -> bool:
     return size > settings.LARGE_TABLE_BYTES and filename.lower().endswith(".csv")
 
 
+def trains_in_parts(version: DatasetVersion) -> bool:
+    """Whether a run on the version reads it in parts: more than LARGE_RUN_MB of cells, 8 bytes each."""
+    return 8 * version.rows * len(version.schema["columns"]) > settings.LARGE_RUN_BYTES
+
+
 @contextmanager
 def opened(
     source: BinaryIO,
@@ -62,12 +68,13 @@ def opened(
     """The canonical form of a csv in a file of its own, with schema, checks and profile of the data set `name`;
     `expected` is what it should not depart from. TableError for what cannot be read."""
     from training.ml import conversion, large, personal
+    from training.ml.stored import Stored
 
     roles = {"target": target, "time_column": time_column, "group_column": group_column}
     with tempfile.TemporaryDirectory(prefix="steward-table-") as folder, executor() as work:
         path = Path(folder) / "table.parquet"
         rows = conversion.to_canonical(source, path, work, max_rows=MAX_ROWS)
-        stored, columns, suspects = large.Stored(path), dict[str, Any](), dict[str, dict[str, str]]()
+        stored, columns, suspects = Stored(path), dict[str, Any](), dict[str, dict[str, str]]()
 
         def describe(column: str, frame: pd.DataFrame) -> None:
             columns[column] = schema_of(frame, target, time_column, group_column)["columns"][0]

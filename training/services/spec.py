@@ -32,7 +32,7 @@ def completed(config: RunConfig, *, model: RegisteredModel, version: DatasetVers
         "target": target,
         "positive_class": _positive(config, labels),
         "features": config.features or default_features(version, target),
-        "model_types": types_of(config, task_type),
+        "model_types": types_of(config, task_type, version),
         "hyperparameter_optimization": searched,
         "n_trials": config.n_trials if searched else 1,
         "search_space": config.search_space or {},

@@ -21,6 +21,7 @@ from training.ml.executors import Executor, Here, on_dask
 from training.ml.expectations import inferred
 from training.ml.refusals import TableError
 from training.ml.schemas import infer_schema
+from training.ml.stored import Stored
 
 ROWS = 4_000
 
@@ -84,22 +85,20 @@ def whole(text: bytes) -> pd.DataFrame:
 
 
 @pytest.fixture
-def stored(tmp_path: Path, whole: pd.DataFrame) -> large.Stored:
+def stored(tmp_path: Path, whole: pd.DataFrame) -> Stored:
     path = tmp_path / "claims.parquet"
     path.write_bytes(tables.to_parquet(whole))
-    return large.Stored(path)
+    return Stored(path)
 
 
 def test_a_csv_in_blocks_is_the_same_file(tmp_path: Path, text: bytes, whole: pd.DataFrame, executor: Executor) -> None:
     path = tmp_path / "out.parquet"
     assert conversion.to_canonical(io.BytesIO(text), path, executor, max_rows=10_000) == ROWS
     assert path.read_bytes() == tables.to_parquet(whole)
-    assert len(list(large.Stored(path).parts())) == 14
+    assert len(list(Stored(path).parts())) == 14
 
 
-def test_its_profile_is_the_same_to_the_last_byte(
-    stored: large.Stored, whole: pd.DataFrame, executor: Executor
-) -> None:
+def test_its_profile_is_the_same_to_the_last_byte(stored: Stored, whole: pd.DataFrame, executor: Executor) -> None:
     kinds = infer_kinds(whole)
     expected = profile(whole, reference_bins(whole, kinds, salt="m")).to_bytes()
     assert large.profile_of(stored, executor, salt="m").to_bytes() == expected
@@ -108,7 +107,7 @@ def test_its_profile_is_the_same_to_the_last_byte(
 
 @pytest.mark.parametrize("expected_of", [None, "its own", "of another"])
 def test_its_checks_are_the_same(
-    stored: large.Stored, whole: pd.DataFrame, executor: Executor, expected_of: str | None
+    stored: Stored, whole: pd.DataFrame, executor: Executor, expected_of: str | None
 ) -> None:
     roles: dict[str, Any] = {"target": "high_cost", "time_column": "year", "group_column": "person"}
     if expected_of is not None:
@@ -128,12 +127,12 @@ def test_its_checks_are_the_same(
     assert {"duplicate_rows", "target_missing", "empty_column", "constant_column", "many_levels", "target_copy"} <= said
 
 
-def test_checks_come_in_the_same_order(stored: large.Stored, whole: pd.DataFrame) -> None:
+def test_checks_come_in_the_same_order(stored: Stored, whole: pd.DataFrame) -> None:
     assert large.quality_of(stored, Here(), target="high_cost") == quality.check(whole, target="high_cost")
     assert large.quality_of(stored, Here(), target="absent") == quality.check(whole, target="absent")
 
 
-def test_every_column_is_shown_once(stored: large.Stored, whole: pd.DataFrame) -> None:
+def test_every_column_is_shown_once(stored: Stored, whole: pd.DataFrame) -> None:
     seen: dict[str, pd.DataFrame] = {}
     large.quality_of(stored, Here(), target="high_cost", on_column=lambda name, frame: seen.update({name: frame}))
     assert sorted(seen) == sorted(whole.columns)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import SimpleNamespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import optuna
 import pytest
@@ -79,7 +80,8 @@ def test_every_process_has_the_same_rows_folds_and_seeds(request_small: Create, 
     run = jobs.claim(request_small(dataset, workers=2), worker="test")
     assert run is not None
     one, other = (data.rows_of(job) for job in (run, run.shares.get()))
-    assert one.training.frame.equals(other.training.frame)
+    frames: list[Any] = [one.training.frame, other.training.frame]
+    assert frames[0].equals(frames[1])
     assert [[part.tolist() for part in fold] for fold in one.folds] == [
         [part.tolist() for part in fold] for fold in other.folds
     ]
@@ -105,11 +107,12 @@ def test_a_share_stops_when_the_run_ends_under_it(
     monkeypatch.setattr("training.pipeline.steps.LOOK_SECS", 0)
     run = request_small(dataset, workers=2)
 
-    def rows_of(part: Share) -> data.Rows:
+    @contextmanager
+    def opened(part: Share) -> Iterator[data.Rows]:
         Run.objects.filter(pk=run.pk).update(state="failed")
-        return data.rows_of(part)
+        yield data.rows_of(part)
 
-    monkeypatch.setattr(share, "data", SimpleNamespace(rows_of=rows_of, Rows=data.Rows))
+    monkeypatch.setattr(share, "opened", opened)
     assert helped(run.shares.get()).state == "succeeded"
     assert finished(run) == []
 
