@@ -11,7 +11,13 @@ class MonitoringConfig(AppConfig):
         from django.db.models.signals import post_migrate
 
         from monitoring import receivers, signals
-        from registry.signals import condition_closed, evidence_wanted, incident_closed, incident_opened, revalidation_due
+        from registry.signals import (
+            condition_closed,
+            evidence_wanted,
+            incident_closed,
+            incident_opened,
+            revalidation_due,
+        )
 
         revalidation_due.connect(receivers.raise_revalidation, dispatch_uid="monitoring.raise_revalidation")
         condition_closed.connect(receivers.resolve_revalidation, dispatch_uid="monitoring.resolve_revalidation")

@@ -13,8 +13,8 @@ from rest_framework.response import Response
 from mlops_site.core.api.serializers import MomentField, StrictSerializer, TextField
 from mlops_site.core.api.views import ApiView
 from mlops_site.core.errors import NotFound
-from monitoring.api.report_answers import EstimatedAnswer, PredictionsAnswer
-from monitoring.api.serializers import AlertLine
+from monitoring.api.report_answers import EstimatedAnswer
+from monitoring.api.serializers import AlertLine, PredictionsAnswer
 from monitoring.selectors.dashboard import Dashboard, dashboard, version_shown
 from monitoring.selectors.drift import ranked_json
 from monitoring.selectors.followup import followup_json

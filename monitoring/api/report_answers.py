@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from mlops_site.core.api.serializers import MomentField, StrictSerializer, TextField
+from monitoring.api.serializers import PredictionsAnswer
 from monitoring.choices import Occasion
 from monitoring.models import Report
 from monitoring.services.reports import Window, window_of
@@ -159,17 +160,6 @@ class PerformanceAnswer(serializers.Serializer[Any]):
     headline = serializers.DictField(allow_null=True, help_text="the metric that the model is judged by")
 
 
-class PredictionsAnswer(serializers.Serializer[Any]):
-    """How the `rows` answers are spread that can be counted so: shares of the window, of the holdout at registration and
-    of the window before, null where there is none."""
-
-    kind = serializers.ChoiceField(["score", "class", "value"])
-    against = serializers.CharField(allow_blank=True, help_text="what is drawn beside the window")
-    rows = serializers.IntegerField()
-    pieces = serializers.JSONField(help_text="[{piece, reference, before, window}]")
-    ticks = serializers.JSONField(help_text="[[place, text]]: of an axis on which piece i lies at i")
-
-
 class QualityAnswer(serializers.Serializer[Any]):
     """`share` of `rows` values fail the check, `limit` may; of `correlation` they are coefficients."""
 
@@ -249,7 +239,7 @@ class ReportAnswer(serializers.ModelSerializer[Report]):
     class Meta:
         model = Report
         fields = (
-            "id", "model_name", "model_version", "window", "covered", "samples", "drift", "performance", "predictions", "followup",
-            "quality", "volume", "rule", "triage", "answers", "columns", "multivariate",
+            "id", "model_name", "model_version", "window", "covered", "samples", "drift", "performance", "predictions",
+            "followup", "quality", "volume", "rule", "triage", "answers", "columns", "multivariate",
             "notes", "findings", "explicit", "occasion", "from_frames", "created_by", "created_at",
         )  # fmt: skip

@@ -76,7 +76,8 @@ class Channel(models.Model):
 
 
 class Message(models.Model):
-    """One event of one alert, or of what `subject` names beside alerts, for one channel. Without a delivery it waits for its digest, or the end of quiet hours."""
+    """One event of one alert, or of what `subject` names beside alerts, for one channel. Without a delivery it waits
+    for its digest, or the end of quiet hours."""
 
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="messages")
     alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="messages", null=True, blank=True)

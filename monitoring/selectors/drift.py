@@ -94,8 +94,8 @@ def drift_of(version: Version, now: Summed, rule: AlarmRule) -> Drift | None:
 def drift_found(
     version: Version, now: Summed, start: datetime, end: datetime, rule: AlarmRule, breakdown: Breakdown
 ) -> DriftFound:
-    """Of the window from `start` to before `end`, whose sums are `now` and `breakdown`. One query; one more where the version has no
-    holdout; and eight for the estimated losses where a feature has drifted."""
+    """Of the window from `start` to before `end`, whose sums are `now` and `breakdown`. One query; one more where the
+    version has no holdout; and eight for the estimated losses where a feature has drifted."""
     answers, against = answers_found(version, now, start, end, rule, breakdown)
     found, reference = drift_of(version, now, rule), basis_of(version).reference
     if found is None or reference is None or now.profile is None:

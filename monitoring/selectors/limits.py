@@ -91,7 +91,9 @@ def uncorrelated(version: Version) -> str:
     if known is None:
         return f"correlations were not judged: {version.number} was registered without those of its training data"
     if len(known.features) < 2 or float(known.counts[~np.eye(len(known.features), dtype=bool)].max()) < FEWEST:
-        return f"correlations were not judged: {version.number} was registered with fewer than {FEWEST} rows of training"
+        return (
+            f"correlations were not judged: {version.number} was registered with fewer than {FEWEST} rows of training"
+        )
     return ""
 
 

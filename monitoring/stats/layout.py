@@ -92,8 +92,8 @@ def first_widths(shape: Shape) -> tuple[int, int]:
 
 
 def value_bins(values: Floats, steps: int = STEPS) -> Counts:
-    """The bin of each finite value: 16 (`steps`) to a factor of two, by the first bits of the float, so no machine differs. The
-    bins rise with the values; what is below 0.001 in size shares the one of nought.
+    """The bin of each finite value: 16 (`steps`) to a factor of two, by the first bits of the float, so no machine
+    differs. The bins rise with the values; what is below 0.001 in size shares the one of nought.
 
     >>> value_bins(np.array([-1.0, 0.0, 1.0, 1.05, 1.07])).tolist()
     [639, 800, 961, 961, 962]

@@ -43,8 +43,8 @@ def operations(tally: Tally, secs: float) -> Operations:
 
 
 def quantile_ms(counts: Counts, share: float, edges: Counts = LATENCY_EDGES) -> float | None:
-    """A quantile of latencies counted between `edges`, in microseconds, within the width of a bin of the exact one (12 %
-    between LATENCY_EDGES): on a scale of logarithms the mass of a bin is spread evenly. None without counts.
+    """A quantile of latencies counted between `edges`, in microseconds, within the width of a bin of the exact one
+    (12 % between LATENCY_EDGES): on a scale of logarithms the mass of a bin is spread evenly. None without counts.
 
     >>> counts = np.zeros(162, dtype=np.int64)
     >>> counts[41] = 10  # 1.00 to 1.12 ms

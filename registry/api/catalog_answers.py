@@ -30,8 +30,8 @@ class IncidentAnswer(serializers.ModelSerializer[Incident]):
     class Meta:
         model = Incident
         fields: tuple[str, ...] = (
-            "id", "model", "version", "kind", "severity", "status", "what", "opened_at", "opened_by", "closed_at", "closed_by",
-            "resolution",
+            "id", "model", "version", "kind", "severity", "status", "what", "opened_at", "opened_by",
+            "closed_at", "closed_by", "resolution",
         )  # fmt: skip
 
 

@@ -40,9 +40,10 @@ def candidate_of(
 ) -> Candidate:
     """The candidate of a fitted classifier or regressor, with its signature, golden rows and, if exact, ONNX form.
 
-    `sample` (rows it was trained on) gives kinds and levels; without it every input is a number. `holdout` is (features,
-    labels) of rows that it was not trained on, which it answers here, or its answers to such rows, as a frame or as
-    mappings (see `heldout.holdout_of`). Raises Invalid for what is not fitted, holds an untrusted type or does not fit.
+    `sample` (rows it was trained on) gives kinds and levels; without it every input is a number. `holdout` is
+    (features, labels) of rows that it was not trained on, which it answers here, or its answers to such rows, as a
+    frame or as mappings (see `heldout.holdout_of`). Raises Invalid for what is not fitted, holds an untrusted type or
+    does not fit.
     """
     content = _dump(estimator)
     if sample is None:

@@ -120,6 +120,10 @@ def test_a_list_of_all_with_filters(incident: Incident, author: Actor, outsider:
     assert listed(author, status="closed") == listed(author, severity="critical") == listed(outsider) == []
     assert listed(author, status="<b>", model="nobody's") == [incident]  # an unknown choice chooses nothing
     services.close_incident(incident, actor=author, resolution="trained again")
-    assert (listed(author), listed(author, status="all"), listed(author, status="closed")) == ([], [incident], [incident])
+    assert (listed(author), listed(author, status="all"), listed(author, status="closed")) == (
+        [],
+        [incident],
+        [incident],
+    )
     assert [row["severity"] for row in engineer.get("/incidents?severity=high")[1]["results"]] == ["high"]
     assert engineer.get("/incidents?severity=huge")[0] == 422

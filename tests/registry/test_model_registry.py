@@ -299,7 +299,9 @@ class TestHoldout:
         place = list(model.classes_).index(found.signature["positive_class"])
         assert stored["score"].tolist() == model.predict_proba(frame[300:])[:, place].tolist()
         assert stored["row_key"].is_unique
-        again = register(model, sample=frame[:300], holdout=(frame[300:].iloc[::-1], truth[300:][::-1]), config={"C": 2})
+        again = register(
+            model, sample=frame[:300], holdout=(frame[300:].iloc[::-1], truth[300:][::-1]), config={"C": 2}
+        )
         other = side_of(Version.objects.get(minor=1))
         assert other is not None
         assert set(rows_of(other)["row_key"]) == set(stored["row_key"])  # the same rows, in another order
