@@ -46,9 +46,9 @@ def answer_drift(
 ) -> list[AnswerDrift]:
     """Scores (two classes: Kolmogorov-Smirnov on 200 bins), predicted classes (`said`, all answers by class on both
     sides; left out, of judged answers), labels, or of values their means (Welch's z, from moments). Drifted at a
-    Bonferroni p of `q` over the rows and an effect of at least `effect`. The effect of a difference of d standard deviations is the KS distance
-    of two such normal distributions, 2 Phi(d / 2) - 1. Nothing here raises an alarm: labels come late and not from
-    everywhere, and answers move with the features, whose alarms have a budget."""
+    Bonferroni p of `q` over the rows and an effect of at least `effect`. The effect of a difference of d standard
+    deviations is the KS distance of two such normal distributions, 2 Phi(d / 2) - 1. Nothing here raises an alarm:
+    labels come late and not from everywhere, and answers move with the features, whose alarms have a budget."""
     if now.shape != before.shape:
         raise ValueError(f"tallies must have one shape but got {now.shape} and {before.shape}")
     if now.shape.task_type == "regression":

@@ -40,7 +40,7 @@ def holdout(said: list[Any]) -> bytes:
 
 def asked(author: Actor, shape: dict[str, Any], held: list[Any] | None, said: list[Any]) -> Version:
     model = registry.create_model(actor=author, name="amounts", task_type=shape["task_type"])
-    parts = {"signature": SIGNATURE | shape, "holdout_bytes": holdout(held) if held else None}
+    parts: dict[str, Any] = {"signature": SIGNATURE | shape, "holdout_bytes": holdout(held) if held else None}
     version = registry.register_version(model, actor=author, candidate=candidate(**parts))
     log(model, said)
     return version
