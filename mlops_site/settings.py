@@ -206,6 +206,7 @@ MONITORING_CHECK_AFTER = env.integer("MONITORING_CHECK_AFTER", MIN_SAMPLES_FOR_M
 FOLD_SECS = env.number("FOLD_SECS", 1.0 if env.text("REDIS_URL") else 5.0, low=0.2, high=600)
 PREDICTION_RETENTION_DAYS = env.integer("PREDICTION_RETENTION_DAYS", 0, low=0, high=36_600)  # 0: for good
 FEATURE_RETENTION_DAYS = env.integer("FEATURE_RETENTION_DAYS", 0, low=0, high=36_600)  # 0: as long as predictions
+DELIVERY_RETENTION_DAYS = env.integer("DELIVERY_RETENTION_DAYS", 180, low=0, high=36_600)  # 0: for good
 LABEL_WAIT_DAYS = env.integer("LABEL_WAIT_DAYS", 365, low=0, high=36_600)  # for their prediction; 0: for good
 LABELS_WAITING_MAX = env.integer("LABELS_WAITING_MAX", 1_000_000, low=1, high=10**9)  # of each model
 # Beyond these, logging answers 429: rows a minute of a token and of its team, and items that no profile holds yet.

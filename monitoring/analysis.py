@@ -30,6 +30,7 @@ from monitoring.selectors.drift import DriftFound, drift_found, multivariate_fou
 from monitoring.selectors.estimates import estimated
 from monitoring.selectors.followup import followup, followup_json
 from monitoring.selectors.limits import quality_of
+from monitoring.selectors.predicted import Counted, predicted_json, predicted_of
 from monitoring.selectors.reports import findings_before, has_report
 from monitoring.selectors.rules import RuleInForce, governed, rules_of
 from monitoring.selectors.volumes import volume_of
@@ -94,8 +95,8 @@ def report_of_window(
     holds drift back until it has lasted (see `stats.persistence`)."""
     rules = rules_of(version.model)
     rule, now = rule_of(version, rules), window_sum(version, start, end)
-    found = drift_found(version, now, start, end, rule)
     few, followed = too_few(now.rows, settings.MIN_SAMPLES_FOR_MONITORING), followup(version, now)
+    found = drift_found(version, now, start, end, rule, followed.breakdown)
     metrics = followed.metrics
     checks, gone = quality_of(version, now, sampled=True)
     ahead = estimated(version, now)
@@ -119,6 +120,7 @@ def report_of_window(
         "rule": rule._asdict(),
         **found.to_json(),
         "performance": _performance(version, now, metrics, judged) | {"estimated": ahead.to_json()},
+        "predictions": predicted_json(predicted_of(version, Counted(now.tally, followed.breakdown))),
         "followup": followup_json(followed),
         "notes": [note for note in notes if note],
     }

@@ -9,10 +9,11 @@ from django.db import connections, transaction
 
 from mlops_site.core.permissions import Actor
 from monitoring import selectors, services, tasks
+from monitoring.channels import notices
 from monitoring.models import Alert
 from monitoring.services.ticks import make_schedules
 from monitoring.signals import Folded
-from registry.models import Review, Version
+from registry.models import Incident, Review, Version
 
 
 def ring_policy(*, alert: Alert, **_: Any) -> None:
@@ -29,6 +30,11 @@ def raise_revalidation(*, review: Review, **_: Any) -> None:
 def resolve_revalidation(*, review: Review, actor: Actor, note: str, **_: Any) -> None:
     """The condition was closed."""
     services.resolve_revalidation(review, actor=actor, comment=note)
+
+
+def tell_incident(*, incident: Incident, body: dict[str, Any], **_: Any) -> None:
+    """It was opened or closed."""
+    notices.tell_incident(incident, body)
 
 
 def add_evidence(*, version: Version, **_: Any) -> dict[str, Any]:

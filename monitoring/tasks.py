@@ -45,9 +45,10 @@ def forget_pieces() -> None:
 
 @shared_task(name="monitoring.end_expired")
 def end_expired() -> None:
-    """Delete predictions, labels and features whose time is over."""
+    """Delete predictions, labels, features and deliveries whose time is over."""
     close_old_connections()
     services.end_expired()
+    services.end_deliveries()
 
 
 @shared_task(name="monitoring.run_all")

@@ -60,6 +60,10 @@ class IncidentKind(models.TextChoices):
     DAMAGED_ARTIFACT = "damaged_artifact", "artifact damaged"
 
 
+# as severe as alerts are
+INCIDENT_SEVERITY = {IncidentKind.ROLLED_BACK: "high", IncidentKind.DAMAGED_ARTIFACT: "critical"}
+
+
 class ArtifactFormat(models.TextChoices):
     SKOPS = "skops", "skops"
     ONNX = "onnx", "ONNX"

@@ -5,7 +5,8 @@ from django.dispatch import Signal
 version_registered = Signal()  # sender=Version, version
 stage_changed = Signal()  # sender=Version, version, stage, before, cause, interval
 model_transferred = Signal()  # sender=RegisteredModel, model, before: the team that had it, actor: who accepted it
-incident_opened = Signal()  # sender=Incident, incident
+incident_opened = Signal()  # sender=Incident, incident, body: what is told of it
+incident_closed = Signal()  # likewise
 request_filed = Signal()  # sender=PromotionRequest, request
 reviewers_told = Signal()  # sender=PromotionRequest, request, kind: a NoticeKind, told: list[Told], each once a kind
 request_decided = Signal()  # sender=PromotionRequest, request: by people, withdrawn, expired or void

@@ -14,7 +14,7 @@ from registry.dashboards.catalog import ModelsPage, VersionsPage
 from registry.dashboards.comparison import ComparePage, TrendPage
 from registry.dashboards.custody import ArchivePage, OfferPage, TransferPage
 from registry.dashboards.governance import CardPage, InventoryPage, PeriodPage
-from registry.dashboards.incident import IncidentPage
+from registry.dashboards.incident import IncidentPage, IncidentsPage
 from registry.dashboards.model import EditModelPage, NewModelPage, PolicyPage, RollbackPage
 from registry.dashboards.queue import AbsencePage, ConditionPage, QueuePage, ReturnPage
 from registry.dashboards.version import MovePage, ReportPage, RequestPage, VersionPage
@@ -43,6 +43,7 @@ urlpatterns = [
     path("models/<str:model>/<str:number>/deprecate", DeprecatePage.as_view(), name="version_deprecate"),
     path("inventory", InventoryPage.as_view(), name="inventory"),
     path("period-report", PeriodPage.as_view(), name="period_report"),
+    path("incidents", IncidentsPage.as_view(), name="incidents"),
     path("incidents/<int:pk>", IncidentPage.as_view(), name="incident"),
     path("models/<str:model>/<str:number>", VersionPage.as_view(), name="version"),
     path("models/<str:model>/<str:number>/card", CardPage.as_view(), name="version_card"),

@@ -1,5 +1,6 @@
 """A model's people are told when a challenger begins to answer claims: through the operator's APPROVAL_WEBHOOK_URL, as
-they are of requests, for an approver has not seen it (docs/adr/0017). On the site it stands on the home page."""
+they are of requests, for an approver has not seen it (docs/adr/0017), and through the channels of the team. On the site
+it stands on the home page."""
 
 from __future__ import annotations
 
@@ -13,6 +14,8 @@ from abtesting.models import Experiment
 from mlops_site.core import webhooks
 from mlops_site.core.models import Membership, User
 from mlops_site.core.permissions import Actor
+from monitoring.channels.notices import tell_begun
+from monitoring.choices import Severity
 from registry.models.approval import REVIEWING_ROLES
 from registry.services.notices import CHANNEL
 
@@ -21,11 +24,23 @@ LIVE = "experiment.live"
 
 def tell_live(experiment: Experiment, *, by: Actor) -> list[User]:
     """In the transaction that starts it; who is named in what is sent."""
-    told = people(experiment, by=by)
+    told, model = people(experiment, by=by), experiment.model
+    body = body_of(experiment, by, told)
     if settings.APPROVAL_WEBHOOK_URL:
-        body, team = body_of(experiment, by, told), experiment.model.team
-        webhooks.enqueue(channel=CHANNEL, subject=experiment.subject, team=team, event=LIVE, body=body)
+        webhooks.enqueue(channel=CHANNEL, subject=experiment.subject, team=model.team, event=LIVE, body=body)
+    for_team = {name: value for name, value in body.items() if name != "to"} | _summary(experiment, by)
+    tell_begun(model, subject=experiment.subject, severity=Severity.MEDIUM, body=for_team, people=told)
     return told
+
+
+def _summary(experiment: Experiment, by: Actor) -> dict[str, str]:
+    """What people read of it."""
+    number = experiment.version_b.number
+    return {
+        "version": number,
+        "summary": f"{number} begins to answer claims beside {experiment.version_a.number}: {experiment.name}"[:300],
+        "detail": f"Started by {by.name}. {experiment.hypothesis[:500]}",
+    }
 
 
 def people(experiment: Experiment, *, by: Actor) -> list[User]:

@@ -161,13 +161,13 @@ def _alerts(models: measures.Named) -> list[tuple[tuple[str, ...], float | None]
 
 def _queues() -> Iterator[Metric]:
     """What waits, of all teams."""
-    jobs, sent = depths.job_depths(), depths.delivery_depths()
+    jobs = depths.job_depths()
     state = ["kind", "state"]
     yield _labelled("mlops_jobs", "Jobs that wait or run", state, (((d.kind, d.state), d.rows) for d in jobs))
     ages = (((d.kind, d.state), d.oldest_secs) for d in jobs)
     yield _labelled("mlops_job_oldest_seconds", "Age of the oldest such job", state, ages)
-    rows = (((d.kind, d.state), d.rows) for d in sent)
-    yield _labelled("mlops_deliveries", "Messages that wait or were given up", ["channel", "state"], rows)
+    text = "Messages that wait, are held until their hour, or were given up"
+    yield _labelled("mlops_deliveries", text, ["channel", "state"], measures.messages().items())
     queue = measures.queued()
     text = f"Predictions and labels not yet added up, at most {measures.COUNTED}"
     yield GaugeMetricFamily("mlops_fold_queue_items", text, value=queue.items)

@@ -34,7 +34,7 @@ def job_depths() -> list[Depth]:
 
 
 def delivery_depths() -> list[Depth]:
-    """Messages that wait or were given up, by channel; one query."""
+    """Deliveries that wait or were given up, by the channel as their rows name it; one query."""
     states = (DeliveryState.PENDING, DeliveryState.FAILED)
     rows = Delivery.objects.filter(state__in=states).order_by("channel", "state").values_list("channel", "state")
     now = timezone.now()

@@ -47,7 +47,8 @@ def _production(request: HttpRequest, actor: Actor) -> list[dict[str, Any]]:
     tests = _link(request, "Experiments", "experiments", "experiment")
     retraining = _link(request, "Retraining", "retrain_decisions", "model_training")
     told = _link(request, "Channels", "channels", "campaign")
-    items = [alerts, told, reports, retraining, tests, predictions, scoring]
+    incidents = _link(request, "Incidents", "incidents", "report")
+    items = [alerts, incidents, told, reports, retraining, tests, predictions, scoring]
     if actor.teams(Action.RETRAIN_SET):
         items.append(_link(request, "Schedules", "admin:django_celery_beat_periodictask_changelist", "schedule"))
     return items

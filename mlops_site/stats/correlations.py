@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import scipy  # loads scipy.stats at its first use: half of what a process takes to start
 
+from mlops_site.stats.columns import Kind
 from mlops_site.stats.scored import Floats
 
-MOST_FEATURES = 40
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_FEATURES, MOST_ROWS = 40, 20_000
 MOST = 0.9999  # of a coefficient, whose z would be infinite
 FEWEST = 30  # rows in which both numbers of a pair are known
 
@@ -73,6 +77,13 @@ def correlations(rows: Floats, features: Sequence[str]) -> Correlations:
     with np.errstate(invalid="ignore", divide="ignore"):
         values = (centred.T @ centred) / np.sqrt(squares * squares.T)
     return Correlations(tuple(features), np.clip(values, -1.0, 1.0), known.T @ known)
+
+
+def of_frame(frame: pd.DataFrame, kinds: Mapping[str, Kind]) -> Correlations:
+    """Of the numbers of a canonical frame, the first 40 of them, and of at most 20,000 rows, evenly spaced."""
+    names = [name for name in frame.columns if kinds[name] == "number"][:MOST_FEATURES]
+    part = frame[names].iloc[:: max(1, len(frame) // MOST_ROWS)]
+    return correlations(part.to_numpy(dtype=np.float64, na_value=np.nan), names)
 
 
 def changes(window: Correlations, reference: Correlations) -> list[PairChange]:

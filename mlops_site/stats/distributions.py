@@ -99,9 +99,9 @@ def _cells(name: str, bins: NumericBins, reference: Floats, window: Floats) -> D
     grid = _grid(bins.edges)
     sides = [_on_grid(side, bins.edges, grid) for side in (reference, window)]
     inner = [_range_text(low, high) for low, high in pairwise(grid)]
-    pieces = [f"up to {_text(grid[0])}", *inner, f"above {_text(grid[-1])}"]
+    pieces = [f"up to {plain_text(grid[0])}", *inner, f"above {plain_text(grid[-1])}"]
     step = max(1, len(inner) // 5)
-    ticks = [(i + 0.5, _text(edge)) for i, edge in enumerate(grid) if i % step == 0]
+    ticks = [(i + 0.5, plain_text(edge)) for i, edge in enumerate(grid) if i % step == 0]
     for offset, gap in enumerate(("missing", "unreadable")):
         gaps = [float(side[len(bins.edges) + 1 + offset]) for side in (reference, window)]
         if any(gaps):
@@ -116,17 +116,17 @@ def _grid(edges: Sequence[float]) -> list[float]:
     """Edges of cells of equal width over the bins but the outermost; whole ones where all edges are."""
     cut = max(1, len(edges) // 100)
     low, high = edges[cut], edges[-1 - cut]
-    width = _round_up((high - low) / CELLS)
+    width = rounded_up((high - low) / CELLS)
     if all(edge == int(edge) for edge in edges):
         width = max(1.0, float(np.ceil(width)))
     first, last = int(np.floor(low / width)), int(np.ceil(high / width))
     return [step * width for step in range(first, last + 1)]
 
 
-def _round_up(width: float) -> float:
+def rounded_up(width: float) -> float:
     """To a few plain multiples of a power of ten, so that a reader can take in the edges.
 
-    >>> _round_up(0.22), _round_up(2104), _round_up(7.0)
+    >>> rounded_up(0.22), rounded_up(2104), rounded_up(7.0)
     (0.25, 2500.0, 10.0)
     """
     power = 10.0 ** np.floor(np.log10(width))
@@ -146,13 +146,14 @@ def _on_grid(shares: Floats, edges: Sequence[float], grid: list[float]) -> list[
 def _range_text(low: float, high: float) -> str:
     whole = low == int(low) and high == int(high)
     if low == high or (whole and high - low == 1):
-        return _text(high)
-    return f"{_text(low + 1 if whole else low)} to {_text(high)}"
+        return plain_text(high)
+    return f"{plain_text(low + 1 if whole else low)} to {plain_text(high)}"
 
 
-def _text(value: float) -> str:
-    """
-    >>> _text(12000.0), _text(0.123456), _text(-3.0)
+def plain_text(value: float) -> str:
+    """A number of up to four places, as a reader takes it in.
+
+    >>> plain_text(12000.0), plain_text(0.123456), plain_text(-3.0)
     ('12,000', '0.1235', '−3')
     """
     written = f"{int(value):,}" if value == int(value) and abs(value) < 1e9 else f"{value:,.4g}"

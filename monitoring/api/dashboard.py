@@ -14,11 +14,12 @@ from mlops_site.core.api.serializers import MomentField, StrictSerializer, TextF
 from mlops_site.core.api.views import ApiView
 from mlops_site.core.errors import NotFound
 from monitoring.api.report_answers import EstimatedAnswer
-from monitoring.api.serializers import AlertLine
+from monitoring.api.serializers import AlertLine, PredictionsAnswer
 from monitoring.selectors.dashboard import Dashboard, dashboard, version_shown
 from monitoring.selectors.drift import ranked_json
 from monitoring.selectors.followup import followup_json
 from monitoring.selectors.periods import period
+from monitoring.selectors.predicted import predicted_json
 from monitoring.selectors.spells import spells
 from monitoring.stats.scores import score_distribution
 from registry import selectors as registry
@@ -77,6 +78,7 @@ class DashboardAnswer(serializers.Serializer[Any]):
     scores = serializers.JSONField(
         help_text="[{score, before, window}]: shares of the scores of two classes; empty for other tasks"
     )
+    predictions = PredictionsAnswer(allow_null=True, help_text="null where nothing was answered")
     open_alerts = AlertLine(many=True, help_text="worst first")
     alert_times = serializers.JSONField(
         help_text="[{subject, severity, start, end, is_open, summary}] of alerts that stood in the window, newest first"
@@ -121,6 +123,7 @@ def answer(found: Dashboard) -> dict[str, Any]:
         "followup": followup_json(found.followed),
         "misdated": found.misdated,
         "scores": _scores(found),
+        "predictions": predicted_json(found.predicted),
         "open_alerts": AlertLine(found.alerts, many=True).data,
         "alert_times": [spell._asdict() for spell in spells(found.model, found.period)],
         "series": _series(found),

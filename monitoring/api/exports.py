@@ -34,8 +34,8 @@ class FigureFilter(DashboardFilter):
 class FigureSheet(ApiView):
     @extend_schema(parameters=[FigureFilter], responses={(200, "text/csv"): OpenApiTypes.STR})
     def get(self, request: Request, model: str, figure: str) -> StreamingHttpResponse:
-        """The numbers of one figure as CSV: metrics, performance, volume, latency, drift, feature, scores, quality,
-        reports or alerts."""
+        """The numbers of one figure as CSV: metrics, performance, volume, latency, drift, feature, scores,
+        predictions, slices, quality, reports or alerts."""
         version, chosen, said = _asked(request, self.actor, model)
         head, rows = table(dashboard(version, chosen, metric=said["metric"]), figure, feature=said["feature"])
         return downloads.sheet(sheets.lines(head, rows), name=f"{_name(version, chosen)}-{figure}.csv")

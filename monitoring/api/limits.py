@@ -60,7 +60,7 @@ class LimitAnswer(serializers.Serializer[Any]):
 
 class LimitsAnswer(serializers.Serializer[Any]):
     """`absent` are limits that were set for the model and that this version has no use for; `note` says why there are
-    none."""
+    none, or what is not checked."""
 
     model = serializers.CharField()
     version = serializers.CharField()

@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from mlops_site.core.api.serializers import MomentField, StrictSerializer, TextField
+from monitoring.api.serializers import PredictionsAnswer
 from monitoring.choices import Occasion
 from monitoring.models import Report
 from monitoring.services.reports import Window, window_of
@@ -201,6 +202,7 @@ class ReportAnswer(serializers.ModelSerializer[Report]):
     covered = PeriodAnswer(source="body.covered", default=None, allow_null=True)
     drift = DriftAnswer(source="body.drift")
     performance = PerformanceAnswer(source="body.performance")
+    predictions = PredictionsAnswer(source="body.predictions", default=None, allow_null=True)
     followup = serializers.DictField(
         source="body.followup",
         default=None,
@@ -237,7 +239,7 @@ class ReportAnswer(serializers.ModelSerializer[Report]):
     class Meta:
         model = Report
         fields = (
-            "id", "model_name", "model_version", "window", "covered", "samples", "drift", "performance", "followup",
-            "quality", "volume", "rule", "triage", "answers", "columns", "multivariate",
+            "id", "model_name", "model_version", "window", "covered", "samples", "drift", "performance", "predictions",
+            "followup", "quality", "volume", "rule", "triage", "answers", "columns", "multivariate",
             "notes", "findings", "explicit", "occasion", "from_frames", "created_by", "created_at",
         )  # fmt: skip

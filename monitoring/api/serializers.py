@@ -56,3 +56,14 @@ class GroundTruthRow(StrictSerializer):
     def get_fields(self) -> dict[str, Any]:
         # As an attribute it would hide the field's own `label`.
         return {**super().get_fields(), "label": serializers.JSONField(help_text="a class or a number")}
+
+
+class PredictionsAnswer(serializers.Serializer[Any]):
+    """How the `rows` answers are spread that can be counted so: shares of the window, of the holdout at registration
+    and of the window before, null where there is none."""
+
+    kind = serializers.ChoiceField(["score", "class", "value"])
+    against = serializers.CharField(allow_blank=True, help_text="what is drawn beside the window")
+    rows = serializers.IntegerField()
+    pieces = serializers.JSONField(help_text="[{piece, reference, before, window}]")
+    ticks = serializers.JSONField(help_text="[[place, text]]: of an axis on which piece i lies at i")

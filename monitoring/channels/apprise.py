@@ -51,7 +51,9 @@ def send(target: Target, body: Mapping[str, Any]) -> http.Answer:
         return http.Answer(None, f"Apprise does not understand the address of {target.address} in APPRISE_URLS")
     told = said(body)
     text = "\n\n".join("\n".join(_lines(each, is_alone=len(told) == 1)) for each in told)[:MAX_TEXT]
-    mood = _MOODS.get(told[0].severity, "info") if body["type"] != "alert.resolved" else "success"
+    mood = (
+        _MOODS.get(told[0].severity, "info") if body["type"] not in ("alert.resolved", "incident.closed") else "success"
+    )
     capture: Any = apprise.LogCapture
     with capture(level=logging.WARNING) as output:
         taken = server.notify(title=title_of(body), body=text or title_of(body), notify_type=mood, body_format="text")

@@ -12,11 +12,13 @@ _DONE = {
     "alert.acknowledged": "Somebody looks at it: ",
     "alert.assigned": "Assigned: ",
     "alert.escalated": "Nobody looks at it yet: ",
+    "incident.closed": "Closed: ",
 }
 _SHOWN = {
     "model": "Model",
     "version": "Version",
     "rule": "About",
+    "kind": "About",
     "subject": "Subject",
     "status": "Status",
     "assignee": "Given to",
@@ -37,17 +39,22 @@ class Said(NamedTuple):
 def title_of(body: Mapping[str, Any]) -> str:
     """One line for a subject or a preview.
 
-    >>> title_of({"type": "alert.digest", "alerts": [1, 2], "channel": "on call"})
+    >>> title_of({"type": "alert.digest", "alerts": [{"type": "alert.raised"}] * 2, "channel": "on call"})
     '2 alerts'
     >>> title_of({"type": "alert.resolved", "severity": "high", "model": "claims", "summary": "Age drifted"})
     '[high] claims: Resolved: Age drifted'
     """
     if body["type"] == "alert.digest":
         count = len(body["alerts"]) + int(body.get("left_out", 0))
-        return f"{count} alert{'' if count == 1 else 's'}"
-    if body["type"].startswith("alert."):
+        what = "alert" if all(is_alert(each) for each in body["alerts"]) else "message"
+        return f"{count} {what}{'' if count == 1 else 's'}"
+    if body.get("severity"):
         return f"[{body['severity']}] {body['model']}: {heading_of(body)}"
     return str(body["summary"])
+
+
+def is_alert(body: Mapping[str, Any]) -> bool:
+    return str(body["type"]).startswith("alert.")
 
 
 def heading_of(body: Mapping[str, Any]) -> str:
@@ -65,7 +72,7 @@ def said(body: Mapping[str, Any]) -> list[Said]:
 
 
 def _one(body: Mapping[str, Any]) -> Said:
-    if not body["type"].startswith("alert."):
+    if not body.get("severity"):
         return Said(str(body["summary"]), str(body.get("detail", "")), "", [], str(body.get("url", "")))
     facts = [(label, str(body[name])) for name, label in _SHOWN.items() if body.get(name)]
     return Said(heading_of(body), str(body.get("detail", "")), str(body["severity"]), facts, str(body["url"]))

@@ -34,12 +34,13 @@ class AlertsPage(FormPage):
 
     def facts(self) -> dict[str, Any]:
         asked, names = self.request.GET, sorted(model.name for model in models(self.actor))
+        people = selectors.assignees(self.actor)
         known = {
             "status": [*AlertStatus.values, selectors.ALL],
             "severity": list(Severity.values),
             "model": names,
             "rule": list(Rule.values),
-            "assignee": [ME, NOBODY],
+            "assignee": [ME, NOBODY, *people],
         }
         chosen: dict[str, Any] = {name: _known(asked.get(name, ""), values) for name, values in known.items()}
         page = Paginator(selectors.alerts(self.actor, **chosen), PAGE_SIZE).get_page(asked.get("page"))
@@ -53,7 +54,7 @@ class AlertsPage(FormPage):
             "statuses": [*AlertStatus.choices, (selectors.ALL, "all")],
             "severities": Severity.choices,
             "kinds": Rule.choices,
-            "assignees": [(ME, "me"), (NOBODY, "nobody")],
+            "assignees": [(ME, "me"), (NOBODY, "nobody"), *((name, name) for name in people)],
             "models": names,
             "narrowed": any(chosen.values()),
             "now": timezone.now(),

@@ -15,6 +15,7 @@ from mlops_site.core.permissions import Action
 from mlops_site.core.templatetags.steward import quality_check
 from monitoring import services
 from monitoring.forms import LimitForm
+from monitoring.forms.limits import BOUNDS
 from monitoring.selectors.dashboard import version_shown
 from monitoring.selectors.limits import Row, history_of, limits_of
 from monitoring.stats.limits import PARTS
@@ -74,6 +75,7 @@ class LimitPage(FormPage):
     def form_options(self) -> dict[str, Any]:
         said = dict(self.row.limit.edit or {})
         said["allowed"] = "\n".join(said.get("allowed", []))
+        said |= {f"no_{name}": True for name in BOUNDS if name in said and said[name] is None}
         return {"parts": PARTS[self.row.limit.check], "initial": said}
 
     def facts(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from django import forms
 
 from mlops_site.core.forms import offer
 
+BOUNDS = ("min", "max")
 _SHARE: dict[str, Any] = {"min_value": 0, "max_value": 1, "required": False}
 
 
@@ -86,14 +87,16 @@ class DriftAlarmForm(forms.Form):
 
 
 class LimitForm(forms.Form):
-    """The parts of one check; a part that is left empty is the derived one."""
+    """The parts of one check; a part that is left empty is the derived one, a bound may also be none."""
 
     off = forms.BooleanField(required=False, label="Do not check this")
     max_share = forms.FloatField(
         **_SHARE, label="At most this share may fail", help_text="0.01 is one value in a hundred."
     )
     min = forms.FloatField(required=False, label="Smallest value")
+    no_min = forms.BooleanField(required=False, label="No smallest value: as small as they come")
     max = forms.FloatField(required=False, label="Largest value")
+    no_max = forms.BooleanField(required=False, label="No largest value: as large as they come")
     allowed = forms.CharField(
         required=False,
         max_length=20_000,
@@ -112,17 +115,25 @@ class LimitForm(forms.Form):
 
     def __init__(self, *args: Any, parts: Sequence[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in [name for name in self.fields if name not in (*parts, "off", "reason")]:
+        for name in [name for name in self.fields if name.removeprefix("no_") not in (*parts, "off", "reason")]:
             del self.fields[name]
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or {}
+        for name in BOUNDS:
+            if said.get(f"no_{name}") and said.get(name) is not None:
+                self.add_error(name, "Either a value or none.")
+        return said
 
     def limit(self) -> dict[str, Any] | None:
         """As the service takes it; None where nothing is said."""
-        said = {name: value for name, value in self.cleaned_data.items() if name not in ("off", "reason")}
         if self.cleaned_data["off"]:
             return {"off": True}
+        said = {name: value for name, value in self.cleaned_data.items() if name not in ("off", "reason")}
+        none = {name: None for name in BOUNDS if said.pop(f"no_{name}", False)}
         if "allowed" in said:
             said["allowed"] = [line.strip() for line in said["allowed"].splitlines() if line.strip()]
-        return {name: value for name, value in said.items() if value not in (None, [])} or None
+        return {name: value for name, value in said.items() if value not in (None, [])} | none or None
 
 
 class RetentionForm(forms.Form):

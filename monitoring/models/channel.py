@@ -76,10 +76,12 @@ class Channel(models.Model):
 
 
 class Message(models.Model):
-    """One event of one alert for one channel. Without a delivery it waits for its digest, or the end of quiet hours."""
+    """One event of one alert, or of what `subject` names beside alerts, for one channel. Without a delivery it waits
+    for its digest, or the end of quiet hours."""
 
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="messages")
-    alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="messages")
+    alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="messages", null=True, blank=True)
+    subject = models.CharField(max_length=200, blank=True)  # "incident:7"; "" of an alert
     event = models.CharField(max_length=80)
     body = models.JSONField()  # what a webhook reads of it; the other kinds make theirs of that
     created_at = models.DateTimeField(default=timezone.now)
@@ -94,6 +96,12 @@ class Message(models.Model):
                 condition=models.Q(event__in=["alert.raised", "alert.resolved"]),
                 name="told_once_in_a_channel",
             ),
+            models.UniqueConstraint(
+                fields=["channel", "subject", "event"], condition=models.Q(alert=None), name="said_once_in_a_channel"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(alert=None) ^ models.Q(subject=""), name="message_is_of_one_thing"
+            ),
         ]
         indexes = [
             # the sweep's only user
@@ -101,4 +109,9 @@ class Message(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.event} of {self.alert_id}"
+        return f"{self.event} of {self.about}"
+
+    @property
+    def about(self) -> str:
+        """What it is about, as the audit chain names it."""
+        return self.subject or f"alert:{self.alert_id}"

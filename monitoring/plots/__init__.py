@@ -181,6 +181,8 @@ def distribution_figure(info: Distribution, *, window: str, before: str = "refer
     figure = _figure(y="share of rows", height=250)
     places = list(range(len(info.pieces)))
     for name, shares, colour in ((before, info.reference, BLUE), (window, info.window, ORANGE)):
+        if not any(shares):  # nothing to compare with
+            continue
         figure.add_bar(
             x=places,
             y=shares,

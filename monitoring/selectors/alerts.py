@@ -103,6 +103,12 @@ def _complete(rows: QuerySet[Alert]) -> QuerySet[Alert]:
     return chosen.annotate(**silenced).defer(*_HEAVY)
 
 
+def assignees(actor: Actor) -> list[str]:
+    """Who has an alert that is not resolved, by name, of those that the actor sees."""
+    rows = visible(actor, Alert.objects.filter(status__in=UNRESOLVED), team="model__team").exclude(assignee=None)
+    return list(rows.order_by("assignee__username").values_list("assignee__username", flat=True).distinct())
+
+
 def open_count(actor: Actor) -> int:
     """How many alerts of the actor's teams nobody has looked at yet."""
     return visible(actor, Alert.objects.filter(status=AlertStatus.OPEN), team="model__team").count()

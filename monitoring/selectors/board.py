@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -19,12 +19,12 @@ from monitoring.plots.spells import Spell, spells_figure
 from monitoring.selectors.bases import basis_of
 from monitoring.selectors.dashboard import SHOWN, Dashboard, MetricNow
 from monitoring.selectors.followup_tables import followed_facts, slice_tables
+from monitoring.selectors.predicted import drawn, predicted_json
 from monitoring.selectors.spells import spells
 from monitoring.selectors.windows import Summed, window_sum
-from monitoring.stats.scores import score_distribution
 
 PICTURES, MOST_PICTURES = 3, 40
-WINDOW, BEFORE = "window", "window before"
+WINDOW = "window"
 
 
 class Picture(NamedTuple):
@@ -55,7 +55,7 @@ def shown(found: Dashboard, *, feature: str = "", most: int = PICTURES) -> dict[
     """The facts of the template, figures drawn; `feature` is drawn whether it drifted or not, up to `most` in all."""
     ends = found.by_effect
     charts, empty = found.series, found.now.rows == 0
-    stood, scores = spells(found.model, found.period), score_distribution(found.now.tally, found.past.tally)
+    stood = spells(found.model, found.period)
     return {
         "board": found,
         "tiles": tiles(found),
@@ -74,12 +74,19 @@ def shown(found: Dashboard, *, feature: str = "", most: int = PICTURES) -> dict[
         "latency_json": plots.latency_figure(charts.latency).to_json() if any(charts.latency.p50_ms) else "",
         "drift_json": plots.drift_figure(charts.drift).to_json() if len(charts.drift.times) > 1 else "",
         "steps": steps(found),
-        "scores": scores,
-        "scores_json": plots.distribution_figure(scores, window=WINDOW, before=BEFORE).to_json() if scores else "",
+        **predicted_facts(predicted_json(found.predicted)),
         "spells": stood,
         "spells_json": _spells(found, stood),
         **({} if empty else followed_facts(found)),
     }
+
+
+def predicted_facts(said: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The facts of monitoring/predicted.html, from what a report or a dashboard tells."""
+    if not said:
+        return {"predicted": None}
+    figure = plots.distribution_figure(drawn(said), window=WINDOW, before=said["against"])
+    return {"predicted": said, "predicted_json": figure.to_json()}
 
 
 def volume_json(found: Dashboard) -> str:
@@ -177,6 +184,7 @@ def report_shown(found: Report, *, most: int = PICTURES) -> dict[str, Any]:
         "answers_against": answers.get("against", ""),
         "columns": found.body.get("columns") or {},
         "multivariate": found.body.get("multivariate") or {},
+        **predicted_facts(found.body.get("predictions")),
         "performance": found.body.get("performance") or {},
         "slice_tables": slice_tables((found.body.get("followup") or {}).get("slices") or []),
         "quality": found.body.get("quality") or [],

@@ -62,9 +62,7 @@ def named(rows: Iterable[Delivery]) -> list[tuple[Delivery, Channel | None]]:
 
 def held(channel: Channel) -> QuerySet[Message]:
     """What waits for its hour, the first to go first."""
-    return (
-        Message.objects.filter(channel=channel, delivery=None).select_related("alert__model").order_by("due_at", "pk")
-    )
+    return Message.objects.filter(channel=channel, delivery=None).order_by("due_at", "pk")
 
 
 def held_of(alert: Alert) -> QuerySet[Message]:

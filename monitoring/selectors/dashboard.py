@@ -21,6 +21,7 @@ from monitoring.selectors.estimates import Estimated, estimated, expected_by_ste
 from monitoring.selectors.followup import FollowUp, costs_of, followup
 from monitoring.selectors.limits import quality_of
 from monitoring.selectors.periods import Period
+from monitoring.selectors.predicted import Counted, predicted_of
 from monitoring.selectors.retention import misdated
 from monitoring.selectors.spans import start_of
 from monitoring.selectors.volumes import band_of, baseline_before, judged_volume
@@ -32,6 +33,7 @@ from monitoring.stats.limits import QualityFinding
 from monitoring.stats.operations import Operations, operations
 from monitoring.stats.performance import Metric, degradation, headline, realised
 from monitoring.stats.persistence import AlarmRule
+from monitoring.stats.predicted import Predicted
 from monitoring.stats.realised import BEST, all_realised, is_better
 from monitoring.stats.triage import Ranked, triage
 from monitoring.stats.volume import Band, Volume
@@ -82,6 +84,7 @@ class Dashboard:
     reports: list[Report]
     series: Series
     followed: FollowUp
+    predicted: Predicted | None
     band: Band | None
     estimated: Estimated
     expected: list[Estimate | None]  # of the metric that is drawn, by step
@@ -122,7 +125,8 @@ def dashboard(version: Version, period: Period, *, metric: str = "") -> Dashboar
     length = period.end - period.start
     now, past = window_sum(version, period.start, period.end), window_sum(version, period.start - length, period.start)
     followed = followup(version, now)
-    earlier = all_realised(past.tally, past.breakdown, costs_of(version))
+    before = Counted(past.tally, past.breakdown)
+    earlier = all_realised(before.tally, before.breakdown, costs_of(version))
     metrics = compared(followed.metrics, earlier, version.metrics)
     drawn = drawn_metric(now, metric)
     rule = rule_of(version)
@@ -140,7 +144,7 @@ def dashboard(version: Version, period: Period, *, metric: str = "") -> Dashboar
         drift_note=note,
         rule=rule,
         triage=triage(drift, version.importance) if drift else [],
-        answers=answers_found(version, now, period.start, period.end, rule),
+        answers=answers_found(version, now, period.start, period.end, rule, followed.breakdown),
         quality=quality_now(now, version),
         volume=judged_volume(version.model, period.start, period.end, known),
         operations=operations(now.tally, period.secs),
@@ -151,6 +155,7 @@ def dashboard(version: Version, period: Period, *, metric: str = "") -> Dashboar
         reports=reports,
         series=charts(version, period, metric=drawn, baseline=baseline, reports=reports),
         followed=followed,
+        predicted=predicted_of(version, Counted(now.tally, followed.breakdown), before),
         band=band_of(version, period, known),
         estimated=estimated(version, now),
         expected=expected_by_step(version, period, drawn),

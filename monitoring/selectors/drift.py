@@ -13,6 +13,7 @@ from mlops_site.stats.compare import Drift, profile_drift
 from monitoring.selectors.bases import basis_of
 from monitoring.selectors.samples import (
     expected_answers,
+    expected_said,
     losses_of,
     newest_rows,
     sampled_rows,
@@ -20,6 +21,7 @@ from monitoring.selectors.samples import (
 )
 from monitoring.selectors.windows import Summed, window_sum
 from monitoring.stats.answer_drift import AnswerDrift, answer_drift
+from monitoring.stats.breakdown import Breakdown
 from monitoring.stats.fields import Fields, fields
 from monitoring.stats.losses import as_frame
 from monitoring.stats.multivariate import Multivariate, multivariate
@@ -89,10 +91,12 @@ def drift_of(version: Version, now: Summed, rule: AlarmRule) -> Drift | None:
     )
 
 
-def drift_found(version: Version, now: Summed, start: datetime, end: datetime, rule: AlarmRule) -> DriftFound:
-    """Of the window from `start` to before `end`, whose sums are `now`. One query; one more where the version has no
-    holdout; and eight for the estimated losses where a feature has drifted."""
-    answers, against = answers_found(version, now, start, end, rule)
+def drift_found(
+    version: Version, now: Summed, start: datetime, end: datetime, rule: AlarmRule, breakdown: Breakdown
+) -> DriftFound:
+    """Of the window from `start` to before `end`, whose sums are `now` and `breakdown`. One query; one more where the
+    version has no holdout; and eight for the estimated losses where a feature has drifted."""
+    answers, against = answers_found(version, now, start, end, rule, breakdown)
     found, reference = drift_of(version, now, rule), basis_of(version).reference
     if found is None or reference is None or now.profile is None:
         return DriftFound(None, answers=answers, against=against)
@@ -102,14 +106,25 @@ def drift_found(version: Version, now: Summed, start: datetime, end: datetime, r
 
 
 def answers_found(
-    version: Version, now: Summed, start: datetime, end: datetime, rule: AlarmRule
+    version: Version, now: Summed, start: datetime, end: datetime, rule: AlarmRule, breakdown: Breakdown
 ) -> tuple[list[AnswerDrift], str]:
     """Answers and labels against those of the holdout, else of the window before, and which of them it was."""
-    before, against = expected_answers(version), HOLDOUT
+    before, against, said = expected_answers(version), HOLDOUT, expected_said(version)
+    is_counted = now.tally.shape.task_type == "classification" and breakdown.part("answered").any()
     if before is None:
-        before, against = window_sum(version, start - (end - start), start).tally, BEFORE
-    least = settings.MIN_SAMPLES_FOR_MONITORING
-    return answer_drift(now.tally, before, q=rule.q, effect=rule.effect, min_samples=least), against
+        past = window_sum(version, start - (end - start), start)
+        before, against = past.tally, BEFORE
+        said = past.breakdown.part("answered") if is_counted else None
+    sides = (breakdown.part("answered"), said) if is_counted and said is not None and said.any() else None
+    found = answer_drift(
+        now.tally,
+        before,
+        q=rule.q,
+        effect=rule.effect,
+        min_samples=settings.MIN_SAMPLES_FOR_MONITORING,
+        said=sides,
+    )
+    return found, against
 
 
 def multivariate_found(version: Version, start: datetime, end: datetime) -> dict[str, Any]:

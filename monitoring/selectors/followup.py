@@ -107,6 +107,8 @@ def sliced_json(found: Sliced) -> dict[str, Any]:
                 "rows": level.rows,
                 "errors": level.errors,
                 "labelled": level.labelled,
+                "error_rate": None if level.failed is None else plain(level.failed),
+                "latency": plain(level.speed),
                 "metrics": [plain(metric) for metric in level.metrics],
                 "overrides": plain(level.decisions),
             }

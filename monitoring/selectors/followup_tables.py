@@ -31,12 +31,16 @@ class Cell(NamedTuple):
 
 
 class Row(NamedTuple):
+    """`failed` is the share that failed, `speed` the response times; empty in reports of before they were told."""
+
     level: str
     is_reference: bool
     rows: int
     labelled: int
     cells: list[Cell]
     overrides: Mapping[str, Any]
+    failed: Mapping[str, Any]
+    speed: Mapping[str, Any]
 
 
 class SliceTable(NamedTuple):
@@ -49,6 +53,11 @@ class SliceTable(NamedTuple):
     rows: list[Row]
     alarms: list[Mapping[str, Any]]
     compared: int
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether any level has response times."""
+        return any(row.speed.get("n") for row in self.rows)
 
 
 def slice_tables(slices: Sequence[Mapping[str, Any]]) -> list[SliceTable]:
@@ -68,6 +77,8 @@ def _table(found: Mapping[str, Any]) -> SliceTable:
             level["labelled"],
             [_cell(known.get(name), gaps.get((level["level"], AS_GAP.get(name, name)))) for name in columns],
             level["overrides"],
+            level.get("error_rate") or {},
+            level.get("latency") or {},
         )
         for level, known in zip(found["levels"], metrics, strict=True)
     ]

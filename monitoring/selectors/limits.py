@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 from django.conf import settings
 
@@ -21,6 +22,7 @@ from registry.models import RegisteredModel, Version
 SLICES, ROWS = 8, 1_000  # rows that a window is sampled by, from as many parts of its time
 HISTORY = 20
 SET = "quality_limits.set"
+FEWEST = 30  # rows of the training data in which both numbers of a pair are known
 GONE = "correlations and limits that need rows were not judged: the features of the window are not kept any more"
 
 
@@ -33,7 +35,7 @@ class Row(NamedTuple):
 
 class Limits(NamedTuple):
     """Of one version. `absent` are edits of the model that do not fit this version: the feature or the check is not
-    there. `note` says why there is nothing to hold the data to."""
+    there. `note` says why there is nothing to hold the data to, or what of it is not checked."""
 
     version: Version
     rows: list[Row]
@@ -47,12 +49,13 @@ def limits_of(version: Version) -> Limits:
     known = {(row.feature, row.check_name): row for row in _set(version.model)}
     if reference is None:
         return Limits(version, [], list(known.values()), no_reference(version))
+    note = uncorrelated(version)
     correlated = correlations_of(version)
     names = correlated.features if correlated else ()
     said = {key: row.said for key, row in known.items()}
     found = limits(reference, edits=said, correlated=names)
     rows = [Row(limit, known.pop((limit.feature, limit.check), None)) for limit in found]
-    return Limits(version, rows, list(known.values()), "")
+    return Limits(version, rows, list(known.values()), note)
 
 
 def no_reference(version: Version) -> str:
@@ -79,6 +82,21 @@ def correlations_of(version: Version) -> Correlations | None:
         return None
 
 
+def uncorrelated(version: Version) -> str:
+    """Why correlations of the version are not judged; empty where they are, and where there are no two numbers."""
+    numbers = [feature["name"] for feature in version.signature["inputs"] if feature["kind"] == "number"]
+    if len(numbers) < 2:
+        return ""
+    known = correlations_of(version)
+    if known is None:
+        return f"correlations were not judged: {version.number} was registered without those of its training data"
+    if len(known.features) < 2 or float(known.counts[~np.eye(len(known.features), dtype=bool)].max()) < FEWEST:
+        return (
+            f"correlations were not judged: {version.number} was registered with fewer than {FEWEST} rows of training"
+        )
+    return ""
+
+
 def quality_of(version: Version, now: Summed, *, sampled: bool) -> tuple[list[QualityFinding], str]:
     """What of a window fails a check, and what could not be judged. Nothing without a reference, or below
     MIN_SAMPLES_FOR_MONITORING. With `sampled` about 1,000 rows are read for what the profile cannot answer; without,
@@ -91,7 +109,10 @@ def quality_of(version: Version, now: Summed, *, sampled: bool) -> tuple[list[Qu
     by_rows += ["correlation"] if correlated else []
     sample = sample_of(version, now.start, now.end) if sampled and by_rows else None
     found = quality(now.profile, reference, edits=edits, sample=sample, correlated=correlated)
-    return found, GONE if sampled and by_rows and sample is None else ""
+    if not sampled:
+        return found, ""
+    notes = [GONE if by_rows and sample is None else "", uncorrelated(version)]
+    return found, "; ".join(note for note in notes if note)
 
 
 def sample_of(version: Version, start: datetime, end: datetime) -> pd.DataFrame | None:

@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
+from mlops_site.core.depths import delivery_depths
 from mlops_site.stats.metrics import METRICS
 from monitoring.choices import UNRESOLVED, Severity
-from monitoring.models import Alert, FoldItem, Label, Prediction, Report, Total
+from monitoring.models import Alert, Channel, FoldItem, Label, Message, Prediction, Report, Total
 from registry.models import RegisteredModel
 
 MODELS, VERSIONS = 200, 5  # named; what lies beyond adds up to one called "_other", which no model can be
-OTHER = "_other"
+OTHER, HELD = "_other", "held"
 COUNTED = 100_000  # where the count of a queue ends
 
 Teams = Collection[int] | None  # None: of all teams
@@ -165,3 +166,18 @@ def _metrics(row: Any) -> dict[tuple[str, str], float]:
         for said in getattr(row, kind) or ()
         if said.get("name") in METRICS and said["value"] is not None
     }
+
+
+def messages() -> dict[tuple[str, str], int]:
+    """(channel, state) -> messages that wait (pending), are held until their hour (held) or were given up (failed). A
+    team's channels are told apart by kind alone, and people's letters not at all. Three queries."""
+    kinds = {str(pk): kind for pk, kind in Channel.objects.values_list("pk", "kind")}
+    found: dict[tuple[str, str], int] = defaultdict(int)
+    for depth in delivery_depths():
+        whose, _, key = depth.kind.partition(":")
+        name = kinds.get(key, "deleted") if whose == "channel" else "letters" if whose == "mail" else whose
+        found[name, depth.state] += depth.rows
+    held = Message.objects.filter(delivery=None).order_by().values_list("channel__kind").annotate(Count("pk"))
+    for kind, rows in held:
+        found[kind, HELD] += rows
+    return dict(found)

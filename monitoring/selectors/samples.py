@@ -13,11 +13,13 @@ import numpy as np
 
 from mlops_site.core import store
 from mlops_site.core.errors import StewardError
+from mlops_site.stats.bins import Counts
 from mlops_site.stats.profile import Profile
 from mlops_site.stats.scored import Floats
 from monitoring.choices import PredictionStatus
 from monitoring.models import Prediction
 from monitoring.selectors.bases import basis_of
+from monitoring.stats.followed import answered
 from monitoring.stats.losses import Loss, as_frame, losses
 from monitoring.stats.tally import Answers, Shape, Tally, shape_of
 from registry.models import Version
@@ -110,6 +112,22 @@ def _drawn(content: bytes, names: tuple[str, ...], most: int) -> pd.DataFrame | 
 def expected_answers(version: Version) -> Tally | None:
     """What the version answered on its holdout, and the truth there, added up as production's answers are; None where
     it was registered without one, or it cannot be read. No query."""
+    found = _expected_of(version)
+    return found.tally if found else None
+
+
+def expected_said(version: Version) -> Counts | None:
+    """The same answers by class or by value, as `stats.followed.answered` counts them."""
+    found = _expected_of(version)
+    return found.said if found else None
+
+
+class _Expected(NamedTuple):
+    tally: Tally
+    said: Counts
+
+
+def _expected_of(version: Version) -> _Expected | None:
     side = side_of(version)
     if side is None:
         return None
@@ -120,10 +138,11 @@ def expected_answers(version: Version) -> Tally | None:
 
 
 @lru_cache(maxsize=128)
-def _expected(side: Side, shape: Shape) -> Tally:
+def _expected(side: Side, shape: Shape) -> _Expected:
     frame = rows_of(side)
     n = len(frame)
     scores = frame["score"].to_numpy(dtype=np.float64) if "score" in frame else np.full(n, np.nan)
     decided = [int(score >= side.threshold) for score in scores] if "score" in frame else [None] * n
     said = frame["prediction"].tolist() if "prediction" in frame else [None] * n
-    return Tally.of(Answers(said, scores, decided, [False] * n, np.full(n, np.nan), frame["label"].tolist()), shape)
+    answers = Answers(said, scores, decided, [False] * n, np.full(n, np.nan), frame["label"].tolist())
+    return _Expected(Tally.of(answers, shape), answered(answers, shape))

@@ -75,6 +75,24 @@ def _scores(found: Dashboard, _: str) -> Table:
     return Table(("score", "share_of_window_before", "share_of_window"), rows)
 
 
+def _predictions(found: Dashboard, _: str) -> Table:
+    head = ("prediction", "share_of_reference", "share_of_window_before", "share_of_window")
+    rows: list[tuple[Any, ...]] = [] if found.predicted is None else [*found.predicted.table]
+    return Table(head, rows)
+
+
+def _slices(found: Dashboard, _: str) -> Table:
+    head = ("slice", "level", "predictions", "failed", "timed", "p50_ms", "p95_ms", "labelled", "reviewed")
+    rows: list[tuple[Any, ...]] = []
+    levels = [(by.name, level) for by in found.followed.slices for level in by.levels]
+    names = list(dict.fromkeys(metric.name for _, level in levels for metric in level.metrics))
+    for name, level in levels:
+        values = {metric.name: metric.value for metric in level.metrics}
+        counts = (level.rows, level.errors, *level.speed, level.labelled, level.decisions.reviewed)
+        rows.append((name, level.name, *counts, level.decisions.rate, *(values.get(metric) for metric in names)))
+    return Table((*head, "override_rate", *names), rows)
+
+
 def _quality(found: Dashboard, _: str) -> Table:
     head = ("feature", "check", "share", "share_of_reference", "rows", "worse", "message")
     rows = [(q.feature, q.check, q.share, q.reference_share, q.rows, q.drifted, q.message) for q in found.quality]
@@ -103,6 +121,8 @@ FIGURES: dict[str, Callable[[Dashboard, str], Table]] = {
     "drift": _drift,
     "feature": _feature,
     "scores": _scores,
+    "predictions": _predictions,
+    "slices": _slices,
     "quality": _quality,
     "reports": _reports,
     "alerts": _alerts,

@@ -24,6 +24,7 @@ from monitoring.services.channels import (
 )
 from monitoring.services.checks import request_due_checks, request_scheduled
 from monitoring.services.compaction import compact
+from monitoring.services.deliveries import end_deliveries
 from monitoring.services.escalation import escalate_alerts
 from monitoring.services.explanations import explain_prediction, explain_predictions, request_explanations
 from monitoring.services.folding import fold, fold_all
@@ -64,6 +65,7 @@ __all__ = [
     "drop_retrain_policy",
     "dry_run_policy",
     "due_calibrations",
+    "end_deliveries",
     "end_expired",
     "end_silence",
     "end_slice",

@@ -73,12 +73,13 @@ def rules(answers: Iterable[Answer], slices: Mapping[int, Sequence[Slicing]]) ->
 
 def breakdown_of(rows: Sequence[Row], basis: Basis, by: Rules) -> Breakdown:
     """What rows of one version add up to."""
+    found = _of_new(rows, basis)
     models = {row.answer.model_id for row in rows}
     counting = [each for model in models for each in by.slices.get(model, ())]
     if not counting:  # what says nothing here need not be read
         rows = [row for row in rows if row.label is not None or row.answer.status == PredictionStatus.ERROR]
     if not rows:
-        return Breakdown.empty(basis.shape)
+        return found
     levels = {each.id: _places(each, rows) for each in counting}
     levels = {key: places for key, places in levels.items() if (places >= 0).any()}
     followed = Followed(
@@ -90,7 +91,13 @@ def breakdown_of(rows: Sequence[Row], basis: Basis, by: Rules) -> Breakdown:
         levels=levels,
     )
     widths = {each.id: len(each.places) for each in counting if each.id in levels}
-    return Breakdown.of(followed, basis.shape, widths)
+    return found + Breakdown.of(followed, basis.shape, widths)
+
+
+def _of_new(rows: Sequence[Row], basis: Basis) -> Breakdown:
+    """Labels and corrections say nothing new of what was answered."""
+    fresh = [(row.answer, None) for row in rows if row.is_new]
+    return Breakdown.of_new(answers_of(fresh), basis.shape) if fresh else Breakdown.empty(basis.shape)
 
 
 def answers_of(rows: Iterable[tuple[Answer, Any]]) -> Answers:

@@ -35,12 +35,20 @@ class AnswerDrift(NamedTuple):
     note: str
 
 
-def answer_drift(now: Tally, before: Tally, *, q: float, effect: float, min_samples: int = FEWEST) -> list[AnswerDrift]:
-    """Scores (two classes: Kolmogorov-Smirnov on 200 bins), predicted classes (of judged answers: only these are
-    counted by class), labels, or of values their means (Welch's z, from moments). Drifted at a Bonferroni p of `q` over
-    the rows and an effect of at least `effect`. The effect of a difference of d standard deviations is the KS distance
-    of two such normal distributions, 2 Phi(d / 2) - 1. Nothing here raises an alarm: labels come late and not from
-    everywhere, and answers move with the features, whose alarms have a budget."""
+def answer_drift(
+    now: Tally,
+    before: Tally,
+    *,
+    q: float,
+    effect: float,
+    min_samples: int = FEWEST,
+    said: tuple[Counts, Counts] | None = None,
+) -> list[AnswerDrift]:
+    """Scores (two classes: Kolmogorov-Smirnov on 200 bins), predicted classes (`said`, all answers by class on both
+    sides; left out, of judged answers), labels, or of values their means (Welch's z, from moments). Drifted at a
+    Bonferroni p of `q` over the rows and an effect of at least `effect`. The effect of a difference of d standard
+    deviations is the KS distance of two such normal distributions, 2 Phi(d / 2) - 1. Nothing here raises an alarm:
+    labels come late and not from everywhere, and answers move with the features, whose alarms have a budget."""
     if now.shape != before.shape:
         raise ValueError(f"tallies must have one shape but got {now.shape} and {before.shape}")
     if now.shape.task_type == "regression":
@@ -49,9 +57,11 @@ def answer_drift(now: Tally, before: Tally, *, q: float, effect: float, min_samp
         found = [_of_scores(now.scores[0], before.scores[0], min_samples)] if now.shape.is_binary else []
         classes = [str(each) for each in now.shape.classes]
         for subject, axis in (("prediction", 0), ("label", 1)):
-            sides = now.confusion.sum(axis=axis), before.confusion.sum(axis=axis)
-            if len(sides[0]):
-                found.append(_of_classes(subject, *sides, classes, min_samples))
+            ours, theirs = now.confusion.sum(axis=axis), before.confusion.sum(axis=axis)
+            if said is not None and subject == "prediction":
+                ours, theirs = said
+            if len(ours):
+                found.append(_of_classes(subject, ours, theirs, classes, min_samples))
     level = q / max(len(found), 1)
     return [row._replace(drifted=_is(row.p_value, level, row.effect, effect)) for row in found]
 

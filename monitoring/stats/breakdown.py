@@ -11,8 +11,9 @@ import numpy as np
 
 from mlops_site.stats import codec
 from mlops_site.stats.bins import Counts
-from monitoring.stats.followed import Followed, of_all, of_levels
-from monitoring.stats.layout import Layout, layout_of_all, layout_of_level
+from monitoring.stats.answers import Answers
+from monitoring.stats.followed import Followed, answered, of_all, of_levels
+from monitoring.stats.layout import Layout, first_widths, layout_of_all, layout_of_level
 from monitoring.stats.shape import Shape
 
 MAGIC = b"STB1"
@@ -33,16 +34,23 @@ class Breakdown:
     @classmethod
     def empty(cls, shape: Shape) -> Breakdown:
         """Nothing yet: the neutral element of `+`."""
-        return cls(shape, np.zeros(layout_of_all(shape.task_type).width, dtype=np.int64), {})
+        return cls(shape, np.zeros(layout_of_all(shape).width, dtype=np.int64), {})
 
     @classmethod
     def of(cls, rows: Followed, shape: Shape, levels: Mapping[int, int]) -> Breakdown:
         """Of n answers, in slices with so many levels by id."""
         return cls(shape, of_all(rows, shape), of_levels(rows, shape, levels))
 
+    @classmethod
+    def of_new(cls, answers: Answers, shape: Shape) -> Breakdown:
+        """Of answers that are counted for the first time: what was said, whatever becomes of it."""
+        found = cls.empty(shape)
+        found.every[layout_of_all(shape).parts["answered"]] = answered(answers, shape)
+        return found
+
     def part(self, name: str) -> Counts:
         """A part of all answers, as `layout_of_all` names it."""
-        return self.every[layout_of_all(self.shape.task_type).parts[name]]
+        return self.every[layout_of_all(self.shape).parts[name]]
 
     def to_bytes(self) -> bytes:
         """Compact bytes without pickle: the places and the numbers that are not nought. Nothing is no bytes."""
@@ -52,7 +60,8 @@ class Breakdown:
         if not len(places):
             return b""
         keys = [[key, len(counts)] for key, counts in kept.items()]
-        header = {"shape": self.shape.to_json(), "slices": keys}
+        widths = [len(self.every), layout_of_level(self.shape).width]
+        header = {"shape": self.shape.to_json(), "slices": keys, "widths": widths}
         return codec.pack(header, np.concatenate([np.diff(places, prepend=0), flat[places]]), magic=MAGIC)
 
     @classmethod
@@ -69,16 +78,17 @@ class Breakdown:
         for data in filter(None, parts):
             header, numbers = codec.unpack(data, magic=MAGIC, what="breakdown")
             places, counts = _sparse(header, numbers, fields)
-            begin = len(every)
+            begin, own = _widths(header, shape)
             first = int(np.searchsorted(places, begin))
             every[places[:first]] += counts[:first]
             for key, levels in _keys(header):
-                end = begin + levels * width
+                end = begin + levels * own
                 last = int(np.searchsorted(places, end))
                 kept = slices.setdefault(key, np.zeros((levels, width), dtype=np.int64))
                 if len(kept) != levels:
                     raise ValueError(f"slice {key} must have {len(kept)} levels but got {levels}")
-                kept.reshape(-1)[places[first:last] - begin] += counts[first:last]
+                at = places[first:last] - begin
+                kept[at // own, at % own] += counts[first:last]
                 begin, first = end, last
             if first < len(places):
                 raise ValueError(f"breakdown must hold {begin} numbers but got one at {int(places[-1])}")
@@ -117,6 +127,17 @@ def _sparse(header: Mapping[str, Any], numbers: Counts, fields: list[Any]) -> tu
     if (steps[1:] <= 0).any() or (len(steps) and steps[0] < 0):
         raise ValueError("breakdown must have places that rise")
     return steps.cumsum(), counts
+
+
+def _widths(header: Mapping[str, Any], shape: Shape) -> tuple[int, int]:
+    """Of all answers and of a level, as these bytes were written: parts were added at the end since."""
+    most = layout_of_all(shape).width, layout_of_level(shape).width
+    said = header.get("widths") or first_widths(shape)
+    if not (isinstance(said, list | tuple) and len(said) == 2 and all(isinstance(width, int) for width in said)):
+        raise ValueError(f"breakdown must have two widths but got {said!r:.80}")
+    if not all(0 < own <= known for own, known in zip(said, most, strict=True)):
+        raise ValueError(f"breakdown must be at most {most} wide but got {said!r:.80}")
+    return said[0], said[1]
 
 
 def _keys(header: Mapping[str, Any]) -> list[tuple[int, int]]:

@@ -14,8 +14,10 @@ from monitoring.stats.answers import Answers, Column, class_codes, numbers
 from monitoring.stats.layout import (
     DECISIONS,
     ERROR_CODES,
+    FINE,
     LAG_EDGES,
     LAGS,
+    LEVEL_EDGES,
     SLICE_BINS,
     VALUES,
     layout_of_all,
@@ -23,7 +25,7 @@ from monitoring.stats.layout import (
     value_bins,
 )
 from monitoring.stats.limbs import LARGEST, add_at, limbs
-from monitoring.stats.shape import Shape
+from monitoring.stats.shape import LONGEST_MS, Shape
 
 Mask = NDArray[np.bool_]
 
@@ -76,7 +78,7 @@ def read(rows: Followed, shape: Shape) -> _Read:
 
 def of_all(rows: Followed, shape: Shape) -> Counts:
     """All answers, as `layout_of_all` orders it."""
-    layout = layout_of_all(shape.task_type)
+    layout = layout_of_all(shape)
     found = np.zeros(layout.width, dtype=np.int64)
     parts = layout.parts
     found[parts["errors"]] = np.bincount(rows.error[rows.error >= 0], minlength=ERROR_CODES + 1)
@@ -90,6 +92,20 @@ def of_all(rows: Followed, shape: Shape) -> Counts:
         found[parts["by_prediction"]] = _by_prediction(said, usable)
         found[parts["by_label"]] = _by_label(said, usable)
     return found
+
+
+def answered(answers: Answers, shape: Shape) -> Counts:
+    """Answers by what was said, of values in bins, 64 to a factor of two; what is none of the classes, no number or
+    failed is left out."""
+    part = layout_of_all(shape).parts["answered"]
+    size = part.stop - part.start
+    if not size:
+        return np.zeros(0, dtype=np.int64)
+    if shape.task_type == "regression":
+        values = numbers(answers.prediction)
+        return np.bincount(value_bins(values[known(values)], FINE), minlength=size)
+    said = class_codes(answers._replace(label=()), shape)[1]
+    return np.bincount(said[said >= 0], minlength=size)
 
 
 def of_levels(rows: Followed, shape: Shape, levels: Mapping[int, int]) -> dict[int, Counts]:
@@ -112,6 +128,8 @@ def _of_each(rows: Followed, shape: Shape) -> Counts:
     found = np.zeros((len(said.said), layout.width), dtype=np.int64)
     found[:, layout.parts["totals"]] = _totals(rows, said, shape)
     found[:, layout.parts["decisions"]] = _decisions(said, shape)
+    at, places = _timed(rows.answers)
+    found[at, layout.parts["latency"].start + places] = 1
     if shape.task_type == "regression":
         usable = _usable(said)
         found[usable, layout.parts["pairs"]] = _pairs(said)[usable]
@@ -140,6 +158,13 @@ def _add_scores(found: Counts, parts: Mapping[str, slice], said: _Read) -> None:
     found[at, parts["gaps"]] = np.column_stack([np.ones(len(at), np.int64), limbs(gaps), limbs(np.square(gaps))])
     bins = np.minimum((score * SLICE_BINS).astype(np.int64), SLICE_BINS - 1)
     found[at, parts["scores"].start + SLICE_BINS * actual + bins] = 1
+
+
+def _timed(answers: Answers) -> tuple[Counts, Counts]:
+    """Which answers have a latency that can be true, and its place among LEVEL_EDGES."""
+    given = np.asarray(answers.latency_ms, dtype=np.float64)
+    at = np.flatnonzero((given >= 0) & (given <= LONGEST_MS))
+    return at, np.searchsorted(LEVEL_EDGES, np.rint(given[at] * 1000).astype(np.int64))
 
 
 def _lags(secs: Floats) -> Counts:

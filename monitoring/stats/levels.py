@@ -12,8 +12,9 @@ from mlops_site.stats.intervals import wilson
 from monitoring.stats.amounts import Pairs, actual_over_expected, mean_absolute, pairs, root_mean_square
 from monitoring.stats.breakdown import level_part
 from monitoring.stats.followup import Overrides, overrides
-from monitoring.stats.layout import SLICE_BINS, TOTALS
+from monitoring.stats.layout import LEVEL_EDGES, SLICE_BINS, TOTALS
 from monitoring.stats.limbs import LIMBS, whole
+from monitoring.stats.operations import quantile_ms
 from monitoring.stats.performance import Metric, auc_metric
 from monitoring.stats.shape import Shape
 
@@ -27,8 +28,17 @@ class Rate(NamedTuple):
     hits: int | None = None
 
 
+class Speed(NamedTuple):
+    """Response times of the `n` answers that said theirs, within 26 %; None without any."""
+
+    n: int
+    p50_ms: float | None
+    p95_ms: float | None
+
+
 class Level(NamedTuple):
-    """One level of a slice: its answers, and the sums that its figures come from."""
+    """One level of a slice: its answers, and the sums that its figures come from. `failed` is the share of the answers
+    that failed, with its interval; None without answers."""
 
     name: str
     rows: int
@@ -37,6 +47,8 @@ class Level(NamedTuple):
     metrics: list[Metric]
     rates: dict[str, Rate]
     decisions: Overrides
+    failed: Metric | None
+    speed: Speed
 
 
 def level_of(name: str, counts: Counts, shape: Shape) -> Level:
@@ -51,7 +63,23 @@ def level_of(name: str, counts: Counts, shape: Shape) -> Level:
         rates |= _rates_of_two(counts, shape, totals) if shape.is_binary else {}
         metrics = _of_classes(rates, counts, shape)
     some = {key: rate for key, rate in rates.items() if rate is not None}
-    return Level(name, totals["rows"], totals["errors"], totals["labelled"], metrics, some, decisions)
+    failed = _share(totals["errors"], totals["rows"])
+    return Level(
+        name,
+        totals["rows"],
+        totals["errors"],
+        totals["labelled"],
+        metrics,
+        some,
+        decisions,
+        None if failed is None else _metric("error_rate", failed),
+        _speed(level_part(counts, shape, "latency")),
+    )
+
+
+def _speed(counts: Counts) -> Speed:
+    """Answers of before latencies were counted by level have none."""
+    return Speed(int(counts.sum()), *(quantile_ms(counts, share, LEVEL_EDGES) for share in (0.5, 0.95)))
 
 
 def _share(hits: int, n: int) -> Rate | None:

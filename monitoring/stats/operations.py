@@ -42,9 +42,9 @@ def operations(tally: Tally, secs: float) -> Operations:
     )
 
 
-def quantile_ms(counts: Counts, share: float) -> float | None:
-    """A quantile of latencies counted between LATENCY_EDGES, within 12 % of the exact one: on a scale of logarithms
-    the mass of a bin is spread evenly. None without counts.
+def quantile_ms(counts: Counts, share: float, edges: Counts = LATENCY_EDGES) -> float | None:
+    """A quantile of latencies counted between `edges`, in microseconds, within the width of a bin of the exact one
+    (12 % between LATENCY_EDGES): on a scale of logarithms the mass of a bin is spread evenly. None without counts.
 
     >>> counts = np.zeros(162, dtype=np.int64)
     >>> counts[41] = 10  # 1.00 to 1.12 ms
@@ -58,6 +58,6 @@ def quantile_ms(counts: Counts, share: float) -> float | None:
     place = int(np.searchsorted(reached, share * total))
     before = int(reached[place - 1]) if place else 0
     within = (share * total - before) / int(counts[place])
-    logs = np.log(LATENCY_EDGES)
+    logs = np.log(edges)
     low, high = logs[max(place - 1, 0)], logs[min(place, len(logs) - 1)]
     return float(np.exp(low + within * (high - low))) / 1000

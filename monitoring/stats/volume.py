@@ -16,6 +16,7 @@ ALPHA = 0.001  # of a window against the one before
 CERTAIN = 2e-5  # by the hour that a stretch is long: of as many hours there are fewer to be wrong about
 LARGEST_CERTAIN = 1e-3
 STRICTER = 0.1  # of a rise: good hours have a longer tail than bad ones
+LIKELY = 0.1  # a drop of exactly the size that is asked for leaves as many rows as this often, or is larger
 STRETCHES = (1, 3, 6, 12, 24)  # hours, that end with the window
 
 BEFORE = "window before"
@@ -102,7 +103,7 @@ def expected_volume(
     """Judge a window that begins in the hour where the history of `known` ends: `hours` are the whole hours from there
     on, shape (n,), NaN where one is not known; `cut` says what of them is not in the window, or is and is no hour.
 
-    A drop is at least `largest_drop` below the least that is expected, a spike at least twice the most and
+    A drop may be `largest_drop` or more of the least that is expected, a spike at least twice the most and
     `min_samples` more; both less likely by the negative binomial distribution than 0.00002 for each hour (a spike: than
     a tenth of it).
     The whole window is judged, and the last 1, 3, 6, 12 and 24 whole hours, so that a silence is seen before it has
@@ -166,8 +167,15 @@ def band(known: Baseline, starts: Floats, ends: Floats, others: list[int]) -> Ba
 
 
 def fell_in(stretch: Stretch, largest_drop: float = LARGEST_DROP) -> bool:
-    is_low = stretch.rows <= (1 - largest_drop) * stretch.low
-    return is_low and at_most(stretch.rows, stretch.low, stretch.tau) <= certain(stretch.hours)
+    """Whether a drop is certain, and may be as large as that: of one of exactly that size half of all stretches keep
+    more than it leaves on average, by their own noise.
+
+    >>> [fell_in(Stretch(1.0, rows, 200.0, 200.0, 200.0, 0.05)) for rows in (100, 106, 150)]
+    [True, True, False]
+    """
+    left = (1 - largest_drop) * stretch.low
+    may_be = stretch.rows <= left or at_least(stretch.rows, left, stretch.tau) >= LIKELY
+    return may_be and at_most(stretch.rows, stretch.low, stretch.tau) <= certain(stretch.hours)
 
 
 def rose_in(stretch: Stretch, min_samples: int) -> bool:

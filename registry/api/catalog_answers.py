@@ -23,14 +23,15 @@ class IncidentAnswer(serializers.ModelSerializer[Incident]):
     model = serializers.CharField(source="model.name")
     version = serializers.CharField(source="version.number")
     status = serializers.ChoiceField(choices=["open", "closed"])
+    severity = serializers.CharField(help_text="of its kind, as severe as alerts are")
     opened_by = serializers.CharField(source="opened_by.username", default=None, allow_null=True)
     closed_by = serializers.CharField(source="closed_by.username", default=None, allow_null=True)
 
     class Meta:
         model = Incident
         fields: tuple[str, ...] = (
-            "id", "model", "version", "kind", "status", "what", "opened_at", "opened_by", "closed_at", "closed_by",
-            "resolution",
+            "id", "model", "version", "kind", "severity", "status", "what", "opened_at", "opened_by",
+            "closed_at", "closed_by", "resolution",
         )  # fmt: skip
 
 

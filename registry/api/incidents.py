@@ -21,7 +21,7 @@ class Incidents(ApiView):
         """What went wrong with models of your teams, latest first."""
         asked = valid(serializers.IncidentFilter(data=request.query_params.dict()))
         model = selectors.model_named(self.actor, asked["model"]) if "model" in asked else None
-        filters = {name: asked[name] for name in ("status", "kind") if name in asked}
+        filters = {name: asked[name] for name in ("status", "kind", "severity") if name in asked}
         return listed(self, selectors.incidents(self.actor, model=model, **filters), catalog_answers.IncidentAnswer)
 
 

@@ -231,6 +231,7 @@ class IncidentFilter(PageFilter):
     model = TextField(max_length=63, required=False)
     status = TextField(max_length=20, required=False, allow_blank=True)
     kind = TextField(max_length=30, required=False, allow_blank=True)
+    severity = TextField(max_length=20, required=False, allow_blank=True)
 
 
 class Resolution(StrictSerializer):

@@ -80,6 +80,7 @@ class Inspection(NamedTuple):
     reference: bytes | None
     operator_types: list[str]
     told: Told | None = None
+    correlations: dict[str, Any] | None = None  # of the numbers of the reference rows
 
 
 def inspect_upload(

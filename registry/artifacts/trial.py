@@ -77,7 +77,7 @@ def _inspected(
         "classes": classes,
         "signature": signature.to_json(),
         "golden": golden(scorer, list(reference[:GOLDEN_ROWS]) or [sample_row(signature)]),
-        "reference": _profile(scorer, reference) if reference else None,
+        **_of_rows(scorer, reference),
         "operator_types": sorted(named_types(io.BytesIO(data)) & operators) if operators else [],
     }
     return said, scorer
@@ -108,11 +108,16 @@ def _try(scorer: Scorer) -> None:
         raise refused("not_scorable", message) from error
 
 
-def _profile(scorer: Scorer, rows: Sequence[Mapping[str, Any]]) -> str:
+def _of_rows(scorer: Scorer, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The profile of the training rows, and how their numbers move together."""
+    if not rows:
+        return {"reference": None}
+    from mlops_site.stats.correlations import of_frame
     from mlops_site.stats.profile import profile, reference_bins
 
     frame, kinds = scorer.check_rows(list(rows), single=False).frame(), scorer.signature.kinds
-    return base64.b64encode(profile(frame, reference_bins(frame, kinds, salt="reference")).to_bytes()).decode()
+    counted = profile(frame, reference_bins(frame, kinds, salt="reference")).to_bytes()
+    return {"reference": base64.b64encode(counted).decode(), "correlations": of_frame(frame, kinds).to_json()}
 
 
 def _sklearn_scorer(model: Any, signature: Signature, *, derived: bool) -> Scorer:

@@ -86,13 +86,19 @@ class ModelRegistry:
         version: str | None = None,
         tags: Mapping[str, str] | None = None,
         description: str = "",
+        holdout: Any = None,
     ) -> ModelVersion:
         """Register a fitted scikit-learn estimator; the model is made if it does not exist.
 
         `sample` are rows that it was trained on: their kinds and levels are the signature, their profile is kept.
         Without them the signature is numbers, named as the estimator names them. `config` becomes the params.
+        `holdout` are rows that it was not trained on, `(X_test, y_test)`, or its answers to them, a frame with `label`,
+        `score` (of two classes, of the positive one) or `prediction`, and a `row_key` if it has one: performance is
+        estimated by them before labels come, answers are compared with them, and so are versions with one another.
         """
-        candidate = candidate_of(model_obj, sample=sample, params=plain(config), metrics=metrics, tags=tags)
+        candidate = candidate_of(
+            model_obj, sample=sample, params=plain(config), metrics=metrics, tags=tags, holdout=holdout
+        )
 
         def register(actor: Actor) -> ModelVersion:
             with events.atomic():

@@ -6,7 +6,7 @@ from django.db import models
 from django.utils import timezone
 
 from mlops_site.core.models import User
-from registry.choices import IncidentKind
+from registry.choices import INCIDENT_SEVERITY, IncidentKind
 from registry.models.model import RegisteredModel
 from registry.models.version import Version
 
@@ -47,6 +47,10 @@ class Incident(models.Model):
     @property
     def status(self) -> str:
         return "open" if self.is_open else "closed"
+
+    @property
+    def severity(self) -> str:
+        return INCIDENT_SEVERITY[IncidentKind(self.kind)]
 
     @property
     def subject(self) -> str:

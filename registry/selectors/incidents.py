@@ -6,18 +6,23 @@ from django.db.models import QuerySet
 
 from mlops_site.core.errors import Invalid, NotFound
 from mlops_site.core.permissions import Actor, visible
-from registry.choices import IncidentKind
+from registry.choices import INCIDENT_SEVERITY, IncidentKind
 from registry.models import Incident, RegisteredModel
 
 STATUSES = ("open", "closed")
 
 
 def incidents(
-    actor: Actor, *, model: RegisteredModel | None = None, status: str = "", kind: str = ""
+    actor: Actor, *, model: RegisteredModel | None = None, status: str = "", kind: str = "", severity: str = ""
 ) -> QuerySet[Incident]:
-    """Latest first; one query."""
+    """Latest first; one query. `severity` is that of their kinds."""
     rows = visible(actor, Incident.objects.all(), team="model__team")
-    for field, value, known in (("status", status, STATUSES), ("kind", kind, tuple(IncidentKind.values))):
+    allowed = (
+        ("status", status, STATUSES),
+        ("kind", kind, tuple(IncidentKind.values)),
+        ("severity", severity, tuple(INCIDENT_SEVERITY.values())),
+    )
+    for field, value, known in allowed:
         if value and value not in known:
             message = f"{field} must be one of {', '.join(known)} but got {value[:80]!r}"
             raise Invalid.on(field, message, code=f"unknown_{field}")
@@ -25,6 +30,8 @@ def incidents(
         rows = rows.filter(closed_at__isnull=status == "open")
     if kind:
         rows = rows.filter(kind=kind)
+    if severity:
+        rows = rows.filter(kind__in=[each for each, worth in INCIDENT_SEVERITY.items() if worth == severity])
     if model is not None:
         rows = rows.filter(model=model)
     chosen = rows.select_related("model__team", "version__model", "opened_by", "closed_by")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_site.core.errors import Invalid
 from mlops_site.stats.columns import encode, infer_kinds
+from mlops_site.stats.correlations import of_frame
 from mlops_site.stats.profile import profile, reference_bins
 from registry.artifacts.engines import open_scorer
 from registry.artifacts.formats import dump_skops
@@ -19,6 +20,7 @@ from registry.artifacts.scorer import golden
 from registry.artifacts.signature import Signature, TaskType, infer
 from registry.artifacts.summary import told
 from registry.artifacts.trust import trusted
+from registry.services.heldout import kept_of
 from registry.services.versions import Candidate
 
 if TYPE_CHECKING:
@@ -34,11 +36,14 @@ def candidate_of(
     params: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
+    holdout: Any = None,
 ) -> Candidate:
     """The candidate of a fitted classifier or regressor, with its signature, golden rows and, if exact, ONNX form.
 
-    `sample` (rows it was trained on) gives kinds and levels; without it every input is a number. Raises Invalid for
-    what is not fitted, holds an untrusted type or does not fit the sample.
+    `sample` (rows it was trained on) gives kinds and levels; without it every input is a number. `holdout` is
+    (features, labels) of rows that it was not trained on, which it answers here, or its answers to such rows, as a
+    frame or as mappings (see `heldout.holdout_of`). Raises Invalid for what is not fitted, holds an untrusted type or
+    does not fit.
     """
     content = _dump(estimator)
     if sample is None:
@@ -47,6 +52,8 @@ def candidate_of(
     else:
         frame, signature = _framed(estimator, sample)
         rows, extra = _rows(frame.head(GOLDEN_ROWS)), _from_sample(estimator, content, frame, signature)
+    if holdout is not None:
+        extra |= kept_of(estimator, holdout, signature, extra.get("reference"))
     return Candidate(
         artifact_bytes=content,
         format="skops",
@@ -122,7 +129,8 @@ def _from_sample(estimator: Any, content: bytes, frame: pd.DataFrame, signature:
     if graph is not None and not exact(graph, estimator, frame):
         graph = None
     explained = told(content, "skops", signature, frame)._asdict()
-    return {"reference": profile(frame, bins).to_bytes(), "onnx_bytes": graph, **explained}
+    facts = {"correlations": of_frame(frame, signature.kinds).to_json()}
+    return {"reference": profile(frame, bins).to_bytes(), "onnx_bytes": graph, "facts": facts, **explained}
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from mlops_site.core.errors import Conflict
 from mlops_site.core.permissions import Action, Actor, person, require
 from registry.models import Incident, Version
 from registry.services.guards import locked, reason_given
-from registry.signals import incident_opened
+from registry.signals import incident_closed, incident_opened
 
 CHANNEL = "monitoring_webhook"  # the operator's one address, which alerts go to as well
 OPENED, CLOSED = "incident.opened", "incident.closed"
@@ -28,7 +28,7 @@ def open_incident(version: Version, *, kind: str, what: str, actor: Actor) -> In
             model=version.model, version=version, kind=kind, what=what, opened_by=actor.user
         )
         _say(incident, OPENED, actor, {"kind": str(kind), "version": version.number, "what": what})
-        incident_opened.send(sender=Incident, incident=incident)
+        incident_opened.send(sender=Incident, incident=incident, body=_body(incident, OPENED))
     return incident
 
 
@@ -44,6 +44,7 @@ def close_incident(incident: Incident, *, actor: Actor, resolution: str) -> Inci
         row.closed_at, row.closed_by, row.resolution = timezone.now(), person(actor), said
         row.save(update_fields=["closed_at", "closed_by", "resolution"])
         _say(row, CLOSED, actor, {"version": row.version.number, "resolution": said})
+        incident_closed.send(sender=Incident, incident=row, body=_body(row, CLOSED))
     return row
 
 
@@ -62,6 +63,7 @@ def _body(incident: Incident, event: str) -> dict[str, Any]:
         "id": incident.pk,
         "at": timezone.now().isoformat(),
         "kind": str(incident.kind),
+        "severity": incident.severity,
         "model": incident.model.name,
         "version": incident.version.number,
         "summary": incident.what[:1000],

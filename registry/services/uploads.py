@@ -57,6 +57,7 @@ def upload_version(
         holdout_bytes=holdout_of(holdout, found.signature),
         golden=found.golden,
         reference=found.reference,
+        facts={"correlations": found.correlations} if found.correlations else {},
         **(found.told._asdict() if found.told else {}),
     )
     return register_version(model, actor=actor, candidate=candidate, number=number)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from abtesting import services
-from mlops_site.core.models import Delivery
+from mlops_site.core.models import Delivery, Notification
+from monitoring.services import create_channel
 from tests.abtesting.lab import Lab
 from tests.people import actor
 
@@ -52,3 +53,15 @@ def test_nobody_is_told_of_a_shadow_test_or_where_the_operator_wants_no_calls(la
     settings.APPROVAL_WEBHOOK_URL = ""
     lab.start()
     assert told() == []
+
+
+def test_the_channels_of_the_team_and_inboxes_are_told_too(lab: Lab, settings: Any) -> None:
+    settings.APPROVAL_WEBHOOK_URL = ""
+    fields = {"name": "claims room", "address": "https://hooks.example.com/x", "min_severity": "medium"}
+    create_channel(actor=lab.engineer, kind="webhook", fields=fields)
+    experiment = lab.start()
+    (body,) = told()
+    assert (body["severity"], body["version"], body["model"], "to" in body) == ("medium", "1.1.0", "high_cost", False)
+    assert body["summary"].startswith("1.1.0 begins to answer claims beside 1.0.0")
+    lines = Notification.objects.filter(subject=experiment.subject)
+    assert [line.recipient.username for line in lines] == ["ben-high_cost"]

@@ -221,6 +221,7 @@ class Site(Monitored):
             "inventory": "/inventory",
             "period report": "/period-report",
             "incident": f"/incidents/{scene.incident.pk}",
+            "incidents": "/incidents",
             "versions": "/versions?search=o",
             "transfer": f"/transfers/{scene.transfer.pk}",
             "runs": "/runs",

@@ -29,7 +29,7 @@ THROUGH = {
 SYSTEM = {
     "compact", "fold", "fold_all", "forget_pieces", "sweep_approvals", "raise_revalidation", "raise_experiment",
     "resolve_experiment", "check_running", "stop_for_transfer", "stop_for_version", "settle", "erase_expired",
-    "end_expired", "fetch_on_schedule", "request_due_checks", "request_scheduled", "due_calibrations",
+    "end_expired", "end_deliveries", "fetch_on_schedule", "request_due_checks", "request_scheduled", "due_calibrations",
     "escalate_alerts", "watch_silence", "send_held", "count_totals",
 }  # fmt: skip
 

@@ -19,7 +19,7 @@ from tests.traffic import bucket
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 Begin = Callable[..., Visit]
-DRAWN = ("performance", "volume", "latency", "scores", "spells", "feature0")
+DRAWN = ("performance", "volume", "latency", "predictions", "spells", "feature0")
 
 
 def drawn(page: Page, *figures: str) -> None:
@@ -40,7 +40,7 @@ def test_an_open_page_follows_what_happens_and_rests_when_nobody_looks(site: Sce
     ada.open(f"/models/{site.model.name}/monitoring")
     drawn(page, *DRAWN)
     expect(page.locator(".answer")).to_contain_text("630 predictions")
-    page.get_by_text("The numbers of the scores").click()
+    page.get_by_text("The numbers of the predictions").click()
     asked.clear()
     page.evaluate("ask()")
     expect(page.locator(".live span")).to_contain_text("again every 15 s")

@@ -312,9 +312,9 @@ class TestDelivery:
     ) -> None:
         to, wanted = channel(author), routing.wants
 
-        def deleted_first(chosen: Channel, alert: Alert, event: str) -> bool:
+        def deleted_first(chosen: Channel, news: routing.News) -> bool:
             delete_channel(chosen, actor=author)
-            return wanted(chosen, alert, event)
+            return wanted(chosen, news)
 
         monkeypatch.setattr(routing, "wants", deleted_first)
         raised(watched)

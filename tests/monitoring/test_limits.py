@@ -19,7 +19,7 @@ from mlops_site.stats.profile import profile, reference_bins
 from monitoring.analysis import report_of_window
 from monitoring.models import Prediction, QualityLimit
 from monitoring.selectors.dashboard import dashboard
-from monitoring.selectors.limits import GONE, ROWS, limits_of, sample_of
+from monitoring.selectors.limits import GONE, ROWS, limits_of, sample_of, uncorrelated
 from monitoring.selectors.periods import period
 from monitoring.services import set_quality_limits
 from registry.models import Version
@@ -174,7 +174,7 @@ class TestReports:
         Prediction.objects.filter(version=version).update(features={})
         erased = report_of_window(version, NOW - DAY, NOW).body
         assert [each["feature"] for each in erased["quality"] if each["check"] == "range"] in ([], ["visits"])
-        assert erased["notes"] == [GONE]
+        assert erased["notes"] == [f"{GONE}; {uncorrelated(version)}"]
 
     def test_correlations_of_training_are_kept_to(self, author: Actor) -> None:
         random = np.random.default_rng(0)
@@ -192,6 +192,15 @@ class TestReports:
         set_quality_limits(version, actor=author, edits=[edit(check="correlation", max_change=1.5)], reason="known")
         assert worse(version) == []
 
+    def test_a_report_says_why_correlations_are_not_judged(self, version: Version, author: Actor) -> None:
+        answer(version, 200, start=NOW - DAY)
+        why = "correlations were not judged: 1.0.0 was registered without those of its training data"
+        assert report_of_window(version, NOW - DAY, NOW).body["notes"] == [why]
+        for rows, said in ((20, "fewer than 30 rows"), (40, "")):
+            known = correlations(np.random.default_rng(0).normal(size=(rows, 2)), ["age", "visits"]).to_json()
+            other = version_of(author, name=f"m{rows}", facts={"correlations": known})
+            assert (said in uncorrelated(other), bool(uncorrelated(other))) == (True, bool(said))
+
     def test_a_sample_is_spread_over_the_window(self, version: Version) -> None:
         answer(version, 2_400, start=NOW - DAY)
         found = sample_of(version, NOW - DAY, NOW)
@@ -207,7 +216,8 @@ class TestApi:
     def test_it_says_what_is_derived_what_is_set_and_what_holds(self, version: Version, api: Client) -> None:
         assert put(api, edit(check="range", max=120, min=18), reason="adults").status_code == 200
         said = api.get(API).json()
-        assert (said["model"], said["version"], said["note"], said["absent"]) == ("high_cost", "1.0.0", "", [])
+        assert (said["model"], said["version"], said["absent"]) == ("high_cost", "1.0.0", [])
+        assert said["note"].startswith("correlations were not judged: 1.0.0 was registered without")
         (row,) = [each for each in said["limits"] if (each["feature"], each["check"]) == ("age", "range")]
         assert row["set"] == {"min": 18, "max": 120}
         assert row["effective"] == {"min": 18, "max": 120, "max_share": 0.05}
@@ -254,6 +264,18 @@ class TestPages:
         assert browser.post(self.form(), {"reset": "1", "reason": "no"}).status_code == 302
         assert QualityLimit.objects.count() == 0
         assert "derived again" in browser.get(PAGE).content.decode()
+
+    def test_a_bound_is_set_to_none_and_shown_so(self, version: Version, browser: Client) -> None:
+        assert browser.post(self.form(), {"no_min": "on", "max": "90", "reason": "babies"}).status_code == 302
+        assert QualityLimit.objects.get().said == {"max": 90.0, "min": None}
+        assert "none to 90" in browser.get(PAGE).content.decode()
+        shown = browser.get(self.form()).context["form"]
+        assert (shown["no_min"].value(), shown["no_max"].value(), shown["max"].value()) == (True, None, 90.0)
+        both = browser.post(self.form(), {"no_min": "on", "min": "1", "reason": "typo"})
+        assert (both.status_code, "Either a value or none." in both.content.decode()) == (422, True)
+        neither = browser.post(self.form(), {"no_min": "on", "no_max": "on", "reason": "typo"})
+        assert (neither.status_code, "say off instead" in neither.content.decode()) == (422, True)
+        assert QualityLimit.objects.get().said == {"max": 90.0, "min": None}
 
     def test_what_is_refused_stays_in_the_form(self, version: Version, browser: Client) -> None:
         sent = browser.post(self.form(), {"min": "200", "reason": "typo"})

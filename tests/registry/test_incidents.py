@@ -108,3 +108,22 @@ def test_the_database_keeps_it(incident: Incident) -> None:
         Incident.objects.update(what="nothing")
     with pytest.raises(DatabaseError), transaction.atomic():
         incident.delete()
+
+
+def test_a_list_of_all_with_filters(incident: Incident, author: Actor, outsider: Actor, engineer: Person) -> None:
+    def listed(by: Actor, **query: str) -> list[Incident]:
+        browser = Client()
+        browser.force_login(user(by))
+        return list(browser.get(reverse("incidents"), query).context["page"])
+
+    assert listed(author) == listed(author, severity="high", model="claims", kind="rolled_back") == [incident]
+    assert listed(author, status="closed") == listed(author, severity="critical") == listed(outsider) == []
+    assert listed(author, status="<b>", model="nobody's") == [incident]  # an unknown choice chooses nothing
+    services.close_incident(incident, actor=author, resolution="trained again")
+    assert (listed(author), listed(author, status="all"), listed(author, status="closed")) == (
+        [],
+        [incident],
+        [incident],
+    )
+    assert [row["severity"] for row in engineer.get("/incidents?severity=high")[1]["results"]] == ["high"]
+    assert engineer.get("/incidents?severity=huge")[0] == 422

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import pandas as pd
 import pytest
 from django.utils import timezone
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import RandomForestRegressor
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -23,9 +24,12 @@ from mlops_site.core import tokens
 from mlops_site.core.errors import Conflict, Forbidden, Invalid, NotFound
 from mlops_site.core.models import AuditRecord
 from mlops_site.core.permissions import Actor
+from mlops_site.stats.heldout import HeldOut
+from mlops_site.stats.losses import Losses
 from registry import selectors, services
 from registry.model_registry import ModelRegistry, ModelStage
 from registry.models import PromotionRequest, Version
+from registry.selectors.held_rows import rows_of, side_of
 from registry.services.estimators import plain
 from tests.people import actor as person
 from tests.registry.parts import user
@@ -272,3 +276,76 @@ def test_a_version_is_loaded_as_what_was_registered(act_as: Any, pipeline: Any, 
     assert asked.request is not None
     services.review_request(asked.request, actor=approver, decision="approve")
     assert type(registry.load("fraud_detection")) is type(pipeline)
+
+
+class TestHoldout:
+    """What a model answered to rows that it was not trained on, given in a notebook."""
+
+    def rows(self, count: int = 300) -> pd.DataFrame:
+        random = np.random.default_rng(5)
+        return pd.DataFrame({"age": random.normal(50, 10, count), "visits": random.poisson(3, count).astype(float)})
+
+    def test_of_two_classes_performance_can_be_estimated(self, act_as: Any) -> None:
+        frame = self.rows(600)
+        truth = np.where(frame["age"] + np.random.default_rng(6).normal(0, 5, 600) > 50, "high", "low")
+        model = LogisticRegression().fit(frame[:300], truth[:300])
+        found = register(model, sample=frame[:300], holdout=(frame[300:], truth[300:]))
+        version = Version.objects.get()
+        kept = HeldOut.from_bytes(bytes(version.held_out or b""))
+        assert int(kept.rows.sum()) == 300
+        side = side_of(version)
+        assert side is not None
+        stored = rows_of(side)
+        place = list(model.classes_).index(found.signature["positive_class"])
+        assert stored["score"].tolist() == model.predict_proba(frame[300:])[:, place].tolist()
+        assert stored["row_key"].is_unique
+        again = register(
+            model, sample=frame[:300], holdout=(frame[300:].iloc[::-1], truth[300:][::-1]), config={"C": 2}
+        )
+        other = side_of(Version.objects.get(minor=1))
+        assert other is not None
+        assert set(rows_of(other)["row_key"]) == set(stored["row_key"])  # the same rows, in another order
+        assert again.version == "1.1.0"
+
+    @pytest.mark.parametrize("count", [2, 4])
+    def test_of_values_and_of_many_classes_too(self, act_as: Any, count: int) -> None:
+        frame = self.rows(600)
+        truth: Any = frame["age"] * 2 if count == 2 else pd.cut(frame["age"], 3, labels=["a", "b", "c"]).astype(str)
+        model = (RandomForestRegressor if count == 2 else RandomForestClassifier)(5, random_state=0, max_depth=3)
+        register(model.fit(frame[:300], truth[:300]), sample=frame[:300], holdout=(frame[300:], truth[300:]))
+        version = Version.objects.get()
+        assert Losses.from_bytes(bytes(version.held_out or b"")).rows == 300
+        side = side_of(version)
+        assert side is not None
+        assert rows_of(side)["prediction"].tolist() == model.predict(frame[300:]).tolist()
+
+    def test_answers_are_taken_as_they_are(self, act_as: Any) -> None:
+        frame = self.rows()
+        model = LogisticRegression().fit(frame, frame["age"] > 50)
+        answers = pd.DataFrame({"label": frame["age"] > 50, "score": model.predict_proba(frame)[:, 1]})
+        register(model, sample=frame, holdout=answers)
+        assert HeldOut.from_bytes(bytes(Version.objects.get().held_out or b"")).rows.sum() == 300
+
+    @pytest.mark.parametrize(
+        ("holdout", "said"),
+        [
+            (lambda f: (f, [1]), "a label a row but has 1 for 300"),
+            (lambda f: (f[["age"]], f["age"] > 50), "lacks visits"),
+            (lambda f: (f, f["age"] > 50, 3), "got a tuple of 3"),
+            (lambda f: 5, "but got int"),
+            (lambda f: [1, 2], "but got list"),
+            (lambda f: [{"label": True}], "holdout.0 must have label, score"),
+            (lambda f: (f, ["perhaps"] * 300), "holdout.0 must have a label of"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused(self, act_as: Any, holdout: Any, said: str) -> None:
+        frame = self.rows()
+        model = LogisticRegression().fit(frame, frame["age"] > 50)
+        with pytest.raises(Invalid, match=re.escape(said)) as raised:
+            register(model, sample=frame, holdout=holdout(frame))
+        assert raised.value.code == "bad_holdout"
+
+    def test_a_sample_tells_how_its_numbers_move_together(self, act_as: Any) -> None:
+        frame = self.rows()
+        register(LogisticRegression().fit(frame, frame["age"] > 50), sample=frame)
+        assert Version.objects.get().facts["correlations"]["counts"] == [300]

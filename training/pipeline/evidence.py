@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from mlops_site.stats.correlations import MOST_FEATURES, correlations
+from mlops_site.stats.correlations import of_frame
 from mlops_site.stats.heldout import HeldOut
 from mlops_site.stats.losses import Losses
 from mlops_site.stats.profile import Bins, Profile, profile, reference_bins
@@ -32,7 +32,6 @@ from training.services.spec import WHERE
 GOLDEN_ROWS = 20
 PROVING_ROWS = 500  # on which the ONNX form must be exact
 SLICE_LEVELS = 20  # a feature with at most so many values makes slices
-CORRELATED_ROWS = 20_000
 
 
 class Winner(NamedTuple):
@@ -143,7 +142,7 @@ def facts_of(run: Run, winner: Winner, rows: Rows) -> dict[str, Any]:
             spec["metric"], judged, few_valued(rows.holdout.frame), groups=rows.holdout.groups, seed=run.seed
         ),
         "calibration": winner.report.calibration,
-        "correlations": correlated(rows),
+        "correlations": of_frame(rows.sample, rows.kinds).to_json(),
         **_decision(run, winner, said, rows),
         **({"groups": _groups(run, judged, rows)} if run.spec.get("slices") else {}),
         **({"calibrated": winner.calibrated} if winner.calibrated else {}),
@@ -154,13 +153,6 @@ def facts_of(run: Run, winner: Winner, rows: Rows) -> dict[str, Any]:
             else {}
         ),
     }
-
-
-def correlated(rows: Rows) -> dict[str, Any]:
-    """How the numbers of the training rows move together, of the first features and evenly spaced rows at most."""
-    names = [name for name in rows.kinds if rows.kinds[name] == "number"][:MOST_FEATURES]
-    part = rows.sample[names].iloc[:: max(1, len(rows.sample) // CORRELATED_ROWS)]
-    return correlations(part.to_numpy(dtype=np.float64, na_value=np.nan), names).to_json()
 
 
 def _groups(run: Run, judged: ScoredRows, rows: Rows) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class Delivery(models.Model):
         indexes = [
             models.Index(fields=["subject"], name="deliveries_by_subject"),
             models.Index(fields=["channel", "-created_at"], name="deliveries_of_channel"),  # a channel's log
+            models.Index(fields=["created_at"], name="deliveries_by_age"),  # retention's only question
             # the sender's only user: what is due
             models.Index(fields=["next_at"], name="deliveries_due", condition=models.Q(state="pending")),
         ]

@@ -14,7 +14,8 @@ from mlops_site.stats import codec
 from monitoring.stats.answers import Answers
 from monitoring.stats.breakdown import MAGIC, Breakdown, level_part
 from monitoring.stats.followed import Followed
-from monitoring.stats.layout import ERROR_CODES, TOTALS, VALUES, value_bins
+from monitoring.stats.layout import ERROR_CODES, FINE, TOTALS, VALUES, first_widths, value_bins, value_edges
+from monitoring.stats.levels import level_of
 from monitoring.stats.limbs import LARGEST, limbs, whole
 from monitoring.stats.shape import Shape
 from tests.monitoring.stats.followed import NAN, followed
@@ -52,10 +53,11 @@ def rows_of(shape: Shape) -> Any:
 def broken_down(rows: list[Any], shape: Shape) -> Breakdown:
     columns: list[list[Any]] = [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(11)]
     said, score, decision, failed, label, human, error, observed, received, first, second = columns
-    answers = Answers(said, score, decision, failed, [NAN] * len(said), label)
+    answers = Answers(said, score, decision, failed, [NAN if s is None else 3.0 for s in decision], label)
     levels = {3: np.array(first, dtype=np.int64), 8: np.array(second, dtype=np.int64)}
     told, sent = (np.array(part, dtype=np.float64) for part in (observed, received))
-    return Breakdown.of(Followed(answers, human, np.array(error, dtype=np.int64), told, sent, levels), shape, SLICES)
+    rest = Breakdown.of(Followed(answers, human, np.array(error, dtype=np.int64), told, sent, levels), shape, SLICES)
+    return rest + Breakdown.of_new(answers, shape)
 
 
 pairs = st.sampled_from([BINARY, THREE, VALUE]).flatmap(lambda s: st.tuples(st.just(s), rows_of(s), rows_of(s)))
@@ -98,6 +100,45 @@ def test_an_answer_that_no_slice_counts_is_in_no_level() -> None:
     assert totals == {"rows": 1, "errors": 0, "labelled": 1, "judged": 1, "hits": 1, "answered": 1, "selected": 0}
 
 
+@pytest.mark.parametrize("shape", [BINARY, THREE, VALUE])
+def test_bytes_of_before_parts_were_added_are_read_as_they_were_meant(shape: Shape) -> None:
+    """The last parts of both rows are the new ones: what was written without them has the counts of the others."""
+    said = ["yes", "no", "no"] if shape is BINARY else [1, 2, 3]
+    whole = Breakdown.of(followed(said, said[::-1], human=said, levels={3: [1, 0, 1], 8: [3, -1, 0]}), shape, SLICES)
+    every, level = first_widths(shape)
+    flat = np.concatenate([whole.every[:every], *(counts[:, :level].ravel() for counts in whole.slices.values())])
+    places = np.flatnonzero(flat)
+    header = {"shape": shape.to_json(), "slices": [[3, 2], [8, 4]]}
+    old = codec.pack(header, np.concatenate([np.diff(places, prepend=0), flat[places]]), magic=MAGIC)
+    assert Breakdown.from_bytes(old, shape) == whole
+    new = whole + Breakdown.of_new(Answers(said, [NAN] * 3, [None] * 3, [False] * 3, [5.0] * 3, said), shape)
+    assert Breakdown.sum_of_bytes([old, new.to_bytes(), old], shape) == whole + new + whole
+    assert new.part("answered").sum() == 3
+
+
+@pytest.mark.parametrize("widths", [[0, 1], [10**9, 1], [1], "12", [1.5, 2]])
+def test_widths_that_cannot_be_are_refused(widths: Any) -> None:
+    header = {"shape": BINARY.to_json(), "slices": [], "widths": widths}
+    with pytest.raises(ValueError, match="breakdown must"):
+        Breakdown.from_bytes(codec.pack(header, np.array([0, 1]), magic=MAGIC), BINARY)
+
+
+def test_a_level_knows_how_fast_its_answers_were_and_how_many_failed() -> None:
+    rows = followed(["yes"] * 4, [None] * 4, levels={3: [0, 0, 0, 1]})
+    failed = rows.answers._replace(latency_ms=[10.0, 10.0, NAN, 1e12], status_is_error=[True, False, False, False])
+    slow, other = (
+        level_of(name, counts, BINARY)
+        for name, counts in zip(
+            ["slow", "other"], Breakdown.of(rows._replace(answers=failed), BINARY, {3: 2}).slices[3], strict=True
+        )
+    )
+    assert (slow.rows, slow.errors, slow.speed.n) == (3, 1, 2)
+    assert slow.speed.p50_ms == pytest.approx(10, rel=0.26)
+    assert slow.failed is not None
+    assert slow.failed.value == pytest.approx(1 / 3)
+    assert other.speed == (0, None, None)
+
+
 @pytest.mark.parametrize("spoil", [lambda b: b[:-3], lambda b: b"STL1" + b[4:], lambda b: b + b"x"])
 def test_cut_or_altered_bytes_are_refused(spoil: Any) -> None:
     data = Breakdown.of(followed(["yes"], ["yes"], levels={3: [1]}), BINARY, {3: 2}).to_bytes()
@@ -130,6 +171,12 @@ def test_limbs_hold_a_sum_to_the_last_bit_that_matters(values: list[float]) -> N
     assert abs(total - sum(map(Fraction, values))) <= len(values) * Fraction(1, 2**50)
     squares = whole(limbs(np.square(np.array(values))).sum(axis=0)) if values else Fraction(0)
     assert abs(squares - sum(Fraction(value * value) for value in values)) <= len(values) * Fraction(1, 2**50)
+
+
+@given(st.floats(-(2.0**39), 2.0**39), st.sampled_from([16, FINE]))
+def test_a_value_lies_between_the_edges_of_its_bin(value: float, steps: int) -> None:
+    place, edges = int(value_bins(np.array([value]), steps)[0]), value_edges(steps)
+    assert abs(edges[place]) <= abs(value) < abs(edges[place + 1]) or edges[place] <= value <= edges[place + 1]
 
 
 @given(st.lists(st.floats(-1e15, 1e15), min_size=2, max_size=20))

@@ -49,6 +49,7 @@ def gapped() -> pd.DataFrame:
         ("stratified", {"group_column": "", "time_column": ""}),
         ("group", {}),
         ("time", {}),
+        ("group_time", {}),
     ],
 )
 def test_rows_are_those_of_one_frame(
