@@ -26,7 +26,7 @@ def test_the_ks_p_value_is_that_of_scipy() -> None:
     current, reference = RANDOM.normal(0.2, 1, 150), RANDOM.normal(0, 1, 400)
     known = stats.ks_2samp(current, reference, method="asymp")
     found = ks_difference(ks_distance(current, reference), 150, 400, table=table(150, 400))
-    assert (found.statistic, found.p_value) == pytest.approx((known.statistic, known.pvalue))
+    assert (found.statistic, found.p_value) == pytest.approx((known.statistic, known.pvalue), rel=1e-3)
     noise = np.sqrt(np.pi / 2) * np.log(2) * np.sqrt(1 / 150 + 1 / 400)
     assert found.effect == pytest.approx(np.sqrt(known.statistic**2 - noise**2), rel=1e-3)
 
@@ -34,7 +34,7 @@ def test_the_ks_p_value_is_that_of_scipy() -> None:
 @pytest.mark.parametrize(
     ("n", "points"),
     [
-        *((n, 60) for n in (1, 30, 1_999, 2_000, 10_000)),
+        *((n, 60) for n in (1, 9, 10, 30, 89, 90, 500, 2_000, 10_000)),
         (1_000_000, 8),  # scipy takes 0.4 s for each
         pytest.param(1_000_000, 60, marks=pytest.mark.slow),
     ],

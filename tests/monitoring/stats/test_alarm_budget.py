@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops_site.stats.bins import NumericBins
 from mlops_site.stats.columns import Kind
 from mlops_site.stats.compare import profile_drift
 from mlops_site.stats.profile import Profile, profile, reference_bins
-from monitoring.stats.alarm_budget import Calibrated, calibrate, months_needed
-from monitoring.stats.months import EFFECTS, Schedule, World, judged_levels, judged_numbers, shifted
+from monitoring.stats.alarm_budget import Calibrated, calibrate, months_needed, told_by
+from monitoring.stats.looks import Schedule
+from monitoring.stats.months import EFFECTS, Watched, World, quiet_months, shifted
 from monitoring.stats.persistence import AlarmRule, alarms, onsets, persistent, standard_rule
 from monitoring.stats.traffic import HOURS, Traffic, traffic_of
+from monitoring.stats.window_tests import judged
 
 KINDS: dict[str, Kind] = {"age": "number", "cost": "number", "site": "category"}
 FLAT = np.full(HOURS, 30.0)
@@ -54,18 +55,16 @@ def found(budget: float = 1.0, smallest: float = 0.2) -> Calibrated:
 
 def test_windows_are_judged_as_production_judges_them() -> None:
     summary = reference()
-    windows = [profile(rows(seed, 150 * seed, shift=0.02 * seed), summary.bins) for seed in range(1, 15)]
+    sizes = [*range(5, 60, 5), *(150 * seed for seed in range(1, 15))]
+    windows = [profile(rows(size, size, shift=0.0002 * size), summary.bins) for size in sizes]
     for name in KINDS:
         counts = np.stack([each.counts_of(name)[:-1] for each in windows]).astype(float)
-        bins, before = summary.bins.features[name], summary.counts_of(name)[:-1]
-        if isinstance(bins, NumericBins):
-            p_values, effects = judged_numbers(counts, before)
-        else:
-            p_values, effects = judged_levels(counts, before, bins, np.ones(len(windows), bool))
+        before = summary.counts_of(name)[:-1]
+        p_values, effects = judged(counts, before, summary.bins.features[name], np.ones(len(windows), bool))
         for each, p_value, effect in zip(windows, p_values, effects, strict=True):
             said = next(row for row in profile_drift(each, summary).features if row.name == name)
-            assert effect == pytest.approx(said.effect, abs=1e-9)
-            assert p_value == pytest.approx(said.p_value, rel=0.1, abs=1e-6)  # a limit against a finite one
+            assert effect == pytest.approx(said.effect, rel=1e-9, abs=1e-12)
+            assert p_value == pytest.approx(said.p_value, rel=1e-9)
 
 
 def test_alarms_of_spans_are_those_of_one_span() -> None:
@@ -93,12 +92,9 @@ def test_the_budget_is_kept_and_a_shift_is_found() -> None:
 
 def test_months_that_were_not_seen_keep_it_too() -> None:
     """The rule of one seed, in the months of another."""
-    from monitoring.stats.alarm_budget import hits_of
-    from monitoring.stats.months import quiet_months
-
     world, rule = World.of(reference(), quiet(BY_DAY), Schedule()), found().chosen.rule
-    drawn = np.stack(list(quiet_months(world, 20, np.random.default_rng(99))))
-    count = int(onsets(alarms(hits_of(rule, drawn), k=rule.k, m=rule.m)).sum())
+    drawn = Watched.together(list(quiet_months(world, 20, np.random.default_rng(99))))
+    count = int(onsets(told_by(rule, drawn)).sum())
     assert count <= 20 + 2 * np.sqrt(20)
 
 
