@@ -256,7 +256,7 @@ def measure(made: Version, times: int, runs: int) -> Cost:
         return report_of_window(made, NOW - DAYS * DAY, NOW)
 
     def job() -> None:
-        span = {"window_from": NOW - DAYS * DAY, "window_to": NOW}
+        span: dict[str, Any] = {"window_from": NOW - DAYS * DAY, "window_to": NOW}
         run = request_report(actor=None, model=made.model, version=made, explicit=False, **span)
         claimed = jobs.claim(run, worker="bench")
         assert claimed is not None

@@ -135,7 +135,8 @@ def _pair(current: pd.DataFrame, reference: pd.DataFrame, name: Any, kinds: Mapp
         kind = kinds[name] if kinds else infer_kind(str(name), known) if known is not None else kind
     except ValueError as error:
         why = str(error)
-        return _Pair(str(name), kind, *(Cells(pd.array([], dtype=TEXT), of, why) for of in rows), why, rows)
+        none = [Cells(pd.array([], dtype=TEXT), of, why) for of in rows]
+        return _Pair(str(name), kind, none[0], none[1], why, rows)
     ours, theirs = (read_cells(str(name), own, kind, rows=of) for own, of in zip(pair, rows, strict=True))
     return _Pair(str(name), kind, ours, theirs, "", rows)
 

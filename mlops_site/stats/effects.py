@@ -129,7 +129,9 @@ def _pooled(current: Counts, reference: Counts) -> tuple[Floats, Floats, Counts]
     groups -= last[:, None] & (groups == group[:, None])
     at = (groups + np.arange(len(totals))[:, None] * totals.shape[1]).ravel()
     sides = [np.take_along_axis(side, order, axis=1).ravel() for side in (current, reference)]
-    first, second = (np.bincount(at, weights=side, minlength=totals.size).reshape(totals.shape) for side in sides)
+    first, second = (
+        np.bincount(at, weights=side, minlength=totals.size).astype(np.float64).reshape(totals.shape) for side in sides
+    )
     return first, second, group + 1 - last
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ class Looks(NamedTuple):
     scheduled: NDArray[np.bool_]
 
 
-def looks(schedule: Schedule, steps: int, new: Floats, sums: Floats) -> Looks:
+def looks(schedule: Schedule, steps: int, new: NDArray[Any], sums: Floats) -> Looks:
     """Of W windows that end a step after each other: `new` (W,) rows came in the last step, `sums` (W,) in all of it.
 
     >>> looks(Schedule(1, 1, 1.0, 10), 2, np.full(6, 4.0), np.full(6, 8.0))

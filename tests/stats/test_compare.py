@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from mlops_site.stats.columns import infer_kinds
-from mlops_site.stats.compare import Drift, FeatureDrift, drift, profile_drift, severity
+from mlops_site.stats.compare import Drift, FeatureDrift, drift, drift_and_profiles, profile_drift, severity
 from mlops_site.stats.profile import Profile, profile, reference_bins
 
 
@@ -69,6 +69,34 @@ def test_the_same_rows_do_not_drift_at_all() -> None:
         assert (found.overall_score, found.severity, found.drifted, found.total) == (0.0, "low", 0, 15)
         assert all((f.statistic, f.effect, f.psi) == pytest.approx((0, 0, 0)) for f in found.features)
         assert [f.name for f in found.features] == list(REFERENCE)
+
+
+def test_read_once_the_frames_say_what_they_say_one_after_the_other() -> None:
+    """Columns of all sorts: text among numbers, times, one that is there twice or on one side only."""
+    random = np.random.default_rng(6)
+    frames = []
+    for rows in (3_000, 60_000):
+        frame = claims(random, rows)
+        frame["mixed"] = pd.Series(random.choice([1, 2.5, None, "x"], rows), dtype=object)
+        frame["when"] = pd.date_range("2026", periods=rows, freq="min")
+        frame["empty"], frame[f"of {rows}"], frame["far"] = np.nan, 1.0, np.where(random.random(rows) < 0.1, 1e200, 1.0)
+        frame["site"] = pd.Categorical(random.choice(["a", "b", None], rows))
+        twice = frame[["n1"]]
+        frames.append(pd.concat([frame, twice], axis=1))
+    current, reference = frames
+    found, *sides = drift_and_profiles(current, reference, salt="m", threshold=0.05, min_samples=100)
+    assert found == drift(current, reference, threshold=0.05, min_samples=100, extra=True)
+    kinds = {feature.name: feature.kind for feature in found.features}
+    bins = reference_bins(reference, kinds, salt="m")
+    assert sides == [profile(current, bins), profile(reference, bins)]
+    assert {f.name for f in found.features if f.effect is None} == {
+        "mixed",
+        "when",
+        "n1",
+        "of 3000",
+        "of 60000",
+        "empty",
+    } - {name for name in ("mixed", "empty") if named(found, name).effect is not None}
 
 
 def test_statistics_on_frames_are_those_of_scipy() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from mlops_site.stats.effects import chi_square_difference, ks_difference, ks_p_value, pool, psi
+from mlops_site.stats.effects import chi_square_difference, chi_square_differences, ks_difference, ks_p_value, pool, psi
 from mlops_site.stats.ks import ks_distance
 
 RANDOM = np.random.default_rng(11)
@@ -75,6 +75,17 @@ def test_the_effect_of_levels_is_cohens_w_for_a_large_reference() -> None:
     assert found.effect == pytest.approx(np.sqrt(((p - q) ** 2 / q).sum()), rel=0.01)
     apart = chi_square_difference(np.array([1000, 0]), np.array([0, 1000]))
     assert (apart.effect, apart.p_value) == pytest.approx((1.0, 0.0))
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 60)] * 6), min_size=1, max_size=40).map(np.array))
+def test_many_pairs_are_judged_as_each_of_them(table: np.ndarray) -> None:
+    current, reference = table[:, :3].T, table[:, 3:].T
+    used = (current.sum(axis=1) > 0) & (reference.sum(axis=1) > 0)
+    current, reference = current[used], reference[used]
+    p_values, effects = chi_square_differences(current, reference)
+    each = [chi_square_difference(*pair) for pair in zip(current, reference, strict=True)]
+    assert p_values == pytest.approx([found.p_value for found in each], rel=1e-9)
+    assert effects == pytest.approx([found.effect for found in each], rel=1e-6, abs=1e-7)
 
 
 @given(some)
