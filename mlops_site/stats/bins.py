@@ -143,7 +143,7 @@ class Bins:
         """Where each feature's counts begin."""
         return np.array([part.start for part in self.slices.values()], dtype=np.int64)
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Number of counts of all features."""
         return sum(feature.width for feature in self.features.values())

@@ -57,7 +57,7 @@ def read_fraction(text: str) -> Fraction:
 
 
 def sum_of_fractions(texts: Iterable[str]) -> Fraction:
-    """Sum of what `read_fraction` would read; denominators are few, so numerators add up as whole numbers.
+    """Sum of what `read_fraction` would read, in whole numbers: denominators are powers of two mostly.
 
     >>> sum_of_fractions(["3/4", "3/4", "2"])
     Fraction(7, 2)
@@ -66,7 +66,9 @@ def sum_of_fractions(texts: Iterable[str]) -> Fraction:
     for text in texts:
         top, _, bottom = text.partition("/")
         sums[bottom] += int(top)
-    return sum((Fraction(top, int(bottom or 1)) for bottom, top in sums.items()), Fraction(0))
+    numbers = [(int(bottom or 1), top) for bottom, top in sums.items()]
+    common = math.lcm(*(bottom for bottom, _ in numbers))
+    return Fraction(sum(top * (common // bottom) for bottom, top in numbers), common)
 
 
 @dataclass(frozen=True)
