@@ -70,7 +70,10 @@ def test_windows_are_judged_as_production_judges_them() -> None:
 def test_rare_and_unseen_levels_are_judged_as_production_judges_them() -> None:
     """Levels that the reference holds once are expected to be unseen in the next rows."""
     random = np.random.default_rng(8)
-    text = lambda count: pd.DataFrame({"site": np.minimum(random.zipf(1.4, count), 5_000).astype(str)})  # noqa: E731
+
+    def text(count: int) -> pd.DataFrame:
+        return pd.DataFrame({"site": np.minimum(random.zipf(1.4, count), 5_000).astype(str)})
+
     before = text(5_000)
     bins = reference_bins(before, {"site": "category"}, salt="tests")
     summary = profile(before, bins)
