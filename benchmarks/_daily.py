@@ -37,11 +37,12 @@ def volume(place: Counts) -> NDArray[np.float64]:
     return ROWS_AN_HOUR * (1 + SWING * np.sin((place - 6) / HOURS * 2 * np.pi))
 
 
-def hours(rng: np.random.Generator, count: int) -> tuple[Counts, Counts]:
-    """Hours since some midnight, and the rows of each: Poisson, with a gamma factor for each day."""
-    found = int(rng.integers(HOURS)) + np.arange(count)
+def hours(rng: np.random.Generator, count: int, steps: int = 1) -> tuple[Counts, Counts]:
+    """The hour, since some midnight, of each step of `count` hours, and the rows of each: Poisson, with a gamma factor
+    for each day."""
+    found = int(rng.integers(HOURS)) + np.arange(count * steps) // steps
     factors = rng.gamma(1 / DAYS_SPREAD**2, DAYS_SPREAD**2, size=int(found[-1]) // HOURS + 1)
-    return found, rng.poisson(volume(found % HOURS) * factors[found // HOURS])
+    return found, rng.poisson(volume(found % HOURS) / steps * factors[found // HOURS])
 
 
 def rows(rng: np.random.Generator, of_hour: Counts) -> pd.DataFrame:
@@ -72,14 +73,20 @@ def deviations() -> dict[str, float]:
     return {name: float(np.sqrt(own.variance or 0.0)) for name, own in reference().moments.items()}
 
 
-def hourly(rng: np.random.Generator, count: int, shift: Shift | None = None) -> tuple[Counts, Counts]:
-    """Hours and their counts (count, width) on the reference's bins, as a version's buckets hold them."""
+def hourly(
+    rng: np.random.Generator, hours_long: int, shift: Shift | None = None, steps: int = 1
+) -> tuple[Counts, Counts]:
+    """Hours and their counts (hours x steps, width) on the reference's bins, as a version's buckets hold them, each
+    hour in so many steps."""
     bins = reference().bins
-    found, sizes = hours(rng, count)
+    found, sizes = hours(rng, hours_long, steps)
+    count = len(found)
     place = np.repeat(np.arange(count), sizes)
     frame = rows(rng, found[place] % HOURS)
     if shift is not None:
-        frame[shift.column] = frame[shift.column] + deviations()[shift.column] * shift.sd * (place >= shift.since)
+        frame[shift.column] = frame[shift.column] + deviations()[shift.column] * shift.sd * (
+            place >= shift.since * steps
+        )
     counts = np.zeros((count, bins.width), dtype=np.int64)
     for name, own in bins.features.items():
         cells: Any = frame[name].to_numpy(dtype=np.float64) if own.kind == "number" else frame[name].array

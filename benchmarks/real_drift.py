@@ -19,15 +19,15 @@ import pandas as pd
 
 from benchmarks import _results
 from mlops_site.demo.claims import SOURCE
-from mlops_site.stats.bins import Counts, NumericBins
+from mlops_site.stats.bins import Counts
 from mlops_site.stats.columns import infer_kinds
 from mlops_site.stats.compare import Drift, drift
-from mlops_site.stats.intervals import benjamini_hochberg
 from mlops_site.stats.profile import Profile, profile, reference_bins
 from monitoring.stats.alarm_budget import Calibrated, calibrate
-from monitoring.stats.months import Schedule, judged_levels, judged_numbers
+from monitoring.stats.looks import Schedule
 from monitoring.stats.persistence import AlarmRule, alarms, onsets, standard_rule
 from monitoring.stats.traffic import traffic_of
+from monitoring.stats.window_tests import judged, q_values
 
 NUMBERS, CATEGORIES = ["dep_delay", "arr_delay", "air_time", "distance"], ["carrier", "origin", "dest"]
 PEOPLE = ["xage", "female", "black", "educdec", "income", "num", "mhi", "disea", "physlm", "ghindx", "logc", "lpi"]
@@ -121,16 +121,12 @@ def hits(counts: Counts, reference: Profile, rule: AlarmRule) -> Any:
     sums[DAY:] -= sums[:-DAY].copy()
     windows = sums[DAY - 1 :].astype(float)
     enough = windows[:, next(iter(reference.bins.slices.values()))].sum(axis=1) >= SCHEDULE.min_rows
-    judged = []
+    found = []
     for name, bins in reference.bins.features.items():
         own, before = windows[:, reference.bins.slices[name]][:, :-1], reference.counts_of(name)[:-1]
-        if isinstance(bins, NumericBins):
-            judged.append(judged_numbers(own, before))
-        else:
-            judged.append(judged_levels(own, before, bins, enough))
-    q_values = np.array([benjamini_hochberg(each) for each in np.array([p for p, _ in judged]).T])
-    effects = np.array([size for _, size in judged]).T
-    return ((q_values <= rule.q) & (effects >= rule.effect)).any(axis=1) & enough
+        found.append(judged(own, before, bins, enough))
+    p_values, effects = (np.array(side) for side in zip(*found, strict=True))
+    return ((q_values(p_values) <= rule.q) & (effects >= rule.effect)).any(axis=0) & enough
 
 
 def people_line(year: int) -> list[str]:

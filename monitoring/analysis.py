@@ -6,9 +6,7 @@ Everything is read from sums, so a report costs the same at any traffic.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -19,9 +17,8 @@ from mlops_site.core.choices import JobState
 from mlops_site.core.errors import Invalid
 from mlops_site.core.permissions import Action, Actor, require
 from mlops_site.stats.columns import Kind
-from mlops_site.stats.compare import Drift, drift
+from mlops_site.stats.compare import Drift, drift_and_profiles
 from mlops_site.stats.judge import too_few
-from mlops_site.stats.profile import profile, reference_bins
 from monitoring.choices import DAY, Occasion, Rule
 from monitoring.models import FoldItem, MonitoringRun, Report
 from monitoring.selectors import Summed, window_sum
@@ -215,20 +212,17 @@ def report_of_frames(
         current, reference = (frame[[name for name in names if name in frame]] for frame in (current, reference))
     rules = rules_of(version.model) if version else None
     least, rule = settings.MIN_SAMPLES_FOR_MONITORING, rule_of(version, rules) if version else standard()
-    found = drift(
+    found, *sides = drift_and_profiles(
         current,
         reference,
+        salt="frames",
         kinds={name: kinds[name] for name in names} if kinds and kinds.keys() >= set(names) else None,
         threshold=rule.effect,
         q_limit=rule.q,
         importance=version.importance if version else None,
         min_samples=least,
-        extra=True,
     )
     few = too_few(len(current), least)
-    bins = reference_bins(reference, {feature.name: feature.kind for feature in found.features}, salt="frames")
-    with ThreadPoolExecutor(2) as threads:  # NumPy lets the other thread run while it counts and sorts
-        sides = list(threads.map(partial(profile, bins=bins), (current, reference)))
     checks = [] if few else quality(*sides)
     ranked = triage(found, version.importance if version else {})
     judged = Judged(found, checks, None, None, triage=ranked)

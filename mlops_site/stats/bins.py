@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlops_site.stats.cells import Cells
 from mlops_site.stats.columns import Kind
 from mlops_site.stats.scored import Floats
 
@@ -55,15 +56,14 @@ class NumericBins:
         found = np.searchsorted(self._cuts, values, side="left") if self.edges else np.ones(len(values))
         return np.where(np.isnan(values), self.width - 2, found).astype(np.int64)
 
-    def count(self, values: Floats, unreadable: int) -> Counts:
-        """Counts of canonical numbers (NaN for missing), and of cells that could not be read."""
-        ordered = np.sort(values)  # faster than looking each up; NaN comes last
-        present = len(values) - int(np.count_nonzero(np.isnan(values)))
-        below = np.searchsorted(ordered[:present], self._cuts, side="right")
+    def count(self, cells: Cells) -> Counts:
+        """Counts of numbers."""
+        present = len(cells.ordered)
+        below = np.searchsorted(cells.ordered, self._cuts, side="right")  # sorting is faster than looking each up
         regular = np.diff(below, prepend=0, append=present)
         if not self.edges:
             regular = np.array([0, present])  # below, above: without a bin all is above
-        return np.append(regular, [len(values) - present, unreadable]).astype(np.int64)
+        return np.append(regular, [len(cells.values) - present, cells.unreadable]).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -111,10 +111,12 @@ class CategoryBins:
         found: Counts = slots[codes]
         return found
 
-    def count(self, values: Any, unreadable: int) -> Counts:
-        """Counts of canonical texts ("" for missing), and of cells that could not be read."""
-        counts = np.bincount(self.places(values), minlength=self.width).astype(np.int64)
-        counts[-1] = unreadable
+    def count(self, cells: Cells) -> Counts:
+        """Counts of texts."""
+        levels, times = cells.levels
+        slots = np.array([self._slot(level) for level in levels], dtype=np.int64)
+        counts = np.bincount(slots, weights=times, minlength=self.width).astype(np.int64)
+        counts[-1] = cells.unreadable
         return counts
 
 
@@ -141,7 +143,7 @@ class Bins:
         """Where each feature's counts begin."""
         return np.array([part.start for part in self.slices.values()], dtype=np.int64)
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Number of counts of all features."""
         return sum(feature.width for feature in self.features.values())

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numbers
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mlops_site.stats.columns import TEXT, Kind, encode_column, is_real, text_of
 from mlops_site.stats.scored import Floats
@@ -23,6 +25,24 @@ class Cells:
     values: Any
     unreadable: int = 0
     why: str = ""
+
+    @cached_property
+    def present(self) -> Floats:
+        """The numbers that are not missing."""
+        missing = np.isnan(self.values)
+        found: Floats = self.values[~missing] if missing.any() else self.values
+        return found
+
+    @cached_property
+    def ordered(self) -> Floats:
+        """The numbers that are not missing, sorted."""
+        return np.sort(self.present)
+
+    @cached_property
+    def levels(self) -> tuple[Any, NDArray[np.int64]]:
+        """The different texts, "" for missing, as they appear, and how often each does."""
+        codes, levels = pd.factorize(self.values)
+        return levels, np.bincount(codes, minlength=len(levels))
 
 
 def read_cells(name: str, column: object, kind: Kind, *, rows: int) -> Cells:

@@ -7,6 +7,7 @@ import zlib
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 MAGIC = b"SPF1"
@@ -39,9 +40,9 @@ def unpack(data: bytes, *, magic: bytes = MAGIC, what: str = "profile") -> tuple
     if len(content) < 4 + size or (len(content) - 4 - size) % 8:
         raise ValueError(f"{what} must hold a header of {size} bytes and counts but got {len(content)} bytes")
     try:
-        header = json.loads(content[4 : 4 + size])
-    except RecursionError as error:
-        raise ValueError(f"{what} must have a flat header but got a deeply nested one") from error
+        header = orjson.loads(content[4 : 4 + size])  # sums are texts there, so that no large number is rounded
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"{what} must have a flat header in JSON but got another: {error}") from error
     if not isinstance(header, dict):
         raise ValueError(f"{what} must have a header with fields but got {header!r}")
     return header, np.frombuffer(content, dtype="<i8", offset=4 + size).astype(np.int64)

@@ -125,3 +125,19 @@ def expecting_unseen(ours: Counts, theirs: Counts, bins: CategoryBins) -> Counts
     moved[once[: max(0, expected - rest)]] = 0
     moved[unseen] = expected
     return moved
+
+
+def each_expecting_unseen(ours: Counts, theirs: Counts, bins: CategoryBins) -> Counts:
+    """`expecting_unseen` of each of W windows with rows, `ours` (W, k): shape (W, k)."""
+    other, unseen = len(bins.levels), len(bins.levels) + 1
+    moved = np.repeat(theirs[None], len(ours), axis=0)
+    if theirs[unseen]:
+        return moved
+    once = np.flatnonzero(theirs[:other] == 1)
+    rest = min(bins.singletons, int(theirs[other]))
+    likely = np.rint(int(theirs.sum()) * ours[:, unseen] / ours.sum(axis=1)).astype(np.int64)
+    expected = np.minimum(rest + len(once), likely)
+    moved[:, other] -= np.minimum(expected, rest)
+    moved[:, once] = np.where(np.arange(len(once)) < (expected - rest)[:, None], 0, moved[:, once])
+    moved[:, unseen] = expected
+    return moved

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -12,29 +13,40 @@ import numpy as np
 
 from mlops_site.stats.scored import Floats
 
-_BLOCK = 1 << 25  # 26-bit halves summed over a block stay below 2 ** 53, where float64 is exact
+_BLOCK = 1 << 14  # numbers that stay in a processor's cache
+_LAST_PLACE = 1023  # 2 to the power of more is no float
 
 
 def exact_sum(values: Floats) -> Fraction:
     """Sum of finite floats, shape (n,), without any rounding.
 
-    Mantissas are summed per exponent as two integer halves, then shifted into one big integer: the
-    superaccumulator of Kulisch (2002), Advanced Arithmetic for the Digital Computer.
+    Of each block the leading bits of every number are parted off at one common place, so that their sum is exact in
+    any order, until nothing is left: ExtractVector of Rump, Ogita and Oishi (2008), Accurate floating-point summation
+    part I, SIAM Journal on Scientific Computing 31.
 
     >>> exact_sum(np.array([1e16, 1.0, -1e16]))
     Fraction(1, 1)
     """
     total = Fraction(0)
     for start in range(0, len(values), _BLOCK):
-        mantissa, exponent = np.frexp(values[start : start + _BLOCK])
-        whole = (mantissa * 2.0**53).astype(np.int64)
-        lowest = int(exponent.min())
-        high = np.bincount(exponent - lowest, weights=whole >> 26)
-        low = np.bincount(exponent - lowest, weights=whole & ((1 << 26) - 1))
-        parts = enumerate(zip(high.tolist(), low.tolist(), strict=True))
-        count = sum(((int(upper) << 26) + int(lower)) << place for place, (upper, lower) in parts)
-        total += count * Fraction(2) ** (lowest - 53)
+        total += sum(map(Fraction, _parts(values[start : start + _BLOCK])), Fraction(0))
     return total
+
+
+def _parts(block: Floats) -> Iterator[float]:
+    """Floats with the exact sum of the block."""
+    rest, bits = block.copy(), (len(block) + 2).bit_length()
+    leading = np.empty_like(rest)
+    while largest := max(float(rest.max()), -float(rest.min())):
+        place = math.frexp(largest)[1] + bits
+        if place > _LAST_PLACE:
+            yield from rest.tolist()
+            return
+        common = math.ldexp(1.0, place)
+        np.add(rest, common, out=leading)
+        leading -= common
+        rest -= leading
+        yield float(leading.sum())
 
 
 def read_fraction(text: str) -> Fraction:
@@ -45,7 +57,7 @@ def read_fraction(text: str) -> Fraction:
 
 
 def sum_of_fractions(texts: Iterable[str]) -> Fraction:
-    """Sum of what `read_fraction` would read; denominators are few, so numerators add up as whole numbers.
+    """Sum of what `read_fraction` would read, in whole numbers: denominators are powers of two mostly.
 
     >>> sum_of_fractions(["3/4", "3/4", "2"])
     Fraction(7, 2)
@@ -54,7 +66,9 @@ def sum_of_fractions(texts: Iterable[str]) -> Fraction:
     for text in texts:
         top, _, bottom = text.partition("/")
         sums[bottom] += int(top)
-    return sum((Fraction(top, int(bottom or 1)) for bottom, top in sums.items()), Fraction(0))
+    numbers = [(int(bottom or 1), top) for bottom, top in sums.items()]
+    common = math.lcm(*(bottom for bottom, _ in numbers))
+    return Fraction(sum(top * (common // bottom) for bottom, top in numbers), common)
 
 
 @dataclass(frozen=True)

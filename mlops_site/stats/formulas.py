@@ -47,14 +47,18 @@ def average_precision(rows: ScoredRows, weights: Floats) -> Floats:
 
 def brier(rows: ScoredRows, weights: Floats) -> Floats:
     """Mean squared error of the probability; for k > 2 classes summed over the classes, so up to 2."""
-    misses = np.square(rows.class_scores - np.eye(len(rows.classes))[rows.truth]).sum(axis=1)
-    return _mean(weights, misses / 2.0 if rows.binary else misses)
+    if rows.binary and rows.score is not None:
+        return _mean(weights, np.square(rows.score - rows.truth))
+    return _mean(weights, np.square(rows.class_scores - np.eye(len(rows.classes))[rows.truth]).sum(axis=1))
 
 
 def log_loss(rows: ScoredRows, weights: Floats) -> Floats:
     tiny = np.finfo(np.float64).eps
-    chance = np.clip(rows.class_scores[np.arange(len(rows)), rows.truth], tiny, 1.0 - tiny)
-    return _mean(weights, -np.log(chance))
+    if rows.binary and rows.score is not None:
+        chance = np.where(rows.truth == 1, rows.score, 1.0 - rows.score)
+    else:
+        chance = rows.class_scores[np.arange(len(rows)), rows.truth]
+    return _mean(weights, -np.log(np.clip(chance, tiny, 1.0 - tiny)))
 
 
 def mae(rows: ScoredRows, weights: Floats) -> Floats:
@@ -97,14 +101,14 @@ def _nanmean(values: Floats) -> Floats:
 
 
 def _confusion(rows: ScoredRows, weights: Floats) -> tuple[Floats, Floats, Floats]:
-    """Weights of hits, predictions and truths, each (d, k)."""
-    actual, predicted = np.eye(len(rows.classes))[rows.truth], np.eye(len(rows.classes))[_decision(rows)]
-    return weights @ (actual * predicted), weights @ predicted, weights @ actual
+    """Weights of hits, predictions and truths, each (d, k), of two classes (d, 1)."""
+    hits, predicted, actual = np.split(weights @ rows.outcomes, 3, axis=1)
+    return hits, predicted, actual
 
 
 def _per_class(rows: ScoredRows, top: Floats, bottom: Floats, *, present: NDArray[np.bool_]) -> Floats:
     if rows.binary:
-        return _ratio(top[:, 1], bottom[:, 1])
+        return _ratio(top[:, 0], bottom[:, 0])
     # Macro: a class that was predicted but never true (or the reverse) counts as 0, an absent one not at all.
     return _nanmean(np.where(present, np.nan_to_num(_ratio(top, bottom)), np.nan))
 

@@ -1,4 +1,4 @@
-"""Exact Kolmogorov-Smirnov distance of two large columns, without sorting all of them."""
+"""Exact Kolmogorov-Smirnov distance of two columns; of large ones without looking up every value."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from mlops_site.stats.scored import Floats
 
-_BUCKETS = 1 << 16
-_WORTH_IT = 50_000  # below that many numbers sorting is as fast
+_STRIDE = 16
+_WORTH_IT = 50_000  # below that many numbers looking up all of them is as fast
 
 
 def ks_distance(current: Floats, reference: Floats) -> float:
@@ -21,78 +21,59 @@ def ks_distance(current: Floats, reference: Floats) -> float:
     >>> ks_distance(np.array([1.0, 2.0, np.nan, np.nan]), np.array([1.0, 2.0]))
     0.5
     """
-    n, m = len(current), len(reference)
-    ours, theirs = _present(current), _present(reference)
+    ours, theirs = (np.sort(side[~np.isnan(side)]) for side in (current, reference))
+    return ks_distance_of_sorted(ours, theirs, len(current), len(reference))
+
+
+def ks_distance_of_sorted(ours: Floats, theirs: Floats, n: int, m: int) -> float:
+    """The same of the present numbers of n and m rows, sorted."""
     least = abs(len(ours) * m - len(theirs) * n)
     if not len(ours) or not len(theirs):
         return least / (n * m)
     few = len(ours) + len(theirs) < _WORTH_IT
-    gap = _gap(np.sort(ours), np.sort(theirs), n, m) if few else _narrowed(ours, theirs, n, m, least)
+    gap = _gap(ours, theirs, (ours, theirs), n, m) if few else _narrowed(ours, theirs, n, m)
     return max(least, gap) / (n * m)
 
 
-def _present(values: Floats) -> Floats:
-    missing = np.isnan(values)
-    return values[~missing] if missing.any() else values
-
-
-def _gap(ours: Floats, theirs: Floats, n: int, m: int) -> int:
-    """Distance, times nm to stay a whole number, at the distinct values of two sorted columns."""
-    points = np.concatenate([ours[_last_of_ties(ours)], theirs[_last_of_ties(theirs)]])
+def _gap(ours: Floats, theirs: Floats, at: tuple[Floats, Floats], n: int, m: int) -> int:
+    """Distance, times nm to stay a whole number, of two sorted columns at the distinct values of two others."""
+    points = np.concatenate([side[_last_of_ties(side)] for side in at])
+    if not len(points):
+        return 0
     below = np.searchsorted(ours, points, side="right"), np.searchsorted(theirs, points, side="right")
     return int(np.abs(below[0] * m - below[1] * n).max())
 
 
 def _last_of_ties(ordered: Floats) -> NDArray[np.bool_]:
-    return np.append(ordered[1:] != ordered[:-1], True)
+    return np.append(ordered[1:] != ordered[:-1], True)[: len(ordered)]
 
 
-def _narrowed(ours: Floats, theirs: Floats, n: int, m: int, least: int) -> int:
-    """Count in buckets, which gives the distance at their ends, and sort only where it may be greater.
-
-    Inside a bucket the distance cannot exceed what the bucket's own counts allow; buckets whose bound is
-    above the greatest distance found so far are settled value by value.
-    """
-    centre, spread = _location(theirs)
-    places = _buckets(ours, centre, spread), _buckets(theirs, centre, spread)
-    counts = [np.bincount(place, minlength=_BUCKETS + 1) for place in places]
-    ends = np.cumsum(counts[0]), np.cumsum(counts[1])
-    best = max(least, int(np.abs(ends[0] * m - ends[1] * n).max()))
-    starts = ends[0] - counts[0], ends[1] - counts[1]
+def _narrowed(ours: Floats, theirs: Floats, n: int, m: int) -> int:
+    """The distance at every 16th value of the reference, and value by value only between those where it may be greater:
+    between two it cannot exceed what the rows there allow."""
+    cuts = theirs[_STRIDE - 1 :: _STRIDE]
+    cuts = cuts[_last_of_ties(cuts)]
+    ends = [np.append(np.searchsorted(side, cuts, side="right"), len(side)) for side in (ours, theirs)]
+    starts = [np.concatenate([[0], end[:-1]]) for end in ends]
+    best = int(np.abs(ends[0] * m - ends[1] * n).max())
     bound = np.maximum(ends[0] * m - starts[1] * n, ends[1] * n - starts[0] * m)
-    open_buckets = (bound > best) & (counts[0] > 0) & (counts[1] > 0)
-    if not open_buckets.any():
-        return best
-    sides = []
-    for values, place, count, start in zip((ours, theirs), places, counts, starts, strict=True):
-        chosen = np.sort(values[open_buckets[place]])
-        # What a rank among the chosen must be raised by, per bucket, to be a rank among all.
-        raised = start - (np.cumsum(count * open_buckets) - count * open_buckets)
-        sides.append((chosen, raised))
-    points = np.concatenate([chosen[_last_of_ties(chosen)] for chosen, _ in sides])
-    at = _buckets(points, centre, spread)
-    ranks = [np.searchsorted(chosen, points, side="right") + raised[at] for chosen, raised in sides]
-    return max(best, int(np.abs(ranks[0] * m - ranks[1] * n).max()))
+    is_open = (bound > best) & (ends[0] > starts[0]) & (ends[1] > starts[1])
+    # Where a cut is the only value up to it from the last one, the distance there is known.
+    first = np.minimum(ours[np.minimum(starts[0], len(ours) - 1)], theirs[np.minimum(starts[1], len(theirs) - 1)])
+    is_open[:-1] &= first[:-1] < cuts
+    inside = [
+        side[_within(start[is_open], end[is_open])]
+        for side, start, end in zip((ours, theirs), starts, ends, strict=True)
+    ]
+    return max(best, _gap(ours, theirs, (inside[0], inside[1]), n, m))
 
 
-def _location(values: Floats) -> tuple[float, float]:
-    """Middle and width of some of the values; they decide how fast the answer comes, not which."""
-    lower, middle, upper = np.quantile(values[:: max(1, len(values) // 1000)], [0.25, 0.5, 0.75])
-    return float(middle), float(upper - lower) or max(abs(float(middle)), 1.0)
+def _within(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The places from each start to before its end.
 
-
-def _buckets(values: Floats, centre: float, spread: float) -> NDArray[np.int32]:
-    """Bucket of every value: fine around the middle, wide in the tails, so that outliers cost nothing.
-
-    Each operation keeps the order of floats as IEEE 754 rounds it, which a single z / (1 + |z|) would not.
+    >>> _within(np.array([2, 7]), np.array([4, 8])).tolist()
+    [2, 3, 7]
     """
-    with np.errstate(over="ignore"):
-        distance = (values - centre) / spread
-        inward = np.abs(distance)
-        inward += 1.0
-        np.divide(1.0, inward, out=inward)
-        np.subtract(1.0, inward, out=inward)
-        np.copysign(inward, distance, out=inward)
-        inward += 1.0
-        inward *= _BUCKETS / 2
-    return inward.astype(np.int32)
+    sizes = ends - starts
+    before = np.cumsum(sizes) - sizes
+    return np.repeat(starts - before, sizes) + np.arange(int(sizes.sum()))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from mlops_site.stats import codec
-from mlops_site.stats.bins import Bins, CategoryBins, Counts, NumericBins
-from mlops_site.stats.cells import read_cells
+from mlops_site.stats.bins import Bins, CategoryBins, Counts, FeatureBins, NumericBins
+from mlops_site.stats.cells import Cells, read_cells
 from mlops_site.stats.exact import Moments
 from mlops_site.stats.reference import reference_bins
 
@@ -147,14 +147,30 @@ def profile(frame: pd.DataFrame, bins: Bins) -> Profile:
     >>> profile(pd.DataFrame({"age": [25, 70, None]}), bins).counts_of("age").tolist()
     [0, 0, 1, 0, 1, 1, 0]
     """
+    columns = {}
+    for name, own in bins.features.items():
+        columns[name] = Column.of(read_cells(name, frame.get(name), own.kind, rows=len(frame)), own)
+    return profile_of(columns, bins, len(frame))
+
+
+class Column(NamedTuple):
+    """The part of a profile that is one feature's: its counts, and moments of a number."""
+
+    counts: Counts
+    moments: Moments | None
+
+    @classmethod
+    def of(cls, cells: Cells, bins: FeatureBins) -> Column:
+        return cls(bins.count(cells), Moments.of(cells.present) if bins.kind == "number" else None)
+
+
+def profile_of(columns: Mapping[str, Column], bins: Bins, rows: int) -> Profile:
+    """A profile of `rows` rows from its columns, by name."""
     counts = np.zeros(bins.width, dtype=np.int64)
-    moments: dict[str, Moments] = {}
-    for name, feature in bins.features.items():
-        cells = read_cells(name, frame.get(name), feature.kind, rows=len(frame))
-        counts[bins.slices[name]] = feature.count(cells.values, cells.unreadable)
-        if feature.kind == "number":
-            moments[name] = Moments.of(cells.values[~np.isnan(cells.values)])
-    return Profile(bins, len(frame), counts, moments)
+    for name, place in bins.slices.items():
+        counts[place] = columns[name].counts
+    moments = {name: own.moments for name, own in columns.items() if own.moments is not None}
+    return Profile(bins, rows, counts, moments)
 
 
 def check_same_bins(first: Bins, second: Bins) -> None:

@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -18,10 +18,11 @@ from mlops_site.stats.bins import (
     MAX_BINS,
     Bins,
     CategoryBins,
+    FeatureBins,
     NumericBins,
     level_hash,
 )
-from mlops_site.stats.cells import read_cells
+from mlops_site.stats.cells import Cells, read_cells
 from mlops_site.stats.columns import Kind
 from mlops_site.stats.scored import Floats
 
@@ -52,16 +53,27 @@ def reference_bins(frame: pd.DataFrame, kinds: Mapping[str, Kind], *, salt: str)
     anywhere. A value that is frequent enough to fill a quantile bin gets a bin of its own. The outer
     edges are the true extremes. Rows in parts give the same bins by way of `seen`, `sampled` and `bins_of`.
     """
-    found = seen(frame, kinds)
-    return bins_of(kinds, found, sampled(frame, kinds, dict.fromkeys(kinds, 0), present_in(found), salt=salt))
+    rows = len(frame)
+    return Bins(
+        {
+            name: column_bins(read_cells(name, frame.get(name), kind, rows=rows), kind, salt=salt)
+            for name, kind in kinds.items()
+        }
+    )
+
+
+def column_bins(cells: Cells, kind: Kind, *, salt: str) -> FeatureBins:
+    """Bins of the cells of one column."""
+    found = _seen(cells, kind)
+    if kind == "category":
+        return _category_bins(found.levels)
+    of = len(cells.present)
+    return _numeric_bins(cells.present[_sampled(of, salt, 0, of, SAMPLE_ROWS)], found)
 
 
 def seen(frame: pd.DataFrame, kinds: Mapping[str, Kind]) -> dict[str, Seen]:
     """By column: what the rows of a frame add to what is seen of all."""
-    return {
-        name: _seen(read_cells(name, frame.get(name), kind, rows=len(frame)).values, kind)
-        for name, kind in kinds.items()
-    }
+    return {name: _seen(read_cells(name, frame.get(name), kind, rows=len(frame)), kind) for name, kind in kinds.items()}
 
 
 def present_in(found: Mapping[str, Seen]) -> dict[str, int]:
@@ -83,8 +95,7 @@ def sampled(
     about = SAMPLE_ROWS if about is None else about
     found: dict[str, Floats] = {}
     for name in [name for name, kind in kinds.items() if kind == "number"]:
-        values = read_cells(name, frame.get(name), "number", rows=len(frame)).values
-        present = values[~np.isnan(values)]
+        present = read_cells(name, frame.get(name), "number", rows=len(frame)).present
         found[name] = present[_sampled(of[name], salt, before[name], len(present), about)]
     return found
 
@@ -99,12 +110,12 @@ def bins_of(kinds: Mapping[str, Kind], found: Mapping[str, Seen], sample: Mappin
     )
 
 
-def _seen(values: Any, kind: Kind) -> Seen:
+def _seen(cells: Cells, kind: Kind) -> Seen:
     if kind == "number":
-        present = values[~np.isnan(values)]
+        present = cells.present
         return Seen(len(present), float(present.min()), float(present.max())) if len(present) else Seen()
-    codes, levels = pd.factorize(values)
-    counts = Counter(dict(zip(levels, np.bincount(codes, minlength=len(levels)).tolist(), strict=True)))
+    levels, times = cells.levels
+    counts = Counter(dict(zip(levels, times.tolist(), strict=True)))
     counts.pop("", None)
     return Seen(levels=counts)
 
@@ -129,6 +140,7 @@ def _quantiles(sample: Floats, distinct: Floats) -> Floats:
     return np.union1d(uppers, distinct[before[before >= 0]])
 
 
+@lru_cache(maxsize=4)  # the columns of a frame mostly have as many numbers each
 def _sampled(n: int, salt: str, start: int, size: int, about: int) -> NDArray[np.bool_]:
     """The rows whose mixed position is small enough: about so many of n, or all. Of those `size` from `start` on."""
     if n <= about:

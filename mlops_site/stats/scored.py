@@ -45,6 +45,20 @@ class ScoredRows:
         return np.column_stack([1.0 - self.score, self.score]) if self.binary else self.score
 
     @cached_property
+    def outcomes(self) -> Floats:
+        """Whether each row is a hit, is predicted, and is truly of the class, of each of k classes (of two: of the
+        positive one alone): shape (n, 3 k)."""
+        if self.decision is None:
+            raise ValueError("prediction must be given but got None")
+        classes = [1] if self.binary else range(len(self.classes))
+        predicted, actual = ([side == code for code in classes] for side in (self.decision, self.truth))
+        hits = [said & true for said, true in zip(predicted, actual, strict=True)]
+        found = np.empty((len(self), 3 * len(predicted)))
+        for place, column in enumerate([*hits, *predicted, *actual]):
+            found[:, place] = column
+        return found
+
+    @cached_property
     def best_first(self) -> NDArray[np.intp]:
         """Places of the rows of two classes, the best score first, equal ones in any order: what ranks needs them."""
         if self.score is None:

@@ -22,9 +22,8 @@ from mlops_site.core.permissions import Action
 from mlops_site.core.templatetags.steward import moment, span, tag
 from monitoring.forms import ScheduleForm
 from monitoring.selectors.policies import RETRAINING, schedules
-from monitoring.selectors.schedules import WATCHING
+from monitoring.selectors.schedules import EVERY_MODEL, WATCHING
 from monitoring.services import set_schedule
-from monitoring.services.ticks import EVERY_MODEL
 from training.selectors.sources import SCHEDULED
 
 LIST = "admin:django_celery_beat_periodictask_changelist"

@@ -14,7 +14,8 @@ from mlops_site.core.permissions import Action
 from mlops_site.core.tasks import ring
 from monitoring import services
 from monitoring.forms import DriftAlarmForm
-from monitoring.selectors.alarms import AlarmSaid, alarm_said
+from monitoring.selectors.alarms import AlarmSaid, alarm_said, looks_in
+from monitoring.stats.alarm_words import looks_words
 from registry.models import RegisteredModel
 from registry.selectors import model_named
 
@@ -53,6 +54,7 @@ class DriftAlarmPage(FormPage):
             "min_samples": settings.MIN_SAMPLES_FOR_MONITORING,
             "may_set": self.actor.may(Action.ALARM_SET, model.team_id),
             "result": result,
+            "looks": _looks(result) if result else "",
             "rules": [result["chosen"], result["standard"]] if result else [],
             "delays": _delays(result["chosen"], result["standard"]) if result else [],
         }  # fmt: skip
@@ -65,6 +67,13 @@ class DriftAlarmPage(FormPage):
         said = "its rule is being found" if run else "the standard rule holds for now"
         messages.success(self.request, f"The alarm budget of {model} is set; {said}.")
         return reverse("drift_alarm", args=[model.name])
+
+
+def _looks(result: dict[str, Any]) -> str:
+    schedule = looks_in(result)
+    words = f"windows of the last {result.get('window_hours', 24)} hours, judged every hour"
+    said = looks_words(schedule) if schedule else words
+    return said[0].upper() + said[1:]
 
 
 def _delays(*rules: dict[str, Any]) -> list[tuple[float, list[float | None]]]:

@@ -20,8 +20,9 @@ from monitoring.choices import Rule, Span
 from monitoring.models import Bucket, CalibrationRun, DriftAlarm
 from monitoring.selectors.bases import basis_of
 from monitoring.selectors.rules import RuleInForce, rules_of
-from monitoring.selectors.schedules import schedule_of
+from monitoring.selectors.schedules import schedule_of, usual_interval
 from monitoring.stats.alarm_words import delay_words, false_alarm_words, rule_words
+from monitoring.stats.looks import Schedule
 from monitoring.stats.persistence import AlarmRule, standard_rule
 from monitoring.stats.traffic import HOURS, Traffic, traffic_of
 from registry import selectors as registry
@@ -149,16 +150,26 @@ def is_due(version: Version, alarm: Alarm) -> bool:
         return run.created_at < timezone.now() - DAY  # it failed: not again every hour
     if alarm.result is None or run is None or run.created_at < timezone.now() - KEPT:
         return True
-    if alarm.result["window_hours"] != window_hours(version.model):
+    if looks_in(alarm.result) != schedule_simulated(version.model):
         return True
     then = float(alarm.result["traffic"]["rows_a_day"])
     return abs(math.log(now / then)) > math.log(MUCH) if then > 0 else True
 
 
-def window_hours(model: RegisteredModel) -> int:
-    """Length of the windows that the model's schedule looks at, in whole hours up to a week; what is longer is
-    simulated as a week."""
-    return min(max(round(schedule_of(model).window / HOUR), 1), LONGEST_WINDOW)
+def schedule_simulated(model: RegisteredModel) -> Schedule:
+    """When the model is looked at, and on what, as the simulation knows it: a window longer than a week is simulated as
+    a week. One query, and one more for a model without a schedule of its own."""
+    own = schedule_of(model)
+    after = settings.MONITORING_CHECK_AFTER if own.check_after is None else own.check_after
+    every = own.every if own.is_own else usual_interval()
+    window = min(own.window / HOUR, LONGEST_WINDOW)
+    return Schedule(window, settings.MIN_SAMPLES_FOR_MONITORING, every / HOUR, after)
+
+
+def looks_in(result: Mapping[str, Any]) -> Schedule | None:
+    """What a calibration simulated; None where it is from before looks in between were."""
+    about = result.get("schedule")
+    return None if about is None else Schedule(**about)
 
 
 def rows_a_day(version: Version) -> float:

@@ -31,8 +31,11 @@ _kept: dict[tuple[int, str], Basis] = {}
 
 
 def basis_of(version: Version) -> Basis:
-    """Of one version; read once per process, because a version never changes."""
-    return bases([version.pk])[version.pk]
+    """Of one version; read once per process, because a version never changes: no query after that, unless the version
+    was read without its digest."""
+    if "content_digest" in version.get_deferred_fields():
+        return bases([version.pk])[version.pk]
+    return bases_at([(version.pk, version.content_digest)])[version.pk]
 
 
 def bases(version_ids: Collection[int]) -> dict[int, Basis]:

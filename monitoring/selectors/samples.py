@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import orjson
 
 from mlops_site.core import store
 from mlops_site.core.errors import StewardError
+from mlops_site.core.prepared import Prepared
 from mlops_site.stats.bins import Counts
 from mlops_site.stats.profile import Profile
 from mlops_site.stats.scored import Floats
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_ROWS = 2_000
+LOSS_ROWS = 1_000
 SLICES = 8  # of the window, of each of which the first rows are taken: one place would see one hour
 NEWEST = 200  # rows whose columns are looked at
 _DATASET = re.compile(r"([^@]+)@([^@]+)")
@@ -43,28 +47,42 @@ class Sampled(NamedTuple):
     scores: Floats
 
 
-def newest_rows(version: Version, start: datetime, end: datetime, *, most: int = NEWEST) -> list[Mapping[str, Any]]:
+def newest_rows(version: Version, start: datetime, end: datetime, *, most: int = NEWEST) -> list[dict[str, Any]]:
     """Features of the newest answered rows of the window; those that were erased are left out. One query."""
-    rows = _answered(version, start, end).order_by("-predicted_at").values_list("features", flat=True)
-    return [features for features in rows[:most] if features]
+    rows = _answered("-predicted_at", most)(version.pk, PredictionStatus.OK.value, start, end)
+    return [features for said, _ in rows if (features := features_in(said))]
 
 
 def sampled_rows(version: Version, start: datetime, end: datetime, *, most: int = MOST_ROWS) -> Sampled:
     """At most `most` answered rows from eight equal parts of the window; eight queries."""
-    step = (end - start) / SLICES
-    found: list[tuple[Mapping[str, Any], float | None]] = []
+    step, found = (end - start) / SLICES, list[tuple[Any, ...]]()
+    first = _answered("predicted_at", most // SLICES)
     for part in range(SLICES):
-        inside = _answered(version, start + part * step, start + (part + 1) * step)
-        found += inside.order_by("predicted_at").values_list("features", "score")[: most // SLICES]
-    kept = [(features, score) for features, score in found if features]
+        found += first(version.pk, PredictionStatus.OK.value, start + part * step, start + (part + 1) * step)
+    kept = [(features, score) for said, score in found if (features := features_in(said))]
     scores = [np.nan if score is None else score for _, score in kept]
     return Sampled([features for features, _ in kept], np.array(scores, dtype=np.float64))
 
 
-def _answered(version: Version, start: datetime, end: datetime) -> Any:
-    return Prediction.objects.filter(
-        version=version, status=PredictionStatus.OK, predicted_at__gte=start, predicted_at__lt=end
-    )
+@cache
+def _answered(order: str, most: int) -> Prepared:
+    """Features as JSON, and scores, of the first answers of a window that did not fail."""
+
+    def rows_in(version: int, status: str, start: datetime, end: datetime) -> Any:
+        rows = Prediction.objects.filter(version=version).filter(status=status)
+        rows = rows.filter(predicted_at__gte=start).filter(predicted_at__lt=end)
+        return rows.order_by(order).values_list("features", "score")[:most]
+
+    return Prepared(rows_in)
+
+
+def features_in(said: str) -> dict[str, Any]:
+    """Features from their JSON, several times as fast as by Django, who reads what orjson does not."""
+    try:
+        found: dict[str, Any] = orjson.loads(said)
+    except orjson.JSONDecodeError:
+        found = json.loads(said)
+    return found
 
 
 def losses_of(version: Version, start: datetime, end: datetime, current: Profile, names: list[str]) -> dict[str, Loss]:
@@ -72,7 +90,7 @@ def losses_of(version: Version, start: datetime, end: datetime, current: Profile
     basis = basis_of(version)
     if basis.reference is None or not basis.shape.is_binary or not names:
         return {}
-    sample = sampled_rows(version, start, end)
+    sample = sampled_rows(version, start, end, most=LOSS_ROWS)
     rows = as_frame(sample.features, names)
     return losses(rows, sample.scores, version.threshold, current=current, reference=basis.reference, names=names)
 

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.conf import settings
 from django.db.models import Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
+from django_celery_beat.models import PeriodicTask
 
+from mlops_site.core.beats import length_of
 from mlops_site.core.choices import JobState
 from monitoring.choices import Occasion
 from monitoring.models import MonitoringRun, MonitoringSchedule, Unchecked
+from monitoring.stats.looks import SHARE
 from registry.choices import Stage
 from registry.models import RegisteredModel, StageInterval
 
 WATCHING = "monitoring of "  # and the model's name: the rows from which Beat reads the schedules of models
-SHARE = 50  # of the answers in the last report, one in so many must be new before a look in between
+EVERY_MODEL = "monitoring: every model, hourly"  # the row of those without one of their own
 
 
 def schedule_of(model: RegisteredModel) -> MonitoringSchedule:
     """The model's own schedule; where none is set, that of every model, by nobody."""
     found = MonitoringSchedule.objects.select_related("model__team", "set_by").filter(model=model).first()
     return found or MonitoringSchedule(model=model)
+
+
+def usual_interval() -> timedelta:
+    """How far apart looks at models without a schedule of their own are."""
+    row = PeriodicTask.objects.select_related("interval").filter(name=EVERY_MODEL).first()
+    return timedelta(hours=1) if row is None else length_of(row)
 
 
 def serving(*, own: bool, model: str = "") -> QuerySet[StageInterval]:

@@ -14,7 +14,7 @@ from mlops_site.core.choices import JobState
 from mlops_site.core.errors import Conflict
 from mlops_site.core.permissions import Action, Actor, person, require
 from monitoring.models import CalibrationRun, DriftAlarm
-from monitoring.selectors.alarms import alarm_of, is_due, rows_a_day, standard, traffic_seen, window_hours
+from monitoring.selectors.alarms import alarm_of, is_due, rows_a_day, schedule_simulated, standard, traffic_seen
 from monitoring.selectors.bases import basis_of
 from monitoring.services.policies import checked
 from monitoring.stats.alarm_budget import (
@@ -25,7 +25,7 @@ from monitoring.stats.alarm_budget import (
     Calibrated,
     calibrate,
 )
-from monitoring.stats.months import Schedule
+from monitoring.stats.looks import Schedule
 from monitoring.stats.traffic import Traffic
 from registry import selectors as registry
 from registry.choices import Stage
@@ -117,7 +117,7 @@ def execute(run: CalibrationRun) -> None:
         reason = "the version has no reference" if reference is None else "a whole day of its traffic is not there"
         jobs.finish(run, JobState.FAILED, error=f"nothing to simulate: {reason}")
         return
-    schedule = Schedule(window_hours(run.model), settings.MIN_SAMPLES_FOR_MONITORING)
+    schedule = schedule_simulated(run.model)
 
     def told(step: str, share: float) -> None:
         jobs.advance(run, step=step, progress=share)
@@ -150,7 +150,7 @@ def result_said(found: Calibrated, traffic: Traffic, schedule: Schedule) -> dict
         "months": found.months,
         "features": found.features,
         "features_skipped": found.skipped,
-        "window_hours": schedule.window_hours,
+        "schedule": schedule._asdict(),
         "traffic": {
             "rows_a_day": traffic.rows_a_day,
             "rows_by_hour": [round(float(rows), 1) for rows in traffic.rows],

@@ -17,10 +17,10 @@ from mlops_site.core.models import Team
 from mlops_site.core.permissions import Action, Actor, person, require
 from monitoring.models import MonitoringSchedule
 from monitoring.selectors.policies import RETRAINING
-from monitoring.selectors.schedules import WATCHING, schedule_of
+from monitoring.selectors.schedules import EVERY_MODEL, WATCHING, schedule_of
 from monitoring.services.policies import flag, set_retrain_policy
 from monitoring.services.reports import LONGEST, SHORTEST
-from monitoring.services.ticks import EVERY_MODEL, drop_monitoring, keep_monitoring
+from monitoring.services.ticks import drop_monitoring, keep_monitoring
 from registry.models import RegisteredModel
 from registry.services.guards import locked
 from training.models import DataSource

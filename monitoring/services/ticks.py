@@ -12,10 +12,8 @@ from mlops_site.core.beats import interval_of
 from mlops_site.core.durations import spelt
 from monitoring.models import MonitoringSchedule, RetrainPolicy
 from monitoring.selectors.policies import RETRAINING
-from monitoring.selectors.schedules import WATCHING
+from monitoring.selectors.schedules import EVERY_MODEL, WATCHING
 from registry.models import RegisteredModel
-
-EVERY_MODEL = "monitoring: every model, hourly"
 
 
 def make_schedules() -> None:

@@ -11,9 +11,9 @@ import numpy as np
 from scipy import special, stats
 
 from mlops_site.stats.profile import Profile
-from mlops_site.stats.scored import Floats
-from monitoring.stats.months import BEFORE, EFFECTS, HORIZON, Schedule, World, quiet_months, shifted_days
-from monitoring.stats.persistence import AlarmRule, alarms, onsets
+from monitoring.stats.looks import Schedule
+from monitoring.stats.months import EFFECTS, HORIZON, Watched, World, quiet_months, shifted_days
+from monitoring.stats.persistence import AlarmRule, Hits, alarms, onsets
 from monitoring.stats.traffic import Traffic
 
 LEAST_BUDGET, MOST_BUDGET = 0.1, 30.0  # false alarms a month
@@ -67,8 +67,8 @@ class Calibrated(NamedTuple):
 
 
 class _Drawn(NamedTuple):
-    quiet: Floats  # (months, windows, effects)
-    moved: dict[float, Floats]  # by shift: (runs, windows, effects)
+    quiet: Watched  # by month
+    moved: dict[float, Watched]  # by shift, and by run
 
 
 def months_needed(budget: float) -> int:
@@ -93,7 +93,7 @@ def calibrate(
     month, at the upper 95 % bound of a Poisson count over the simulated months, are within `budget`.
 
     No rule asks for less than half the effect of that shift, so that less than half of it stays quiet however much
-    traffic there is; of rules about as quick it is the one that asks for the largest effect. Windows in a row that are
+    traffic there is; of rules about as quick it is the one that asks for the largest effect. Looks in a row that are
     told are one alarm. The same arguments give the same rule.
     """
     world = World.of(reference, traffic, schedule or Schedule())
@@ -124,29 +124,29 @@ def _draw(world: World, months: int, shifts: dict[float, int], rng: np.random.Ge
     for sd, runs in shifts.items():
         moved[sd] = shifted_days(world, sd, rng, runs=runs)
         told(f"shifts of {sd:g} SD", 0.9 * (months + len(moved) * runs / 7) / total)
-    return _Drawn(np.stack(quiet), moved)
+    return _Drawn(Watched.together(quiet), moved)
 
 
-def hits_of(rule: AlarmRule, smallest_q: Floats) -> Any:
-    """Windows (spans, windows) with a feature that is significant and material enough."""
+def told_by(rule: AlarmRule, seen: Watched) -> Hits:
+    """Looks (spans, looks) at which the rule raises an alarm."""
     place = max(i for i, effect in enumerate(EFFECTS) if effect <= rule.effect + 1e-12)
-    return smallest_q[:, :, place] <= rule.q
+    return alarms(seen.smallest_q[:, :, place] <= rule.q, k=rule.k, m=rule.m, scheduled=seen.scheduled)
 
 
-def _false_alarms(rule: AlarmRule, quiet: Floats) -> Judged:
-    count = int(onsets(alarms(hits_of(rule, quiet), k=rule.k, m=rule.m)).sum())
+def _false_alarms(rule: AlarmRule, quiet: Watched) -> Judged:
+    count, months = int(onsets(told_by(rule, quiet)).sum()), len(quiet.hours)
     upper = float(stats.chi2.ppf(CONFIDENCE, 2 * count + 2) / 2)
-    return Judged(rule, count / len(quiet), upper / len(quiet), [])
+    return Judged(rule, count / months, upper / months, [])
 
 
-def _nearest(rule: AlarmRule, quiet: Floats) -> Judged:
+def _nearest(rule: AlarmRule, quiet: Watched) -> Judged:
     """Of a rule whose effect may lie between those that were drawn: at the next lower one, so that it is not made to
     look quieter than it is."""
     effect = max((each for each in EFFECTS if each <= rule.effect), default=EFFECTS[0])
     return _false_alarms(rule._replace(effect=effect), quiet)
 
 
-def _soonest(allowed: list[Judged], moved: dict[float, Floats], smallest: float) -> Judged:
+def _soonest(allowed: list[Judged], moved: dict[float, Watched], smallest: float) -> Judged:
     for sd in sorted(each for each in moved if each >= smallest):
         found = [(_delay(each.rule, sd, moved[sd]), each) for each in allowed]
         known = [(delay.hours, each) for delay, each in found if delay.hours is not None]
@@ -157,13 +157,12 @@ def _soonest(allowed: list[Judged], moved: dict[float, Floats], smallest: float)
     return min(allowed, key=lambda each: (each.rule.effect, each.upper))
 
 
-def _delays(rule: AlarmRule, moved: dict[float, Floats]) -> list[Delay]:
+def _delays(rule: AlarmRule, moved: dict[float, Watched]) -> list[Delay]:
     return [_delay(rule, sd, drawn) for sd, drawn in moved.items()]
 
 
-def _delay(rule: AlarmRule, sd: float, moved: Floats) -> Delay:
-    told = alarms(hits_of(rule, moved), k=rule.k, m=rule.m)[:, BEFORE:]
-    found = told.any(axis=1)
-    hours = np.where(found, told.argmax(axis=1) + 1.0, HORIZON + 1.0)
-    middle = float(np.median(hours))
-    return Delay(sd, middle if middle <= HORIZON else None, float(found.mean()))
+def _delay(rule: AlarmRule, sd: float, moved: Watched) -> Delay:
+    told = told_by(rule, moved) & (moved.hours > 0)
+    hours = np.where(told, moved.hours, np.inf).min(axis=1)
+    middle = float(np.median(np.minimum(hours, HORIZON + 1.0)))
+    return Delay(sd, middle if middle <= HORIZON else None, float(np.isfinite(hours).mean()))

@@ -26,8 +26,9 @@ def fields(rows: Iterable[Mapping[str, Any]], current: Profile | None, reference
     """Of the sampled rows, and of the window's profile on the bins of the reference; values that are null are not
     there."""
     given = list(rows)
-    seen = Counter(name for row in given for name, value in row.items() if value is not None)
-    new = [(name, count / len(given)) for name, count in seen.most_common() if name not in reference.bins.features]
+    known = reference.bins.features.keys()
+    seen = Counter(name for row in given for name in row.keys() - known if row[name] is not None)
+    new = [(name, count / len(given)) for name, count in sorted(seen.items(), key=lambda each: (-each[1], each[0]))]
     vanished = []
     if current is not None and current.rows:
         lost = {name: _absent(current, name) for name in reference.bins.features}

@@ -153,6 +153,6 @@ def _json(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _known(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_known(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return [_known(each) for each in value] if isinstance(value, tuple) else value

@@ -50,11 +50,12 @@ def losses(
     draws = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=DRAWS).astype(np.float64)
     draws[0] = 1.0  # the rows as they are
     parts = _parts(scores, threshold)
+    plain = _f1(draws @ parts)
     found = {}
     for name in names:
         weights = _weights(rows.get(name), current, reference, name)
         if weights is not None:
-            gaps = _f1((draws * weights) @ parts) - _f1(draws @ parts)
+            gaps = _f1(draws @ (weights[:, None] * parts)) - plain
             moved = float(scores.mean() - np.average(scores, weights=weights))
             found[name] = Loss(moved, float(gaps[0]), float(gaps[1:].std()), n)
     return found

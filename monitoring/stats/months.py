@@ -3,33 +3,49 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
 from mlops_site.stats.bins import CategoryBins, NumericBins
-from mlops_site.stats.compare_profiles import expecting_unseen
-from mlops_site.stats.effects import KOLMOGOROV_MEAN, chi_square_difference
 from mlops_site.stats.profile import Profile
 from mlops_site.stats.scored import Floats
+from monitoring.stats.looks import Schedule, looks
 from monitoring.stats.traffic import HOURS, Traffic
+from monitoring.stats.window_tests import judged, q_values
 
 MONTH_HOURS = 720
 MOST_FEATURES = 40  # of more, as many are drawn; see `World.of`
 EFFECTS = (0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4)
 HORIZON = 96  # hours in which a shift is looked for
 STRETCH = 3.0  # days in a row, in the mean, that are taken from the days seen
-BEFORE = 8  # checks before the shift, for the persistence
+BEFORE = 8  # scheduled looks before the shift, for the persistence
 
 
-class Schedule(NamedTuple):
-    """A window of the last `window_hours` is judged every hour; below `min_rows` it is not."""
+class Watched(NamedTuple):
+    """Windows that were looked at, in their order, of one span (L,) or of several (spans, L): the smallest q-value of a
+    feature with at least each of EFFECTS (..., effects), whether the look was on schedule, and how many hours after the
+    beginning (of a span with a shift: of the shift) it was. Spans with fewer looks are filled up with none."""
 
-    window_hours: int = 24
-    min_rows: int = 100
+    smallest_q: Floats
+    scheduled: NDArray[np.bool_]
+    hours: Floats
+
+    @classmethod
+    def together(cls, spans: Sequence[Watched]) -> Watched:
+        most = max(len(span.hours) for span in spans)
+
+        def filled(parts: Sequence[Any], value: object) -> Any:
+            found = np.full((len(parts), most, *parts[0].shape[1:]), value, dtype=parts[0].dtype)
+            for place, part in enumerate(parts):
+                found[place, : len(part)] = part
+            return found
+
+        q, scheduled, hours = zip(*spans, strict=True)
+        return cls(filled(q, 1.0), filled(scheduled, False), filled(hours, np.inf))
 
 
 class Feature(NamedTuple):
@@ -45,12 +61,13 @@ class Feature(NamedTuple):
 
 
 class World(NamedTuple):
-    """All that the simulation knows. `skipped` features were left out of it."""
+    """All that the simulation knows; an hour has `steps`. `skipped` features were left out of it."""
 
     features: list[Feature]
     traffic: Traffic
     schedule: Schedule
     skipped: int
+    steps: int
 
     @classmethod
     def of(cls, reference: Profile, traffic: Traffic, schedule: Schedule) -> World:
@@ -66,59 +83,63 @@ class World(NamedTuple):
             tilts = traffic.tilts.get(name, np.ones((HOURS, len(counts))))
             wander, bins = traffic.wander.get(name, np.ones((1, len(counts)))), reference.bins.features[name]
             features.append(Feature(name, bins, counts, tilts, wander, traffic.clustered.get(name, 1.0), sd))
-        return cls(features, traffic, schedule, len(names) - len(chosen))
+        return cls(features, traffic, schedule, len(names) - len(chosen), schedule.steps_an_hour(traffic.rows))
 
 
-def quiet_months(world: World, count: int, rng: np.random.Generator) -> Iterator[Floats]:
-    """The smallest q-value of a feature with at least each of EFFECTS, by window: (720, effects) a month."""
+def quiet_months(world: World, count: int, rng: np.random.Generator) -> Iterator[Watched]:
+    """Months of 720 hours without drift."""
     for _ in range(count):
-        yield _smallest_q(world, MONTH_HOURS, rng)
+        yield _watched(world, MONTH_HOURS, rng)
 
 
-def shifted_days(world: World, sd: float, rng: np.random.Generator, *, runs: int) -> Floats:
-    """The same around a shift of one feature by `sd` standard deviations, (runs, BEFORE + HORIZON, effects); the
-    window at BEFORE is the first with a shifted hour. The features take turns, numbers if there are any."""
+def shifted_days(world: World, sd: float, rng: np.random.Generator, *, runs: int) -> Watched:
+    """The looks of BEFORE schedules and HORIZON hours around a shift of one feature by `sd` standard deviations. The
+    features take turns, numbers if there are any."""
     numbers = [i for i, feature in enumerate(world.features) if isinstance(feature.bins, NumericBins) and feature.sd]
     turns = numbers or list(range(len(world.features)))
+    before = math.ceil(BEFORE * max(world.schedule.every_hours, 1.0))
     found = []
     for run in range(runs):
-        shifted = turns[run % len(turns)]
-        found.append(_smallest_q(world, BEFORE + HORIZON, rng, shift=(shifted, sd), since=BEFORE))
-    return np.stack(found)
+        shift = (turns[run % len(turns)], sd)
+        found.append(_watched(world, before + HORIZON, rng, shift=shift, since=before))
+    return Watched.together(found)
 
 
-def _smallest_q(
-    world: World, windows: int, rng: np.random.Generator, *, shift: tuple[int, float] | None = None, since: int = 0
-) -> Floats:
-    length = world.schedule.window_hours
-    hours = windows + length - 1
+def _watched(
+    world: World, hours: int, rng: np.random.Generator, *, shift: tuple[int, float] | None = None, since: int = 0
+) -> Watched:
+    """Windows that end in so many hours; from hour `since` on one feature is shifted."""
+    steps, length = world.steps, world.schedule.window_steps(world.steps)
     start = int(rng.integers(HOURS))
-    place = (start + np.arange(hours)) % HOURS
-    rows = _rows(world.traffic, place, rng)
-    days = _days(world, (start + np.arange(hours)) // HOURS, rng)
-    p_values = np.ones((len(world.features), windows))
+    at = start + np.arange(hours * steps + length - 1) // steps
+    rows = _rows(world.traffic, at % HOURS, steps, rng)
+    days = _days(world, at // HOURS, rng)
+    sums = rolling(rows[:, None], length)[:, 0]
+    looked = looks(world.schedule, steps, rows[length - 1 :], sums)
+    enough = sums[looked.at] >= max(world.schedule.min_rows, 1)
+    p_values = np.ones((len(world.features), len(looked.at)))
     effects = np.zeros_like(p_values)
-    sums = _rolling(rows[:, None], length)[:, 0]
-    enough = sums >= max(world.schedule.min_rows, 1)
     for i, feature in enumerate(world.features):
         moved = shift[1] if shift and shift[0] == i else 0.0
-        counts = _counts(feature, (place, days), rows, rng, moved, since=length - 1 + since)
-        p_values[i], effects[i] = _judged(feature, _rolling(counts, length), enough)
-    q_values = _benjamini_hochberg(p_values)
-    material = np.stack([np.where(effects >= least, q_values, 1.0).min(axis=0) for least in EFFECTS], axis=1)
-    return np.where(enough[:, None], material, 1.0)
+        counts = _counts(feature, (at % HOURS, days), rows, rng, moved, since=length - 1 + since * steps)
+        own = rolling(counts, length)[looked.at]
+        p_values[i], effects[i] = judged(own, feature.reference, feature.bins, enough)
+    found = q_values(p_values)
+    material = np.stack([np.where(effects >= least, found, 1.0).min(axis=0) for least in EFFECTS], axis=1)
+    smallest = np.where(enough[:, None], material, 1.0)
+    return Watched(smallest, looked.scheduled, (looked.at + 1) / steps - since)
 
 
-def _rows(traffic: Traffic, place: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Rows of each hour: Poisson around the hour's mean, times one gamma factor for each day."""
-    days = np.arange(len(place)) // HOURS
+def _rows(traffic: Traffic, place: NDArray[np.int64], steps: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Rows of each step of an hour: Poisson around its part of the hour's mean, times one gamma factor for each day."""
+    days = np.arange(len(place)) // (HOURS * steps)
     spread = max(traffic.spread, 1e-3)
     factors = rng.gamma(1 / spread**2, spread**2, size=int(days[-1]) + 1)
-    return rng.poisson(traffic.rows[place] * factors[days])
+    return rng.poisson(traffic.rows[place] / steps * factors[days])
 
 
 def _days(world: World, day: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Which of the days seen each hour is like: stretches of neighbouring days, of three in the mean, from anywhere,
+    """Which of the days seen each step is like: stretches of neighbouring days, of three in the mean, from anywhere,
     the same for all features. Source: Politis and Romano (1994), The stationary bootstrap, JASA 89."""
     seen = max((len(feature.wander) for feature in world.features), default=1)
     count = int(day[-1]) + 1
@@ -137,8 +158,8 @@ def _counts(
     sd: float,
     since: int,
 ) -> Floats:
-    """Counts of each hour (hours, width), `at` hours of the day and days seen. The true shares are drawn anew from what
-    the reference allows, as its own rows are a sample too; from hour `since` on they are shifted."""
+    """Counts of each step (steps, width), `at` hours of the day and days seen. The true shares are drawn anew from what
+    the reference allows, as its own rows are a sample too; from step `since` on they are shifted."""
     truth = rng.gamma(feature.reference + 1e-9)
     truth = _with_unseen(feature, truth / truth.sum())
     place, days = at
@@ -147,7 +168,10 @@ def _counts(
     if sd:
         shares = np.where((np.arange(len(place)) >= since)[:, None], tilts * shifted(truth, feature, sd), shares)
     shares = shares / shares.sum(axis=1, keepdims=True)
-    drawn = rng.multinomial(np.rint(rows / feature.clustered).astype(np.int64), shares)
+    clusters = rows / feature.clustered
+    if feature.clustered > 1:
+        clusters = np.floor(clusters + rng.random(len(rows)))  # few rows a step would all round to none
+    drawn = rng.multinomial(clusters.astype(np.int64), shares)
     return np.asarray(drawn * feature.clustered, dtype=np.float64)
 
 
@@ -185,47 +209,9 @@ def shifted(shares: Floats, feature: Feature, sd: float) -> Floats:
     return np.concatenate([np.diff(np.concatenate([[0.0], reached, [present]])), shares[-1:]])
 
 
-def _rolling(counts: Floats | NDArray[np.int64], length: int) -> Floats:
-    """Sums over the last `length` hours, from the first hour with so many on: (hours - length + 1, width)."""
+def rolling(counts: Floats | NDArray[np.int64], length: int) -> Floats:
+    """Sums over the last `length` steps, from the first step with so many on: (steps - length + 1, width)."""
     sums = np.cumsum(counts, axis=0, dtype=np.float64)
     answer: Floats = sums[length - 1 :].copy()
     answer[1:] -= sums[:-length]
-    return answer
-
-
-def _judged(feature: Feature, counts: Floats, enough: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """p-values and effects of windows, both (windows,), as `profile_drift` finds them."""
-    if isinstance(feature.bins, NumericBins):
-        return judged_numbers(counts, feature.reference)
-    return judged_levels(counts, feature.reference, feature.bins, enough)
-
-
-def judged_numbers(counts: Floats, reference: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Of W windows (W, width) at once. The p-value is Kolmogorov's limit with Vrbik's correction at any size."""
-    n, m = np.maximum(counts.sum(axis=1), 1), int(reference.sum())
-    distance = np.abs(np.cumsum(counts, axis=1) / n[:, None] - np.cumsum(reference) / m).max(axis=1)
-    root = np.sqrt(np.maximum(1, np.rint(n * m / (n + m))))
-    p_values = special.kolmogorov(root * distance + 1 / (6 * root))
-    noise = KOLMOGOROV_MEAN**2 * (1 / n + 1 / m)
-    return p_values, np.sqrt(np.maximum(distance**2 - noise, 0.0))
-
-
-def judged_levels(
-    counts: Floats, reference: NDArray[np.int64], bins: CategoryBins, enough: NDArray[np.bool_]
-) -> tuple[Floats, Floats]:
-    p_values, effects = np.ones(len(counts)), np.zeros(len(counts))
-    whole = np.rint(counts).astype(np.int64)
-    for i in np.flatnonzero(enough):
-        found = chi_square_difference(whole[i], expecting_unseen(whole[i], reference, bins))
-        p_values[i], effects[i] = found.p_value, found.effect
-    return p_values, effects
-
-
-def _benjamini_hochberg(p_values: Floats) -> Floats:
-    """q-values over the features (F, W), each window for itself."""
-    order = np.argsort(p_values, axis=0)
-    scaled = np.take_along_axis(p_values, order, axis=0) * len(p_values) / np.arange(1, len(p_values) + 1)[:, None]
-    ranked = np.minimum.accumulate(scaled[::-1], axis=0)[::-1]
-    answer = np.empty_like(ranked)
-    np.put_along_axis(answer, order, np.minimum(ranked, 1.0), axis=0)
     return answer

@@ -11,7 +11,7 @@ from mlops_site.stats.correlations import Correlations, PairChange, changes, cor
 from mlops_site.stats.intervals import holm
 from mlops_site.stats.profile import Profile
 from mlops_site.stats.scored import Floats
-from monitoring.stats.limits import ALPHA, Edits, QualityFinding, limits
+from monitoring.stats.limits import ALPHA, MOST_CHANGE, Edits, QualityFinding
 
 
 def moved(
@@ -21,9 +21,11 @@ def moved(
     then the one with most of those left."""
     if sample is None or correlated is None:
         return
-    known = limits(reference, edits=edits, correlated=correlated.features)
+    said = {name: (edits or {}).get((name, "correlation")) or {} for name in reference.bins.features}
     most = {
-        each.feature: each.effective["max_change"] for each in known if each.check == "correlation" and not each.off
+        name: float(said[name].get("max_change", MOST_CHANGE))
+        for name in correlated.features
+        if name in said and not said[name].get("off")
     }
     names = [name for name in correlated.features if name in most]
     found = changes(correlations(numbers_of(sample, names), names), correlated)

@@ -42,19 +42,28 @@ def persistent(hits: Sequence[bool], *, k: int = K, m: int = M) -> bool:
     return bool(hits) and hits[-1] and sum(hits[-m:]) >= k
 
 
-def alarms(hits: Hits, *, k: int, m: int) -> Hits:
+def alarms(hits: Hits, *, k: int, m: int, scheduled: Hits | None = None) -> Hits:
     """`persistent` at every window of several spans at once: `hits` and the answer are (spans, windows), each span
-    from old to new, with nothing before its first window.
+    from old to new, with nothing before its first window. A window that was not `scheduled` is judged with the last
+    scheduled ones before it, and is nothing to those after it.
 
     >>> alarms(np.array([[True, False, True, True, False]]), k=2, m=3).astype(int).tolist()
     [[0, 0, 1, 1, 0]]
+    >>> on_time = np.array([[True, False, True, False, True]])
+    >>> alarms(np.array([[False, True, True, True, True]]), k=2, m=2, scheduled=on_time).astype(int).tolist()
+    [[0, 0, 0, 1, 1]]
     """
     if not 1 <= k <= m:
         raise ValueError(f"k must be between 1 and m but got {k} of {m}")
-    sums = np.cumsum(hits, axis=1, dtype=np.int64)
-    before = np.zeros_like(sums)
-    before[:, m:] = sums[:, :-m]
-    answer: Hits = hits & (sums - before >= k)
+    on_time = np.ones_like(hits) if scheduled is None else scheduled
+    seen = np.cumsum(on_time, axis=1, dtype=np.int64)
+    # How many of the first so many scheduled windows are hits, by span.
+    firsts = np.zeros((hits.shape[0], hits.shape[1] + 1), dtype=np.int64)
+    firsts[np.nonzero(on_time)[0], seen[on_time]] = np.cumsum(hits & on_time, axis=1, dtype=np.int64)[on_time]
+    before = seen - on_time
+    past = np.take_along_axis(firsts, before, axis=1)
+    past -= np.take_along_axis(firsts, np.maximum(before - (m - 1), 0), axis=1)
+    answer: Hits = hits & (past + 1 >= k)
     return answer
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import scipy  # loads scipy.stats at its first use: half of what a process takes to start
 
 from mlops_site.stats.bins import CategoryBins, Counts, FeatureBins, NumericBins
-from mlops_site.stats.cells import read_cells
+from mlops_site.stats.cells import Cells, read_cells
 from mlops_site.stats.correlations import Correlations
 from mlops_site.stats.intervals import holm
 from mlops_site.stats.profile import Profile, check_same_bins
@@ -131,7 +131,7 @@ def _failures_in(limit: Limit, sample: pd.DataFrame, bins: FeatureBins) -> _Fail
     if isinstance(bins, CategoryBins):
         texts = cells.values[~cells.values.isin([*map(str, said["allowed"]), ""])]
         allowed = int((cells.values != "").sum())
-        return _Failed(int(bins.count(texts, 0)[-3]), allowed)
+        return _Failed(int(bins.count(Cells(texts))[-3]), allowed)
     values = cells.values[~np.isnan(cells.values)]
     low, high = said.get("min"), said.get("max")
     outside = (values < (-np.inf if low is None else low)) | (values > (np.inf if high is None else high))

@@ -39,7 +39,8 @@ FOUND: dict[str, Any] = {
                "delays": [{"sd": 0.2, "hours": 8.0, "found": 1.0}, {"sd": 0.5, "hours": None, "found": 0.2}]},
     "standard": {"q": 0.02, "effect": 0.1, "k": 2, "m": 3, "false_alarms_a_month": 2.0, "upper_bound": 3.0,
                  "delays": [{"sd": 0.2, "hours": 30.0, "found": 0.7}, {"sd": 0.5, "hours": 9.0, "found": 1.0}]},
-    "reached": True, "months": 24, "features": 2, "features_skipped": 0, "window_hours": 24,
+    "reached": True, "months": 24, "features": 2, "features_skipped": 0,
+    "schedule": {"window_hours": 24.0, "min_rows": 100, "every_hours": 1.0, "check_after": 100},
     "traffic": {"rows_a_day": 400.0, "days": 2.0, "largest_hour_effect": 0.0, "largest_design_effect": 1.0},
 }  # fmt: skip
 

@@ -203,13 +203,13 @@ class TestReports:
 
     def test_a_sample_is_spread_over_the_window(self, version: Version) -> None:
         answer(version, 2_400, start=NOW - DAY)
-        found = sample_of(version, NOW - DAY, NOW)
+        found = sample_of(version, NOW - DAY, NOW, names=["age", "visits"])
         assert found is not None
         assert (len(found), list(found.columns)) == (ROWS, ["age", "visits"])
         ages = [row["age"] for row in Prediction.objects.order_by("predicted_at").values_list("features", flat=True)]
         places = sorted(ages.index(age) for age in found["age"])
         assert [sum(300 * n <= at < 300 * (n + 1) for at in places) for n in range(8)] == [125] * 8
-        assert sample_of(version, NOW, NOW + timedelta(hours=1)) is None
+        assert sample_of(version, NOW, NOW + timedelta(hours=1), names=["age"]) is None
 
 
 class TestApi:

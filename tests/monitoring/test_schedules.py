@@ -14,8 +14,8 @@ from mlops_site.core.errors import Conflict, Forbidden, Invalid
 from mlops_site.core.models import AuditRecord
 from monitoring import tasks
 from monitoring.models import MonitoringRun, RetrainPolicy
+from monitoring.selectors.schedules import EVERY_MODEL
 from monitoring.services import set_retrain_policy, set_schedule
-from monitoring.services.ticks import EVERY_MODEL
 from tests.monitoring.trained import Production, production
 from tests.people import actor, person
 from tests.registry.parts import user

@@ -24,6 +24,14 @@ def test_the_largest_and_the_smallest_numbers_lose_nothing() -> None:
     assert exact_sum(values) == Fraction(2**53 + 2) - Fraction(5, 2) + Fraction(5e-324)
 
 
+def test_a_long_column_of_any_spread_is_summed_exactly() -> None:
+    random = np.random.default_rng(2)
+    values = random.normal(size=40_000) * 10.0 ** random.integers(-300, 300, 40_000)
+    assert exact_sum(values) == sum(map(Fraction, values.tolist()), Fraction(0))
+    huge = np.array([1.7e308, 1.7e308, -1.7e308, 2.0])
+    assert exact_sum(huge) == Fraction(1.7e308) + 2
+
+
 @given(numbers, numbers)
 def test_moments_add_and_subtract_exactly(first: np.ndarray, second: np.ndarray) -> None:
     both = Moments.of(np.concatenate([first, second]))

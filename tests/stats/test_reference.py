@@ -8,6 +8,7 @@ import pytest
 
 from mlops_site.stats import reference
 from mlops_site.stats.bins import Bins, CategoryBins, NumericBins
+from mlops_site.stats.cells import Cells
 from mlops_site.stats.columns import Kind
 from mlops_site.stats.profile import profile
 from mlops_site.stats.reference import reference_bins
@@ -77,7 +78,12 @@ def test_frequent_levels_have_a_bin_and_the_others_are_known_by_hash() -> None:
     assert isinstance(found, CategoryBins)
     assert found.levels == tuple(levels[:100])
     assert (len(found.rest), found.singletons, found.open) == (51, 1, False)
-    assert found.count(pd.array(["l000", "l149", "new", "", "once"], dtype="str"), 2)[-4:].tolist() == [2, 1, 1, 2]
+    assert found.count(Cells(pd.array(["l000", "l149", "new", "", "once"], dtype="str"), 2))[-4:].tolist() == [
+        2,
+        1,
+        1,
+        2,
+    ]
 
 
 def test_a_level_is_not_ranked_by_luck_nor_kept_when_it_is_long() -> None:
@@ -86,7 +92,7 @@ def test_a_level_is_not_ranked_by_luck_nor_kept_when_it_is_long() -> None:
     assert isinstance(tail, CategoryBins)
     assert isinstance(few, CategoryBins)
     assert (tail.levels, len(tail.rest)) == ((), 200)
-    assert (few.levels, few.count(pd.array(["a" * 500, "b", "c"], dtype="str"), 0).tolist()) == (
+    assert (few.levels, few.count(Cells(pd.array(["a" * 500, "b", "c"], dtype="str"), 0)).tolist()) == (
         ("b",),
         [1, 1, 1, 0, 0],
     )
@@ -95,7 +101,7 @@ def test_a_level_is_not_ranked_by_luck_nor_kept_when_it_is_long() -> None:
 def test_a_vocabulary_without_end_has_no_unseen_level() -> None:
     found = bins_of([f"claim {i}" for i in range(11_000)], "category")
     assert found == CategoryBins((), open=True)
-    assert found.count(pd.array(["claim 3", "never", ""], dtype="str"), 0).tolist() == [2, 0, 1, 0]
+    assert found.count(Cells(pd.array(["claim 3", "never", ""], dtype="str"), 0)).tolist() == [2, 0, 1, 0]
 
 
 def test_a_bad_column_breaks_no_other() -> None:
@@ -128,4 +134,4 @@ def test_levels_that_cannot_be_bins_are_refused(levels: tuple[str, ...]) -> None
 
 def test_counting_agrees_with_comparing() -> None:
     bins, values = NumericBins((0.0, 1.0, 2.5)), np.array([-0.1, 0.0, 1.0, 1.1, 2.5, 2.6, np.nan])
-    assert bins.count(values, 4).tolist() == [1, 2, 2, 1, 1, 4]
+    assert bins.count(Cells(values, 4)).tolist() == [1, 2, 2, 1, 1, 4]

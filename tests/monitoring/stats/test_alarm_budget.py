@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops_site.stats.bins import NumericBins
 from mlops_site.stats.columns import Kind
 from mlops_site.stats.compare import profile_drift
 from mlops_site.stats.profile import Profile, profile, reference_bins
-from monitoring.stats.alarm_budget import Calibrated, calibrate, months_needed
-from monitoring.stats.months import EFFECTS, Schedule, World, judged_levels, judged_numbers, shifted
+from monitoring.stats.alarm_budget import Calibrated, calibrate, months_needed, told_by
+from monitoring.stats.looks import Schedule
+from monitoring.stats.months import EFFECTS, Watched, World, quiet_months, shifted
 from monitoring.stats.persistence import AlarmRule, alarms, onsets, persistent, standard_rule
 from monitoring.stats.traffic import HOURS, Traffic, traffic_of
+from monitoring.stats.window_tests import judged
 
 KINDS: dict[str, Kind] = {"age": "number", "cost": "number", "site": "category"}
 FLAT = np.full(HOURS, 30.0)
@@ -54,18 +55,79 @@ def found(budget: float = 1.0, smallest: float = 0.2) -> Calibrated:
 
 def test_windows_are_judged_as_production_judges_them() -> None:
     summary = reference()
-    windows = [profile(rows(seed, 150 * seed, shift=0.02 * seed), summary.bins) for seed in range(1, 15)]
+    sizes = [*range(5, 60, 5), *(150 * seed for seed in range(1, 15))]
+    windows = [profile(rows(size, size, shift=0.0002 * size), summary.bins) for size in sizes]
     for name in KINDS:
         counts = np.stack([each.counts_of(name)[:-1] for each in windows]).astype(float)
-        bins, before = summary.bins.features[name], summary.counts_of(name)[:-1]
-        if isinstance(bins, NumericBins):
-            p_values, effects = judged_numbers(counts, before)
-        else:
-            p_values, effects = judged_levels(counts, before, bins, np.ones(len(windows), bool))
+        before = summary.counts_of(name)[:-1]
+        p_values, effects = judged(counts, before, summary.bins.features[name], np.ones(len(windows), bool))
         for each, p_value, effect in zip(windows, p_values, effects, strict=True):
             said = next(row for row in profile_drift(each, summary).features if row.name == name)
-            assert effect == pytest.approx(said.effect, abs=1e-9)
-            assert p_value == pytest.approx(said.p_value, rel=0.1, abs=1e-6)  # a limit against a finite one
+            assert effect == pytest.approx(said.effect, rel=1e-9, abs=1e-12)
+            assert p_value == pytest.approx(said.p_value, rel=1e-9)
+
+
+def test_rare_and_unseen_levels_are_judged_as_production_judges_them() -> None:
+    """Levels that the reference holds once are expected to be unseen in the next rows."""
+    random = np.random.default_rng(8)
+
+    def text(count: int) -> pd.DataFrame:
+        return pd.DataFrame({"site": np.minimum(random.zipf(1.4, count), 5_000).astype(str)})
+
+    before = text(5_000)
+    bins = reference_bins(before, {"site": "category"}, salt="tests")
+    summary = profile(before, bins)
+    windows = [profile(text(size), bins) for size in (30, 100, 300, 1_000, 3_000)]
+    counts = np.stack([each.counts_of("site")[:-1] for each in windows]).astype(float)
+    enough = np.array([True, True, False, True, True])
+    p_values, effects = judged(counts, summary.counts_of("site")[:-1], bins.features["site"], enough)
+    assert (p_values[2], effects[2]) == (1.0, 0.0)
+    for i in np.flatnonzero(enough):
+        said = profile_drift(windows[i], summary).features[0]
+        assert (p_values[i], effects[i]) == pytest.approx((said.p_value, said.effect), rel=1e-9)
+
+
+def looked(seed: int, schedule: Schedule) -> Watched:
+    world = World.of(reference(), quiet(BY_DAY * 4), schedule)
+    return next(quiet_months(world, 1, np.random.default_rng(seed)))
+
+
+def test_looks_are_as_often_as_the_schedule_and_the_rows_say() -> None:
+    hourly, quarter = looked(1, Schedule()), looked(1, Schedule(every_hours=0.25))
+    assert (len(hourly.hours), len(quarter.hours)) == (720, 4 * 720)
+    assert hourly.scheduled.all()
+    assert quarter.hours[:4].tolist() == [0.25, 0.5, 0.75, 1.0]
+    # 2,880 rows a day with their labels: a fiftieth of a window is new 100 times a day.
+    between = looked(1, Schedule(check_after=10))
+    assert 720 * 2 < len(between.hours) <= 720 * 4
+    assert int(between.scheduled.sum()) == 720
+    assert len(looked(1, Schedule(check_after=100_000)).hours) == 720
+    assert len(looked(1, Schedule(every_hours=24)).hours) == 30
+
+
+def test_a_look_in_between_is_judged_with_the_scheduled_ones_before_it() -> None:
+    random = np.random.default_rng(3)
+    hits, on_time = random.random((4, 200)) < 0.5, random.random((4, 200)) < 0.3
+    for k, m in ((1, 1), (2, 2), (2, 3), (4, 6)):
+        told = alarms(hits, k=k, m=m, scheduled=on_time)
+        for span, times, row in zip(hits, on_time, told, strict=True):
+            for at in range(200):
+                past = [bool(hit) for hit, is_on in zip(span[:at], times[:at], strict=True) if is_on]
+                assert row[at] == persistent([*past, bool(span[at])], k=k, m=m)
+
+
+def test_more_looks_make_more_false_alarms_and_the_rule_keeps_the_budget_all_the_same() -> None:
+    asked: dict[str, Any] = {
+        "budget": 1.0,
+        "smallest_shift": 0.2,
+        "standard": standard_rule(0.1),
+        "months": 24,
+        "runs": 6,
+    }
+    often = calibrate(reference(), quiet(BY_DAY), schedule=Schedule(24, 100, 0.25, 100), **asked)
+    assert often.reached
+    assert often.chosen.upper <= 1.0
+    assert often.standard.false_alarms >= found().standard.false_alarms
 
 
 def test_alarms_of_spans_are_those_of_one_span() -> None:
@@ -93,12 +155,9 @@ def test_the_budget_is_kept_and_a_shift_is_found() -> None:
 
 def test_months_that_were_not_seen_keep_it_too() -> None:
     """The rule of one seed, in the months of another."""
-    from monitoring.stats.alarm_budget import hits_of
-    from monitoring.stats.months import quiet_months
-
     world, rule = World.of(reference(), quiet(BY_DAY), Schedule()), found().chosen.rule
-    drawn = np.stack(list(quiet_months(world, 20, np.random.default_rng(99))))
-    count = int(onsets(alarms(hits_of(rule, drawn), k=rule.k, m=rule.m)).sum())
+    drawn = Watched.together(list(quiet_months(world, 20, np.random.default_rng(99))))
+    count = int(onsets(told_by(rule, drawn)).sum())
     assert count <= 20 + 2 * np.sqrt(20)
 
 
