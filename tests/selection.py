@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from django.test import TransactionTestCase
 
-DATABASE_FIXTURES = {"db", "transactional_db", "live_server"}
+COMMITTING = {"transactional_db", "live_server"}
+DATABASE_FIXTURES = {"db", *COMMITTING}
 EXTRAS = {"postgres", "broker", "browser", "slow"}
 PHASES = ("pure", "sqlite", "postgres", "browser", "drill", "drill-sqlite")
 NEEDS_SERVERS = {"postgres", "broker", "browser"}
@@ -56,3 +57,11 @@ def uses_database(item: pytest.Item) -> bool:
     fixtures = DATABASE_FIXTURES & set(getattr(item, "fixturenames", ()))
     is_case = issubclass(getattr(item, "cls", None) or object, TransactionTestCase)
     return bool(fixtures or is_case or item.get_closest_marker("django_db"))
+
+
+def commits(item: pytest.Item) -> bool:
+    """Whether the test has no transaction of its own around it."""
+    mark = item.get_closest_marker("django_db")
+    asked = mark is not None and bool(mark.args[:1] == (True,) or mark.kwargs.get("transaction"))
+    is_case = issubclass(getattr(item, "cls", None) or object, TransactionTestCase)
+    return asked or is_case or bool(COMMITTING & set(getattr(item, "fixturenames", ())))

@@ -35,6 +35,7 @@ from registry.artifacts.rows import Columns
 from registry.artifacts.scorer import load
 from registry.artifacts.signature import Input, Signature
 from registry.models import RegisteredModel, Version
+from tests.kept import kept_fixture
 from tests.people import actor, bearer
 from tests.registry.http import API, Person
 from tests.registry.parts import candidate, into_production, user
@@ -42,12 +43,12 @@ from tests.registry.parts import candidate, into_production, user
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept_fixture
 def model(author: Actor) -> RegisteredModel:
     return services.create_model(actor=author, name="high_cost", task_type="classification")
 
 
-@pytest.fixture
+@kept_fixture
 def served(model: RegisteredModel, author: Actor) -> Version:
     """1.0.0, in production."""
     return into_production(model, author=author, approver=actor("approver", "approver"), seed=0)

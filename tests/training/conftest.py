@@ -12,29 +12,30 @@ from mlops_site.core.choices import Role
 from mlops_site.core.permissions import Actor
 from registry.models import RegisteredModel
 from registry.services import create_model
+from tests.kept import kept_fixture
 from tests.people import actor
 from tests.training.claims import claims, csv_of
 from training.models import DatasetVersion
 from training.services import create_dataset_version
 
 
-@pytest.fixture
+@kept_fixture
 def engineer(db: None) -> Actor:
     return actor("enno", Role.ML_ENGINEER)
 
 
-@pytest.fixture
+@kept_fixture
 def scientist(db: None) -> Actor:
     return actor("dana", Role.DATA_SCIENTIST)
 
 
-@pytest.fixture
+@kept_fixture
 def outsider(db: None) -> Actor:
     """An engineer of another team."""
     return actor("otto", Role.ML_ENGINEER, team="elsewhere")
 
 
-@pytest.fixture
+@kept_fixture
 def model(engineer: Actor) -> RegisteredModel:
     return create_model(actor=engineer, name="high_cost_claim", task_type="classification")
 
