@@ -60,11 +60,11 @@ def layers(item: pytest.Item) -> list[Make]:
 
 
 class Layer(NamedTuple):
-    """What one fixture made: the artifacts are all that were there after it."""
+    """One fixture more: its `values` are of all up to it, its `files` are all artifacts, as they were after it."""
 
     make: Make
     transaction: Any
-    value: Any
+    values: Mapping[Make, Any]
     files: Mapping[str, bytes]
 
 
@@ -94,19 +94,23 @@ class Keeper:
             except BaseException:
                 self.end()
                 raise
-        values = {layer.make: layer.value for layer in self._layers}
-        self._lent = copy.deepcopy(values)
+        self._lent = self._values()
 
     def _add(self, make: Make) -> None:
-        values = {layer.make.__name__: layer.value for layer in self._layers}
-        given = {name: values.get(name) for name in inspect.signature(make).parameters}
+        values = self._values()
+        names = {made.__name__: value for made, value in values.items()}
+        given = {name: names.get(name) for name in inspect.signature(make).parameters}
         transaction = TestCase._enter_atomics()  # type: ignore[attr-defined]  # what setUpTestData runs in
-        self._layers.append(Layer(make, transaction, None, {}))
-        value = make(**given)
+        self._layers.append(Layer(make, transaction, {}, {}))
+        values[make] = make(**given)
         files = {
             str(path.relative_to(artifacts())): path.read_bytes() for path in artifacts().rglob("*") if path.is_file()
         }
-        self._layers[-1] = Layer(make, transaction, value, files)
+        self._layers[-1] = Layer(make, transaction, values, files)
+
+    def _values(self) -> dict[Make, Any]:
+        """Objects of one's own, for whoever changes them."""
+        return copy.deepcopy(dict(self._layers[-1].values)) if self._layers else {}
 
     def _take_back(self, length: int) -> None:
         while len(self._layers) > length:
