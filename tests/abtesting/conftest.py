@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.abtesting.lab import Lab
@@ -11,10 +13,12 @@ from tests.registry.fixtures import approver, author, model, served
 __all__ = ["approver", "author", "lab", "lab_with_metrics", "model", "salt", "served"]
 
 
-@pytest.fixture(autouse=True)
-def salt(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def salt() -> Iterator[None]:
     """The same in every run, so that the same units are in the same arms."""
-    monkeypatch.setattr("abtesting.services.experiments.token_hex", lambda size: "5a" * size)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("abtesting.services.experiments.token_hex", lambda size: "5a" * size)
+        yield
 
 
 @kept_fixture

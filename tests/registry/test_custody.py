@@ -108,7 +108,7 @@ def receiver(outsider: Actor) -> Actor:
     return somebody("receiver", "admin", team="elsewhere")
 
 
-@pytest.fixture
+@kept_fixture
 def offer(request_: PromotionRequest, model: RegisteredModel, admin: Actor, receiver: Actor) -> Transfer:
     """Of claims, with a pending request, to elsewhere."""
     return services.offer_transfer(model, actor=admin, to_team="elsewhere", reason="they own claims now")
