@@ -1,5 +1,7 @@
-"""Databases of the site and of MLflow, made once in a test run by a process of its own; the databases of the tests' processes and of
-fresh homes are copies of it. That a site migrates an empty database by itself is shown where nothing is copied."""
+"""Databases of the site and of MLflow, each made once in a test run, by a process of its own; others are copies.
+
+That a site migrates an empty one by itself is shown where nothing is copied.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -40,19 +41,19 @@ def model(engineer: Actor) -> RegisteredModel:
     return create_model(actor=engineer, name="high_cost_claim", task_type="classification")
 
 
+def uploaded(scientist: Actor, frame: pd.DataFrame | None = None, **changes: Any) -> DatasetVersion:
+    """A frame, by default the claims under the name hie."""
+    source = csv_of(claims() if frame is None else frame)
+    given = {"actor": scientist, "name": "hie", "filename": "hie.csv", "target": "high_cost"}
+    declared = {"group_column": "person", "time_column": "year"}
+    return create_dataset_version(**{"source": source, **given, **declared, **changes})
+
+
 @pytest.fixture
 def upload(scientist: Actor) -> Callable[..., DatasetVersion]:
-    """Upload a frame, by default the claims under the name hie."""
-
-    def create(frame: pd.DataFrame | None = None, **changes: Any) -> DatasetVersion:
-        source = csv_of(claims() if frame is None else frame)
-        given = {"actor": scientist, "name": "hie", "filename": "hie.csv", "target": "high_cost"}
-        declared = {"group_column": "person", "time_column": "year"}
-        return create_dataset_version(**{"source": source, **given, **declared, **changes})
-
-    return create
+    return partial(uploaded, scientist)
 
 
-@pytest.fixture
-def dataset(upload: Callable[..., DatasetVersion]) -> DatasetVersion:
-    return upload()
+@kept_fixture
+def dataset(scientist: Actor) -> DatasetVersion:
+    return uploaded(scientist)
