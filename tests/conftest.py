@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.conf import settings
 from django.db import connection
-from django.db.backends.base.operations import BaseDatabaseOperations
+from django.test import TransactionTestCase
 from hypothesis import settings as hypothesis_settings
 
 from abtesting.selectors.routing import routing
@@ -21,18 +22,17 @@ from monitoring.selectors.bases import forget as forget_bases
 from registry.artifacts import inspection
 from tests import forked, programs, template
 from tests.buckets import Bucket
-from tests.kept import Kept, artifacts
+from tests.flush import Flush
+from tests.kept import Keeper, artifacts, kept_fixture, layers
 from tests.network import Loopback
 from tests.processes import Process, start_process
-from tests.selection import uses_database
+from tests.selection import commits, uses_database
 from tests.servers import ObjectStore, s3
 from training.ml import boosters
 from training.selectors.features import plan_of
 
 if TYPE_CHECKING:
     from tests.factories import Scene
-
-FLUSH = BaseDatabaseOperations.execute_sql_flush
 
 hypothesis_settings.register_profile("steward", deadline=None, print_blob=True)
 hypothesis_settings.load_profile("steward")
@@ -51,6 +51,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: no collection of garbage need walk over it again."""
+    gc.collect()
+    gc.freeze()
+
+
 def _obstacle(item: pytest.Item, *, slow_asked: bool) -> str:
     if item.get_closest_marker("postgres") and connection.vendor != "postgresql":
         return "needs PostgreSQL: python -m tests.run --only postgres, or set TEST_DATABASE_URL"
@@ -59,6 +65,14 @@ def _obstacle(item: pytest.Item, *, slow_asked: bool) -> str:
     if item.get_closest_marker("slow") and not slow_asked:
         return "long form: make drill"
     return ""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_files() -> Iterator[None]:
+    """Nothing that a test writes need outlive the power; that it would is shown by the order of calls."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -78,35 +92,16 @@ def django_db_keepdb() -> bool:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """The test database, with a flush that append-only tables let pass (in tests only)."""
+    """The test database, with a flush of our own."""
+    with django_db_blocker.unblock():
+        flush = Flush()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(BaseDatabaseOperations, "execute_sql_flush", _flush_past_triggers)
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda case: flush())
         yield
     with django_db_blocker.unblock():
         connection.close()
     if connection.vendor == "postgresql":
         template.drop_from_server(os.environ["DATABASE_URL"])
-
-
-def _flush_past_triggers(operations: BaseDatabaseOperations, statements: Sequence[str]) -> None:
-    """Empty the tables between transactional tests although triggers refuse DELETE and TRUNCATE.
-
-    It deletes from the tables that have rows, where Django's `statements` rewrite all, and adds statements to the
-    flush's transaction: a superuser's switch on PostgreSQL, triggers taken away and put back as they were on SQLite.
-    The site has neither.
-    """
-    with connection.cursor() as cursor:
-        quoted = {name: operations.quote_name(name) for name in connection.introspection.django_table_names(True)}
-        asked = (f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {table})" for name, table in quoted.items())
-        cursor.execute(" UNION ALL ".join(asked))
-        filled = [name for (name,) in cursor.fetchall()]
-        before, after = ["SET LOCAL session_replication_role = replica"], list[str]()
-        if connection.vendor == "sqlite":
-            cursor.execute("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'")
-            triggers = [(name, sql) for name, table, sql in cursor.fetchall() if table in filled]
-            before = [f"DROP TRIGGER {operations.quote_name(name)}" for name, _ in triggers]
-            after = [sql for _, sql in triggers]
-    FLUSH(operations, [*before, *(f"DELETE FROM {quoted[name]}" for name in filled), *after])
 
 
 @pytest.fixture(autouse=True)
@@ -117,22 +112,22 @@ def clean_artifacts(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(scope="session")
-def kept(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
-    """Where `shared_scene` is kept between tests."""
-    found = Kept(tmp_path_factory.mktemp("kept") / "artifacts")
+def keeper(django_db_setup: None, django_db_blocker: Any) -> Iterator[Keeper]:
+    """Of the fixtures that are kept between tests: see tests/kept.py."""
+    found = Keeper()
     yield found
     with django_db_blocker.unblock():
         found.end()
 
 
 @pytest.fixture
-def _kept_or_ended(request: pytest.FixtureRequest, kept: Kept, django_db_blocker: Any) -> None:
-    """Before the test's own transaction begins: the kept scene is there for those that ask for it, and for no other."""
+def _kept_or_ended(request: pytest.FixtureRequest, keeper: Keeper, django_db_blocker: Any) -> None:
+    """Before the test's own transaction begins: what is kept is there for those that ask for it, and for no other."""
     with django_db_blocker.unblock():
-        if "shared_scene" in request.fixturenames:
-            kept.begin(request.node.nodeid.partition("::")[0])
+        if makes := [] if commits(request.node) else layers(request.node):
+            keeper.begin(request.node.nodeid.partition("::")[0], makes)
         else:
-            kept.end()
+            keeper.end()
 
 
 @pytest.fixture
@@ -140,10 +135,12 @@ def _django_db_helper(_kept_or_ended: None, _django_db_helper: None) -> None:
     """pytest-django's, behind `db` and all its like, where a test's own transaction begins."""
 
 
-@pytest.fixture
-def shared_scene(db: None, kept: Kept) -> Scene:
-    """`tests.factories.scene()`, made once for several tests that see it as if each had made it."""
-    return kept.lent()
+@kept_fixture
+def shared_scene(db: None) -> Scene:
+    """`tests.factories.scene()`, for tests of which several need it."""
+    from tests.factories import scene
+
+    return scene()
 
 
 @pytest.fixture(autouse=True)

@@ -50,13 +50,14 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.run", description=__doc__)
     parser.add_argument("--only", choices=WORKERS, action="append", help="run this phase (may be repeated)")
     parser.add_argument("--workers", type=int, help="pytest processes per phase")
+    parser.add_argument("--both", action="store_true", help="on both engines what else runs on one or the other")
     known, rest = parser.parse_known_args(arguments)
     exit_on_sigterm()
     started = time.monotonic()
     results = [
         result
         for phases in sessions(known.only or DEFAULT)
-        for result in run_session(phases, rest, workers=known.workers)
+        for result in run_session(phases, rest, workers=known.workers, both=known.both)
     ]
     report(results, secs=time.monotonic() - started)
     return 1 if any(result.failed or result.problem for result in results) else 0
@@ -74,7 +75,7 @@ def sessions(phases: Iterable[str]) -> list[tuple[str, ...]]:
     return [tuple(found) for found in together.values()]
 
 
-def run_session(phases: Sequence[str], rest: list[str], *, workers: int | None) -> list[Result]:
+def run_session(phases: Sequence[str], rest: list[str], *, workers: int | None, both: bool) -> list[Result]:
     """One pytest in a fresh home, with the servers of its phases around it."""
     _say(f"\n===== {', '.join(phases)} =====")
     try:
@@ -84,7 +85,7 @@ def run_session(phases: Sequence[str], rest: list[str], *, workers: int | None) 
             env = {**stack.enter_context(surroundings(phases)), "STEWARD_TEST_HOME": str(home / "home")}
             count = max(WORKERS[phase] for phase in phases) if workers is None else workers
             spread = [f"--numprocesses={count}", "--dist=worksteal"]
-            chosen = [f"--phase={phase}" for phase in phases]
+            chosen = [*(f"--phase={phase}" for phase in phases), *(["--both"] if both else [])]
             status = _pytest([*chosen, *spread, f"--junitxml={counts}", *rest], env)
             return read_results(phases, counts, status, is_filtered=bool(rest))
     except programs.MissingProgram as error:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import re
+from zlib import crc32
+
 import pytest
 from django.test import TransactionTestCase
 
-DATABASE_FIXTURES = {"db", "transactional_db", "live_server"}
+COMMITTING = {"transactional_db", "live_server"}
+DATABASE_FIXTURES = {"db", *COMMITTING}
 EXTRAS = {"postgres", "broker", "browser", "slow"}
 PHASES = ("pure", "sqlite", "postgres", "browser", "drill", "drill-sqlite")
 NEEDS_SERVERS = {"postgres", "broker", "browser"}
+# What stands on selectors and services that have tests of their own, on both engines: see docs/adr/0034.
+ONE_ENGINE = re.compile(
+    r"tests/(pages/|training/api/|architecture/test_(query_counts|url_walk)"
+    r"|\w+/test_(\w*pages|dashboard|api|permissions|model_registry|model_monitoring)\.py)"
+)
 WAITS = NEEDS_SERVERS | {"real_child"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --phase."""
+    """Add --phase and --both."""
+    parser.addoption("--both", action="store_true", help="run on both engines what runs on one or the other")
     parser.addoption("--phase", choices=PHASES, action="append", help="run only the tests of this phase, or of these")
 
 
@@ -27,7 +37,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     kept, others = list[pytest.Item](), list[pytest.Item]()
     for item in items:
-        phase = min(wanted & phases_of(item), default=None)
+        phase = min(wanted & phases_of(item, both=config.getoption("--both")), default=None)
         (others if phase is None else kept).append(item)
         item.user_properties.append(("phase", phase or ""))
     config.hook.pytest_deselected(items=others)
@@ -39,8 +49,10 @@ def waits(item: pytest.Item) -> bool:
     return bool(WAITS & {mark.name for mark in item.iter_markers()} or "processes" in getattr(item, "fixturenames", ()))
 
 
-def phases_of(item: pytest.Item) -> set[str]:
-    """Each test runs once, but for those that use the database: these run on both engines, long forms too."""
+def phases_of(item: pytest.Item, *, both: bool = False) -> set[str]:
+    """Each test runs once, but for those that use the database: these run on both engines, long forms too. Of some one
+    engine is enough, but for the drill, or when `both` are asked for; which one follows from the name of the module.
+    """
     marks = EXTRAS & {mark.name for mark in item.iter_markers()}
     if "slow" in marks:
         return {"drill"} if marks & NEEDS_SERVERS or not uses_database(item) else {"drill", "drill-sqlite"}
@@ -48,7 +60,12 @@ def phases_of(item: pytest.Item) -> set[str]:
         return {"browser"}
     if marks:
         return {"postgres"}
-    return {"sqlite", "postgres"} if uses_database(item) else {"pure"}
+    if not uses_database(item):
+        return {"pure"}
+    module = item.nodeid.partition("::")[0]
+    if both or not ONE_ENGINE.match(module):
+        return {"sqlite", "postgres"}
+    return {"sqlite", "drill"} if crc32(module.encode()) % 2 else {"postgres", "drill-sqlite"}
 
 
 def uses_database(item: pytest.Item) -> bool:
@@ -56,3 +73,11 @@ def uses_database(item: pytest.Item) -> bool:
     fixtures = DATABASE_FIXTURES & set(getattr(item, "fixturenames", ()))
     is_case = issubclass(getattr(item, "cls", None) or object, TransactionTestCase)
     return bool(fixtures or is_case or item.get_closest_marker("django_db"))
+
+
+def commits(item: pytest.Item) -> bool:
+    """Whether the test has no transaction of its own around it."""
+    mark = item.get_closest_marker("django_db")
+    asked = mark is not None and bool(mark.args[:1] == (True,) or mark.kwargs.get("transaction"))
+    is_case = issubclass(getattr(item, "cls", None) or object, TransactionTestCase)
+    return asked or is_case or bool(COMMITTING & set(getattr(item, "fixturenames", ())))

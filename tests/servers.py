@@ -24,6 +24,7 @@ from urllib.request import urlopen
 import psycopg2
 import redis as redis_client
 
+from tests import template
 from tests.processes import Process, free_port, listens, start_process
 from tests.programs import program
 
@@ -186,6 +187,8 @@ def s3() -> Iterator[ObjectStore]:
 @contextmanager
 def mlflow(folder: Path, *, port: int | None = None) -> Iterator[str]:
     """A real MLflow server that keeps everything in the folder; yields `http://127.0.0.1:...`."""
+    if not (folder / template.MLFLOW_FILE).exists():
+        template.put_mlflow(folder)
     binary = Path(sys.executable).parent / "mlflow"
     options = ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder / 'mlflow.sqlite3'}"]
     places = ["--artifacts-destination", str(folder / "artifacts"), "--allowed-hosts", "127.0.0.1:*"]

@@ -77,6 +77,8 @@ from mlops_site.settings import DATABASES, INSTALLED_APPS, STATIC_ROOT  # noqa: 
 
 # The test database is the one that DATABASE_URL (or STEWARD_HOME) names, so that child processes find it.
 DATABASES["default"]["TEST"] = {"NAME": DATABASES["default"]["NAME"]}
+if "init_command" in DATABASES["default"].get("OPTIONS", {}):  # SQLite: a test's file need not outlive the power
+    DATABASES["default"]["OPTIONS"]["init_command"] += "PRAGMA synchronous = OFF;"
 PASSWORD_HASHERS = ["tests.hashing.QuickArgon2"]
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.jobsapp"]  # a kind of job whose rows say what it does
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise warns of a missing one, and warnings are errors

@@ -1,5 +1,7 @@
-"""A migrated database, made once in a test run by a process of its own; the databases of the tests' processes and of
-fresh homes are copies of it. That a site migrates an empty database by itself is shown where nothing is copied."""
+"""Databases of the site and of MLflow, each made once in a test run, by a process of its own; others are copies.
+
+That a site migrates an empty one by itself is shown where nothing is copied.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +22,14 @@ from tests.processes import ROOT
 
 NAME = "test_steward_template"
 FILE = "steward.sqlite3"
+MLFLOW_FILE = "mlflow.sqlite3"
+MLFLOW = """
+import sys
+from django.conf import settings
+settings.configure(MLFLOW_TRACKING_URI=f"sqlite:///{sys.argv[1]}/mlflow.sqlite3", MLFLOW_ARTIFACTS=sys.argv[1])
+from mlops_site.core.mlflow import opened
+opened()
+"""
 OF_SERVERS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "AUDIT_KEY")
 
 
@@ -34,6 +44,20 @@ def put_into(home: Path) -> None:
             making.rename(folder)
     home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(folder / FILE, home / FILE)
+
+
+def put_mlflow(home: Path) -> None:
+    """Give a home, or whatever else is a folder, MLflow's database with its tables, which take seconds to make."""
+    folder = _shared() / "mlflow"
+    with _alone():
+        if not folder.exists():
+            making = folder.with_name("making-mlflow")
+            shutil.rmtree(making, ignore_errors=True)
+            making.mkdir()
+            _run([sys.executable, "-W", "ignore", "-c", MLFLOW, str(making)], dict(os.environ), "MLflow's tables")
+            making.rename(folder)
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(folder / MLFLOW_FILE, home / MLFLOW_FILE)
 
 
 def put_on_server(url: str) -> None:
@@ -67,9 +91,13 @@ def _replace(connection: psycopg2.extensions.connection, name: str, *, template:
 def _migrate(env: dict[str, str], home: Path) -> None:
     env = {**env, "STEWARD_HOME": str(home), "DJANGO_SETTINGS_MODULE": "mlops_site.settings"}
     command = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
+    _run(command, env, "migrating the template")
+
+
+def _run(command: list[str], env: dict[str, str], what: str) -> None:
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"migrating the template failed with status {done.returncode}:\n{done.stderr[-3000:]}")
+        raise RuntimeError(f"{what} failed with status {done.returncode}:\n{done.stderr[-3000:]}")
 
 
 def _shared() -> Path:

@@ -19,6 +19,7 @@ from monitoring.services import fold_all, settling
 from registry import services as registry
 from registry.models import PromotionRequest
 from tests.abtesting.lab import Lab
+from tests.kept import kept_fixture
 from tests.people import actor
 from tests.registry.http import Person
 from tests.registry.parts import user
@@ -37,13 +38,15 @@ def result(experiment: Experiment) -> dict[str, Any]:
     return dict(experiment.result)
 
 
-class TestShip:
-    @pytest.fixture
-    def better(self, lab: Lab) -> Experiment:
-        experiment = lab.start()
-        lab.answer(experiment, 1_500, right_a=0.6, right_b=0.85)
-        return experiment
+@kept_fixture
+def better(lab: Lab) -> Experiment:
+    """An experiment whose claims say that B is better."""
+    experiment = lab.start()
+    lab.answer(experiment, 1_500, right_a=0.6, right_b=0.85)
+    return experiment
 
+
+class TestShip:
     def test_the_result_is_frozen_with_its_digest_and_the_request_carries_it(
         self, lab: Lab, better: Experiment
     ) -> None:

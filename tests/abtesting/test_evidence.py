@@ -18,12 +18,13 @@ from mlops_site.core import events
 from mlops_site.core.permissions import Actor
 from registry import services
 from registry.models import RegisteredModel, Version
+from tests.kept import kept_fixture
 from tests.registry.parts import candidate, user
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept_fixture
 def challenger(served: Version, model: RegisteredModel, author: Actor) -> Version:
     version = services.register_version(model, actor=author, candidate=candidate(1))
     services.move_stage(version, actor=author, target_stage="staging", reason="ready")

@@ -24,6 +24,7 @@ from monitoring.services import fold_all
 from registry import services
 from registry.models import RegisteredModel, Version
 from tests.abtesting.stats.arms import BINARY, arm_of, pairs_of
+from tests.kept import kept_fixture
 from tests.people import actor
 from tests.registry.http import Person
 from tests.registry.parts import candidate, holdout, into_production, user
@@ -33,12 +34,12 @@ RECALL = KNOWN["recall"]
 ROWS = 4_000
 
 
-@pytest.fixture
+@kept_fixture
 def engineer(db: None) -> Actor:
     return actor("ada", "ml_engineer")
 
 
-@pytest.fixture
+@kept_fixture
 def model(engineer: Actor) -> RegisteredModel:
     return services.create_model(actor=engineer, name="high_cost", task_type="classification")
 
@@ -55,14 +56,14 @@ def held_out(skill: float, seed: int) -> bytes:
     return holdout(found, label=truth)
 
 
-@pytest.fixture
+@kept_fixture
 def served(model: RegisteredModel, engineer: Actor) -> Version:
     return into_production(
         model, author=engineer, approver=actor("ben", "approver"), seed=0, holdout_bytes=held_out(3.0, 3)
     )
 
 
-@pytest.fixture
+@kept_fixture
 def rival(model: RegisteredModel, engineer: Actor, served: Version) -> Version:
     made = candidate(1, holdout_bytes=held_out(3.3, 4))
     return services.register_version(model, actor=engineer, candidate=made)

@@ -28,6 +28,7 @@ from mlops_site.core.permissions import Actor
 from monitoring.models import Label, Prediction
 from monitoring.services import fold_all
 from tests.abtesting.world import answer, experiment_of, label, next_epoch, open_epoch, people, score, served
+from tests.kept import kept_fixture
 from tests.monitoring.production import watched
 from tests.registry.test_laws import drop
 
@@ -36,7 +37,7 @@ DAY = timedelta(days=1)
 Rows = list[tuple[Prediction, int]]
 
 
-@pytest.fixture
+@kept_fixture
 def author(db: None) -> Actor:
     return people()[0]
 

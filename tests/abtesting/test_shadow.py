@@ -31,6 +31,7 @@ from registry.artifacts import scorer
 from registry.models import Version
 from registry.selectors.served import served
 from tests.abtesting.parts import begun, challenger
+from tests.kept import kept_fixture
 from tests.people import actor
 from tests.processes import Process
 from tests.registry.parts import into_production
@@ -40,24 +41,24 @@ pytestmark = pytest.mark.django_db
 AGES = [20.0 + n for n in range(60)]
 
 
-@pytest.fixture
+@kept_fixture
 def author(db: None) -> Actor:
     return actor("author", "ml_engineer")
 
 
-@pytest.fixture
+@kept_fixture
 def machine(db: None) -> Actor:
     return actor("claims-app", "service")
 
 
-@pytest.fixture
+@kept_fixture
 def version_a(author: Actor) -> Version:
     """1.0.0, in production."""
     model = services.create_model(actor=author, name="high_cost", task_type="classification")
     return into_production(model, author=author, approver=actor("approver", "approver"), seed=0)
 
 
-@pytest.fixture
+@kept_fixture
 def version_b(version_a: Version, author: Actor) -> Version:
     """1.1.0, in staging, with another threshold."""
     return challenger(version_a, author=author)
@@ -338,6 +339,7 @@ from django.db import connection
 from abtesting.selectors.routing import routing
 from abtesting.services import shadow
 from registry.selectors.served import Served
+from tests.kept import kept_fixture
 
 count, try_each = shadow.count_scored, Served.try_each
 

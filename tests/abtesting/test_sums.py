@@ -23,6 +23,7 @@ from monitoring.models import Label, Prediction
 from monitoring.services import fold, fold_all, log_labels, log_predictions
 from monitoring.services.folding import recall_waiting
 from tests.abtesting.world import experiment_of, label, next_epoch, open_epoch, people, score, served
+from tests.kept import kept_fixture
 from tests.people import actor
 
 pytestmark = pytest.mark.django_db
@@ -30,7 +31,7 @@ Step = tuple[Any, ...]
 DAY = timedelta(days=1)
 
 
-@pytest.fixture
+@kept_fixture
 def author(db: None) -> Actor:
     return people()[0]
 

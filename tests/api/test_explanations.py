@@ -17,6 +17,7 @@ from registry import services
 from registry.artifacts.sums import log_odds
 from registry.model_registry import ModelRegistry
 from registry.models import RegisteredModel, Version
+from tests.kept import kept_fixture
 from tests.people import actor
 from tests.registry.http import Person
 from tests.registry.parts import candidate, explained, into_production
@@ -25,17 +26,17 @@ pytestmark = pytest.mark.django_db
 ADDRESS = "/models/high_cost/1.0.0/explanations"
 
 
-@pytest.fixture
+@kept_fixture
 def author(db: None) -> Actor:
     return actor("author", "ml_engineer")
 
 
-@pytest.fixture
+@kept_fixture
 def model(author: Actor) -> RegisteredModel:
     return services.create_model(actor=author, name="high_cost", task_type="classification")
 
 
-@pytest.fixture
+@kept_fixture
 def version(model: RegisteredModel, author: Actor) -> Version:
     return into_production(model, author=author, approver=actor("approver", "approver"), seed=0, **explained())
 

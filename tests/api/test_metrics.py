@@ -25,6 +25,7 @@ from monitoring.services.reports import Content, Window, keep_report
 from registry import services as registry
 from registry.models import Version
 from tests import programs
+from tests.kept import kept_fixture
 from tests.monitoring.parts import finding, raised
 from tests.monitoring.traffic import DAY, NOW, answer, version_of
 from tests.people import actor, bearer, person
@@ -42,12 +43,12 @@ def anew() -> Iterator[None]:
     metrics.forget()
 
 
-@pytest.fixture
+@kept_fixture
 def author(db: None) -> Actor:
     return actor("author", "ml_engineer")
 
 
-@pytest.fixture
+@kept_fixture
 def version(author: Actor) -> Version:
     """Asked 400 times, with a report on that and two alerts."""
     made = version_of(author)

@@ -19,6 +19,7 @@ from monitoring.models import BatchRun, Prediction
 from monitoring.pipeline import execute
 from monitoring.services import fold_all
 from registry.artifacts.formats import dump_skops
+from tests.kept import kept_fixture
 from tests.people import actor, bearer
 from tests.registry.http import API, Person
 from tests.registry.parts import user
@@ -31,7 +32,7 @@ ROWS = [{"age": 41.0, "visits": 2.0}, {"age": 66.5, "visits": 9.0}]
 BANDS = np.array(["low", "mid", "top"])[np.digitize(FRAME["age"], [45, 55])]
 
 
-@pytest.fixture
+@kept_fixture
 def author(db: None) -> Actor:
     return actor("author", "ml_engineer")
 

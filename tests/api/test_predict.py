@@ -24,6 +24,7 @@ from monitoring.models import Prediction
 from registry import services
 from registry.artifacts import scorer
 from registry.models import Version
+from tests.kept import kept_fixture
 from tests.people import actor, bearer, person
 from tests.registry.parts import explained, into_production
 
@@ -32,7 +33,7 @@ PATH = "/api/v1/models/high_cost/predict"
 FEATURES = {"age": 51.5, "visits": 3}
 
 
-@pytest.fixture
+@kept_fixture
 def served(db: None) -> Version:
     author = actor("author", "ml_engineer")
     model = services.create_model(actor=author, name="high_cost", task_type="classification")

@@ -17,6 +17,7 @@ from registry import services
 from registry.artifacts import scorer
 from registry.models import RegisteredModel, Version
 from tests.abtesting.parts import begun, challenger
+from tests.kept import kept_fixture
 from tests.people import actor
 from tests.registry.parts import candidate, into_production
 
@@ -32,17 +33,17 @@ def empty() -> Iterator[None]:
     scorer._cache().clear()
 
 
-@pytest.fixture
+@kept_fixture
 def author(db: None) -> Actor:
     return actor("author", "ml_engineer")
 
 
-@pytest.fixture
+@kept_fixture
 def approver(db: None) -> Actor:
     return actor("approver", "approver")
 
 
-@pytest.fixture
+@kept_fixture
 def model(author: Actor) -> RegisteredModel:
     return services.create_model(actor=author, name="high_cost", task_type="classification")
 

@@ -5,6 +5,7 @@ the browser starts and flushed after it has ended; what changes meanwhile is cha
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,14 @@ class Visit:
     def open(self, path: str) -> Page:
         self.page.goto(self.server + path, wait_until="load")
         return self.page
+
+
+@pytest.fixture(autouse=True)
+def _pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole pages as PNG are for people to look at; else what the window shows is drawn, and no more."""
+    if not os.environ.get("KEEP_PICTURES"):
+        draw = Page.screenshot
+        monkeypatch.setattr(Page, "screenshot", lambda page, **asked: draw(page, type="jpeg", quality=20))
 
 
 @pytest.fixture

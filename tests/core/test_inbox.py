@@ -16,18 +16,19 @@ from mlops_site.core.inbox import Note
 from mlops_site.core.models import AuditRecord, Delivery, Notification, Team, User
 from mlops_site.core.permissions import Actor
 from tests.core.mailboxes import html, mailbox
+from tests.kept import kept_fixture
 from tests.people import actor, bearer, person
 
 pytestmark = pytest.mark.django_db
 NOTE = Note("alert.raised", "alert:1", "[high] high_cost: Age drifted", "Look.", "high", "/alerts")
 
 
-@pytest.fixture
+@kept_fixture
 def ada(db: None) -> Actor:
     return actor("ada", "ml_engineer")
 
 
-@pytest.fixture
+@kept_fixture
 def ben(db: None) -> Actor:
     return actor("ben", "approver")
 

@@ -16,13 +16,14 @@ from mlops_site.core.http import Answer
 from mlops_site.core.models import Delivery, Team
 from mlops_site.core.webhooks import ATTEMPTS, LEASE_SECS, RETRY_SECS, enqueue, send_due
 from tests.core.receivers import Receiver, receiver
+from tests.kept import kept_fixture
 from tests.processes import free_port
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
 
 
-@pytest.fixture
+@kept_fixture
 def team(db: None) -> Team:
     return Team.objects.create(name="claims")
 

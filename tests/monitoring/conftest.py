@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
-
 from mlops_site.core.permissions import Actor
 from registry import services
 from registry.models import Version
+from tests.kept import kept_fixture
 from tests.people import actor
 from tests.registry.parts import candidate
 
 
-@pytest.fixture
+@kept_fixture
 def author(db: None) -> Actor:
     return actor("author", "ml_engineer")
 
 
-@pytest.fixture
+@kept_fixture
 def watched(author: Actor) -> Version:
     """A version whose production is watched."""
     model = services.create_model(actor=author, name="high_cost", task_type="classification")

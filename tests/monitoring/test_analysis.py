@@ -21,6 +21,7 @@ from monitoring.models import Alert, Bucket, MonitoringRun, Prediction, Report
 from monitoring.services import request_report, set_alert_rules
 from monitoring.services.reports import Content, window_of
 from registry.models import Version
+from tests.kept import kept_fixture
 from tests.monitoring.traffic import DAY, NOW, answer, kept, version_of
 from tests.people import actor
 from tests.registry.parts import holdout
@@ -28,7 +29,7 @@ from tests.registry.parts import holdout
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept_fixture
 def version(author: Actor) -> Version:
     return version_of(author)
 

@@ -17,12 +17,13 @@ from monitoring.models import Bucket, FoldItem
 from monitoring.services import fold, fold_all, log_labels, log_predictions
 from monitoring.services.folding import Folded
 from monitoring.signals import answers_folded
+from tests.kept import kept_fixture
 from tests.monitoring.test_folding import label, row, world
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept_fixture
 def machine(db: None) -> Actor:
     return world()[1]
 

@@ -17,6 +17,7 @@ from monitoring.models import FoldItem, Label, Prediction
 from monitoring.services import fold_all, pressure
 from registry import services
 from registry.models import Version
+from tests.kept import kept_fixture
 from tests.monitoring.production import folded, is_same, recomputed, watched
 from tests.people import actor, bearer, person
 
@@ -29,7 +30,7 @@ GOOD = (
 )
 
 
-@pytest.fixture
+@kept_fixture
 def version(db: None) -> Version:
     author = actor("author", "ml_engineer")
     return watched(services.create_model(actor=author, name="high_cost", task_type="classification"), author)

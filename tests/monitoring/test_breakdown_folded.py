@@ -32,6 +32,7 @@ from monitoring.services.retention import _erase
 from monitoring.stats.breakdown import level_part
 from monitoring.stats.layout import ERROR_CODES, TOTALS
 from registry.models import RegisteredModel, Version
+from tests.kept import kept_fixture
 from tests.monitoring.production import folded, is_same, recomputed
 from tests.monitoring.test_folding import AGES, assert_sum_holds, label, row, world
 from tests.people import actor
@@ -39,22 +40,22 @@ from tests.people import actor
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept_fixture
 def version(db: None) -> Version:
     return world()[0]
 
 
-@pytest.fixture
+@kept_fixture
 def model(version: Version) -> RegisteredModel:
     return version.model
 
 
-@pytest.fixture
+@kept_fixture
 def engineer(version: Version) -> Actor:
     return actor("author", "ml_engineer")
 
 
-@pytest.fixture
+@kept_fixture
 def machine(version: Version) -> Actor:
     return actor("claims-app", "service")
 

@@ -33,13 +33,14 @@ from monitoring.services import (
 )
 from registry.models import Version
 from tests import factories
+from tests.kept import kept_fixture
 from tests.monitoring.traffic import DAY, answer, version_of
 from tests.people import actor, person
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept_fixture
 def version(author: Actor) -> Version:
     found = version_of(author)
     factories.into_production(found, author, actor("ben", "approver"))

@@ -19,6 +19,7 @@ from monitoring.selectors.dashboard import Dashboard, dashboard, version_shown
 from monitoring.selectors.periods import period
 from registry import services as registry
 from registry.models import Version
+from tests.kept import kept_fixture
 from tests.monitoring.parts import finding, raised, report_of
 from tests.people import actor, bearer, person
 from tests.registry.parts import candidate, into_production, user
@@ -29,7 +30,7 @@ HOUR = timedelta(hours=1)
 METRICS = {"f1_score": {"value": 0.8, "ci95": [0.7, 0.9]}}
 
 
-@pytest.fixture
+@kept_fixture
 def served(author: Actor) -> Version:
     """In production, with a reference."""
     model = registry.create_model(actor=author, name="high_cost", task_type="classification", risk_tier="low")

@@ -24,6 +24,7 @@ from monitoring.services import due_calibrations, request_calibration, set_drift
 from monitoring.stats.persistence import AlarmRule
 from registry import services as registry
 from registry.models import RegisteredModel, Version
+from tests.kept import kept_fixture
 from tests.monitoring.production import reference
 from tests.monitoring.traffic import DAY, answer, model_of
 from tests.people import actor, person
@@ -45,12 +46,12 @@ FOUND: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.fixture
+@kept_fixture
 def model(author: Actor) -> RegisteredModel:
     return model_of(author)
 
 
-@pytest.fixture
+@kept_fixture
 def version(model: RegisteredModel, author: Actor) -> Version:
     """In production, with a reference of age and visits."""
     approver = actor("approver", "approver")

@@ -20,6 +20,7 @@ from monitoring.selectors.periods import period
 from monitoring.services import fold_all
 from monitoring.services.reports import Content, Window, keep_report
 from registry.models import Version
+from tests.kept import kept_fixture
 from tests.monitoring.traffic import DAY, NOW, version_of
 from tests.people import bearer
 from tests.registry.parts import holdout, user
@@ -31,7 +32,7 @@ TRUE = (np.random.default_rng(1).random(3_000) < HELD).astype(int)
 F1 = 0.63  # at a threshold of 0.4
 
 
-@pytest.fixture
+@kept_fixture
 def version(author: Actor) -> Version:
     """Of two classes, with a holdout of 3,000 calibrated scores."""
     metrics = {"f1_score": {"value": F1, "ci95": None}}

@@ -24,6 +24,7 @@ from monitoring.selectors.tables import FIGURES
 from monitoring.services.reports import Window, keep_report
 from registry import services as registry
 from registry.models import Version
+from tests.kept import kept_fixture
 from tests.monitoring.parts import finding, raised, report_of
 from tests.people import actor, bearer, person
 from tests.registry.parts import candidate, into_production, user
@@ -34,7 +35,7 @@ LOADS = re.compile(
 )
 
 
-@pytest.fixture
+@kept_fixture
 def served(author: Actor) -> Version:
     """In production, asked 400 times today by older people than it was trained on, with two alerts."""
     model = registry.create_model(actor=author, name="high_cost", task_type="classification", risk_tier="low")

@@ -24,6 +24,7 @@ from monitoring.services.buckets import added, digest_of_bucket, placed
 from monitoring.services.folding import recall_waiting
 from registry import services
 from registry.models import Version
+from tests.kept import kept_fixture
 from tests.monitoring.production import folded, is_same, queued, recomputed, watched
 from tests.people import actor
 
@@ -37,12 +38,12 @@ def world() -> tuple[Version, Actor]:
     return watched(model, author), actor("claims-app", "service")
 
 
-@pytest.fixture
+@kept_fixture
 def version(db: None) -> Version:
     return world()[0]
 
 
-@pytest.fixture
+@kept_fixture
 def machine(version: Version) -> Actor:
     return actor("claims-app", "service")
 

@@ -19,6 +19,7 @@ from monitoring.selectors.retention import misdated
 from monitoring.services import log_prediction, log_predictions
 from registry import services
 from registry.models import RegisteredModel, Version
+from tests.kept import kept_fixture
 from tests.monitoring.production import watched
 from tests.people import actor
 from tests.registry.parts import SIGNATURE
@@ -26,17 +27,17 @@ from tests.registry.parts import SIGNATURE
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept_fixture
 def model(db: None) -> RegisteredModel:
     return services.create_model(actor=actor("author", "ml_engineer"), name="high_cost", task_type="classification")
 
 
-@pytest.fixture
+@kept_fixture
 def version(model: RegisteredModel) -> Version:
     return watched(model, actor("author", "ml_engineer"))
 
 
-@pytest.fixture
+@kept_fixture
 def machine(version: Version) -> Actor:
     return actor("claims-app", "service")
 

@@ -17,6 +17,7 @@ from monitoring.models import FoldItem, Label
 from monitoring.services import fold_all, log_labels, log_prediction
 from registry import services
 from registry.models import RegisteredModel, Version
+from tests.kept import kept_fixture
 from tests.monitoring.production import folded, is_same, recomputed, watched
 from tests.people import actor
 from tests.registry.parts import SIGNATURE
@@ -24,14 +25,14 @@ from tests.registry.parts import SIGNATURE
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept_fixture
 def version(db: None) -> Version:
     author = actor("author", "ml_engineer")
     model = services.create_model(actor=author, name="high_cost", task_type="classification")
     return watched(model, author)
 
 
-@pytest.fixture
+@kept_fixture
 def machine(version: Version) -> Actor:
     return actor("claims-app", "service")
 

@@ -23,6 +23,7 @@ from monitoring.selectors.limits import GONE, ROWS, limits_of, sample_of, uncorr
 from monitoring.selectors.periods import period
 from monitoring.services import set_quality_limits
 from registry.models import Version
+from tests.kept import kept_fixture
 from tests.monitoring.production import watched
 from tests.monitoring.traffic import DAY, NOW, answer, version_of
 from tests.people import actor, bearer
@@ -33,7 +34,7 @@ API = "/api/v1/monitoring/quality-limits/high_cost"
 PAGE = "/models/high_cost/limits"
 
 
-@pytest.fixture
+@kept_fixture
 def version(author: Actor) -> Version:
     return version_of(author)
 

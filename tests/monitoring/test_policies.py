@@ -14,6 +14,7 @@ from mlops_site.core.models import AuditRecord
 from monitoring.models import RetrainPolicy
 from monitoring.services import set_retrain_policy
 from registry import services as registry
+from tests.kept import kept_fixture
 from tests.monitoring.trained import Production, alert, answered, production
 from tests.people import actor, bearer, person
 from tests.registry.parts import candidate, user
@@ -24,8 +25,8 @@ POLICY, RETRAIN = "/api/v1/models/high_cost_claim/retrain-policy", "/api/v1/trai
 PAGE = "/models/high_cost_claim/retraining"
 
 
-@pytest.fixture
-def site() -> Production:
+@kept_fixture
+def site(db: None) -> Production:
     return production()
 
 

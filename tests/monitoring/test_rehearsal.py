@@ -14,6 +14,7 @@ from monitoring.models import Report, RetrainDecision, RetrainPolicy
 from monitoring.selectors.policies import policy_of
 from monitoring.services import drop_retrain_policy, set_retrain_policy, set_team_retrain_policy, trigger_retraining
 from monitoring.stats.rehearsal import Hint, Limits, Past, rehearse
+from tests.kept import kept_fixture
 from tests.monitoring.trained import Production, answered, production
 from tests.people import bearer, person
 from tests.registry.parts import user
@@ -72,8 +73,8 @@ class TestWalk:
         assert told(past(hint(2), busy=[(day(1), day(3))])) == [(2, "already_running"), (3, "taken")]
 
 
-@pytest.fixture
-def site() -> Production:
+@kept_fixture
+def site(db: None) -> Production:
     return production()
 
 

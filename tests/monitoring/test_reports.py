@@ -16,6 +16,7 @@ from mlops_site.core.permissions import Actor
 from monitoring import analysis
 from monitoring.models import Alert, MonitoringRun, Report
 from registry.models import Version
+from tests.kept import kept_fixture
 from tests.monitoring.traffic import DAY, answer, version_of
 from tests.people import actor
 from tests.registry.http import Person
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.django_db
 RUN, REPORTS = "/monitoring/run", "/monitoring/reports"
 
 
-@pytest.fixture
+@kept_fixture
 def version(author: Actor) -> Version:
     return version_of(author)
 

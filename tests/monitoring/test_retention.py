@@ -30,6 +30,7 @@ from monitoring.services import (
 )
 from monitoring.services import retention as ending
 from registry.models import Version
+from tests.kept import kept_fixture
 from tests.monitoring.production import folded, is_same, recomputed
 from tests.people import actor, bearer, person
 
@@ -38,12 +39,12 @@ NOW = timezone.now()
 OLD = NOW - timedelta(days=40)
 
 
-@pytest.fixture
+@kept_fixture
 def machine(watched: Version) -> Actor:
     return actor("claims-app", "service")
 
 
-@pytest.fixture
+@kept_fixture
 def approver(db: None) -> Actor:
     return actor("petra", "approver")
 

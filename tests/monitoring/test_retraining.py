@@ -25,6 +25,7 @@ from monitoring.services.labels import log_labels
 from monitoring.services.retraining import evaluate, evaluate_policies
 from registry import services as registry
 from registry.models import RegisteredModel
+from tests.kept import kept_fixture
 from tests.monitoring.trained import Production, alert, answered, labelled, production
 from tests.people import actor
 from training.models import DatasetVersion, Run
@@ -32,8 +33,8 @@ from training.models import DatasetVersion, Run
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def site() -> Production:
+@kept_fixture
+def site(db: None) -> Production:
     return production()
 
 

@@ -16,6 +16,7 @@ from monitoring import tasks
 from monitoring.models import MonitoringRun, RetrainPolicy
 from monitoring.selectors.schedules import EVERY_MODEL
 from monitoring.services import set_retrain_policy, set_schedule
+from tests.kept import kept_fixture
 from tests.monitoring.trained import Production, production
 from tests.people import actor, person
 from tests.registry.parts import user
@@ -24,8 +25,8 @@ pytestmark = pytest.mark.django_db
 LIST = "/admin/django_celery_beat/periodictask/"
 
 
-@pytest.fixture
-def site() -> Production:
+@kept_fixture
+def site(db: None) -> Production:
     return production()
 
 

@@ -18,18 +18,19 @@ from monitoring.selectors import first_answers
 from monitoring.services import Draft, log_answers
 from registry import services
 from registry.models import RegisteredModel, Version
+from tests.kept import kept_fixture
 from tests.people import actor
 from tests.registry.parts import candidate, into_production
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept_fixture
 def model(db: None) -> RegisteredModel:
     return services.create_model(actor=actor("author", "ml_engineer"), name="high_cost", task_type="classification")
 
 
-@pytest.fixture
+@kept_fixture
 def version(model: RegisteredModel) -> Version:
     return services.register_version(model, actor=actor("author", "ml_engineer"), candidate=candidate())
 

@@ -18,6 +18,7 @@ from monitoring.selectors.skew import skew
 from monitoring.stats.skew import NONE, FeatureSkew, Pair, feature_skew
 from registry import services as registry
 from registry.models import RegisteredModel, Version
+from tests.kept import kept_fixture
 from tests.people import actor, bearer
 from tests.registry.parts import into_production
 from tests.training.features import feature_set, known
@@ -28,17 +29,17 @@ Clock = Callable[[float], datetime]
 COLUMNS = [{"name": "visits", "kind": "number"}, {"name": "age", "kind": "number", "pii": True}]
 
 
-@pytest.fixture
+@kept_fixture
 def author(db: None) -> Actor:
     return actor("author", "ml_engineer")
 
 
-@pytest.fixture
+@kept_fixture
 def history(author: Actor) -> FeatureSetVersion:
     return feature_set(author, columns=COLUMNS)
 
 
-@pytest.fixture
+@kept_fixture
 def served(author: Actor, history: FeatureSetVersion) -> Version:
     model: RegisteredModel = registry.create_model(actor=author, name="high_cost", task_type="classification")
     approver = actor("approver", "approver")

@@ -28,6 +28,7 @@ from monitoring.services import (
 )
 from monitoring.services.reports import Window
 from registry.models import RegisteredModel, Version
+from tests.kept import kept_fixture
 from tests.monitoring.test_folding import row, world
 from tests.people import actor, bearer
 from tests.registry.parts import user
@@ -37,22 +38,22 @@ API, PAGE = "/api/v1/models/high_cost/slices", "/models/high_cost/slices"
 LIMITS = "/api/v1/models/high_cost/fairness-limits"
 
 
-@pytest.fixture
+@kept_fixture
 def version(db: None) -> Version:
     return world()[0]
 
 
-@pytest.fixture
+@kept_fixture
 def model(version: Version) -> RegisteredModel:
     return version.model
 
 
-@pytest.fixture
+@kept_fixture
 def engineer(version: Version) -> Actor:
     return actor("author", "ml_engineer")
 
 
-@pytest.fixture
+@kept_fixture
 def machine(version: Version) -> Actor:
     return actor("claims-app", "service")
 

@@ -17,6 +17,7 @@ from monitoring.services import compact
 from monitoring.services.reports import Window, keep_report
 from monitoring.services.retraining import reason_of
 from registry.models import Version
+from tests.kept import kept_fixture
 from tests.monitoring.production import watched
 from tests.monitoring.traffic import version_of
 
@@ -27,7 +28,7 @@ MIDNIGHT = NOW - 12 * HOUR
 SHAPE = [2] * 7 + [40] * 12 + [2] * 5
 
 
-@pytest.fixture
+@kept_fixture
 def version(author: Actor) -> Version:
     return version_of(author)
 

@@ -17,6 +17,7 @@ from monitoring.services.folding import Answer, profile_of, tally_of
 from monitoring.stats.tally import Tally
 from registry import services
 from registry.models import Version
+from tests.kept import kept_fixture
 from tests.monitoring.production import empty_tally, watched
 from tests.people import actor
 
@@ -25,7 +26,7 @@ DAY = datetime(2026, 11, 20, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture
+@kept_fixture
 def version(db: None) -> Version:
     author = actor("author", "ml_engineer")
     model = services.create_model(actor=author, name="high_cost", task_type="classification")

@@ -17,6 +17,7 @@ from monitoring.pipeline import standalone, workspace
 from monitoring.pipeline.workspace import MARK, path_of, save_due
 from monitoring.services.reports import Window, keep_report
 from registry.models import Version
+from tests.kept import kept_fixture
 from tests.monitoring.traffic import DAY, answer, version_of
 
 pytestmark = pytest.mark.django_db
@@ -28,7 +29,7 @@ def folder(settings: Any, tmp_path: Path) -> Path:
     return tmp_path / "evidently"
 
 
-@pytest.fixture
+@kept_fixture
 def version(author: Actor) -> Version:
     made = version_of(author)
     answer(made, 300, start=timezone.now() - DAY, shift=1.0)

@@ -9,9 +9,10 @@ from django.test import Client
 
 from mlops_site.core.permissions import Actor
 from tests.factories import Scene
+from tests.kept import kept_fixture
 
 
-@pytest.fixture
+@kept_fixture
 def site(shared_scene: Scene) -> Scene:
     return shared_scene
 

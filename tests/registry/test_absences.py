@@ -15,12 +15,13 @@ from mlops_site.core.models import AuditRecord, Membership
 from mlops_site.core.permissions import Actor
 from registry import selectors, services
 from registry.models import Delegation, Notice, PromotionRequest, Version
+from tests.kept import kept_fixture
 from tests.people import actor as person
 from tests.registry.http import Person
 from tests.registry.parts import user
 
 
-@pytest.fixture
+@kept_fixture
 def second(db: None) -> Actor:
     return person("second", "approver")
 

@@ -12,6 +12,7 @@ from mlops_site.core.permissions import Actor
 from registry import selectors, services
 from registry.models import PromotionRequest, RegisteredModel, StageInterval, Version
 from registry.services.intervals import current_stage
+from tests.kept import kept_fixture
 from tests.people import actor as person
 from tests.registry.parts import candidate, user
 from tests.registry.test_stages import damage
@@ -112,13 +113,13 @@ def test_a_high_risk_model_has_no_policy_for_production(model: RegisteredModel, 
     assert raised.value.code == "high_risk"
 
 
-@pytest.fixture
+@kept_fixture
 def scientist(db: None) -> Actor:
     """Trains and requests, and may neither move stages nor make models."""
     return person("dana", "data_scientist")
 
 
-@pytest.fixture
+@kept_fixture
 def trained(model: RegisteredModel, scientist: Actor) -> Version:
     return services.register_version(model, actor=scientist, candidate=candidate(lineage={"run": "r1"}))
 

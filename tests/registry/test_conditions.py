@@ -14,6 +14,7 @@ from monitoring.models import Alert
 from monitoring.services import resolve_alert
 from registry import selectors, services
 from registry.models import ConditionClosing, PromotionRequest, RegisteredModel, Review
+from tests.kept import kept_fixture
 from tests.people import actor as person
 from tests.registry.http import Person
 from tests.registry.parts import into_production, user
@@ -34,7 +35,7 @@ def approve_conditionally(request: PromotionRequest, actor: Actor, *, days: int 
     return Review.objects.get(request=request, reviewer=user(actor))
 
 
-@pytest.fixture
+@kept_fixture
 def review(request_: PromotionRequest, approver: Actor) -> Review:
     """1.0.0 serves, under a condition."""
     return approve_conditionally(request_, approver)

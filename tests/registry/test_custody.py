@@ -15,6 +15,7 @@ from mlops_site.core.permissions import Actor
 from registry import selectors, services
 from registry.models import PromotionRequest, RegisteredModel, Transfer, Version
 from registry.services.intervals import current_stage
+from tests.kept import kept_fixture
 from tests.people import actor as somebody
 from tests.people import bearer, person
 from tests.registry.http import Person
@@ -96,18 +97,18 @@ class TestArchive:
         assert engineer.post("/training/start", order)[1]["code"] == "model_archived"
 
 
-@pytest.fixture
+@kept_fixture
 def admin(db: None) -> Actor:
     return somebody("admin", "admin")
 
 
-@pytest.fixture
+@kept_fixture
 def receiver(outsider: Actor) -> Actor:
     """An admin of the team elsewhere."""
     return somebody("receiver", "admin", team="elsewhere")
 
 
-@pytest.fixture
+@kept_fixture
 def offer(request_: PromotionRequest, model: RegisteredModel, admin: Actor, receiver: Actor) -> Transfer:
     """Of claims, with a pending request, to elsewhere."""
     return services.offer_transfer(model, actor=admin, to_team="elsewhere", reason="they own claims now")

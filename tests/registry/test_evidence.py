@@ -16,6 +16,7 @@ from monitoring.models import Prediction
 from registry import services
 from registry.models import LAWS, PromotionRequest, RegisteredModel, Version
 from tests import traffic
+from tests.kept import kept_fixture
 from tests.registry.parts import candidate, holdout, into_production, user
 from tests.registry.test_laws import drop
 
@@ -34,7 +35,7 @@ def asked(model: RegisteredModel, author: Actor, **changes: object) -> Promotion
     return services.request_promotion(version, actor=author, reason="x")
 
 
-@pytest.fixture
+@kept_fixture
 def serving(model: RegisteredModel, author: Actor, approver: Actor) -> Version:
     return into_production(
         model, author=author, approver=approver, seed=0, holdout_bytes=measured(), reference=traffic.reference()

@@ -19,6 +19,7 @@ from mlops_site.core.permissions import Actor
 from mlops_site.core.store import ArtifactDamaged
 from registry import selectors, services
 from registry.models import RegisteredModel, Version
+from tests.kept import kept_fixture
 from tests.people import actor
 from tests.registry.http import API
 from tests.registry.parts import into_production
@@ -49,7 +50,7 @@ def rewritten(content: bytes, change: Callable[[dict[str, bytes]], None]) -> byt
     return sink.getvalue()
 
 
-@pytest.fixture
+@kept_fixture
 def proven(model: RegisteredModel, author: Actor, approver: Actor) -> Version:
     """1.0.1, that replaced 1.0.0 in production."""
     into_production(model, author=author, approver=approver, seed=0, **scored(WEAK))

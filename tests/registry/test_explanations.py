@@ -15,6 +15,7 @@ from registry import selectors, services
 from registry.artifacts.formats import dump_skops
 from registry.models import RegisteredModel, Version
 from registry.services.estimators import candidate_of
+from tests.kept import kept_fixture
 from tests.registry.parts import candidate, claims
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +25,7 @@ def fitted(frame: pd.DataFrame) -> Any:
     return LogisticRegression().fit(frame, (frame["age"] + 2 * frame["visits"] > 56).astype(int))
 
 
-@pytest.fixture
+@kept_fixture
 def version(model: RegisteredModel, author: Actor) -> Version:
     frame = claims()
     made = services.register_version(model, actor=author, candidate=candidate_of(fitted(frame), sample=frame))

@@ -14,6 +14,7 @@ from mlops_site.core.models import Membership, User
 from mlops_site.core.permissions import Actor
 from registry import selectors, services
 from registry.models import Artifact, DeployPolicy, PromotionRequest, RegisteredModel, Review, StageInterval, Version
+from tests.kept import kept_fixture
 from tests.people import actor as person
 from tests.registry.parts import candidate, into_production, user
 from tests.registry.test_laws import World, asked, closing, delegation, execute, interval, report, review
@@ -27,7 +28,7 @@ def attack(function: Attack) -> Attack:
     return function
 
 
-@pytest.fixture
+@kept_fixture
 def world(model: RegisteredModel, request_: PromotionRequest, author: Actor, approver: Actor) -> World:
     """The author's own request waits, and the author has been made an approver since."""
     Membership.objects.filter(user=user(author)).update(role="approver")

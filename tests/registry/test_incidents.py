@@ -12,12 +12,13 @@ from mlops_site.core.models import AuditRecord, Delivery
 from mlops_site.core.permissions import Actor
 from registry import selectors, services
 from registry.models import Incident, RegisteredModel, Version
+from tests.kept import kept_fixture
 from tests.people import actor as person
 from tests.registry.http import Person
 from tests.registry.parts import into_production, user
 
 
-@pytest.fixture
+@kept_fixture
 def incident(served: Version, model: RegisteredModel, author: Actor, approver: Actor) -> Incident:
     """Of 1.0.1, which was rolled back."""
     into_production(model, author=author, approver=approver, seed=1)

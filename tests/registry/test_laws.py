@@ -34,6 +34,7 @@ from registry.models import (
     ValidationReport,
     Version,
 )
+from tests.kept import kept_fixture
 from tests.people import actor as person
 from tests.registry.parts import candidate, user
 
@@ -48,7 +49,7 @@ class World(NamedTuple):
     approver: Actor
 
 
-@pytest.fixture
+@kept_fixture
 def world(model: RegisteredModel, request_: PromotionRequest, author: Actor, approver: Actor) -> World:
     return World(model, request_.version, request_, author, approver)
 

@@ -13,6 +13,7 @@ from mlops_site.core.models import AuditRecord, Membership, User
 from mlops_site.core.permissions import Actor
 from registry import selectors, services
 from registry.models import Delegation, PromotionRequest, Review, Version
+from tests.kept import kept_fixture
 from tests.people import actor as person
 from tests.registry.parts import candidate, user
 from tests.registry.test_absences import delegate
@@ -35,7 +36,7 @@ def made_a_viewer(who: User) -> None:
 WAYS: list[Leaving] = [removed, deactivated, made_a_viewer]
 
 
-@pytest.fixture
+@kept_fixture
 def half(author: Actor, approver: Actor, validator: Actor) -> PromotionRequest:
     """Of high risk, approved by the approver: the validator is still missing."""
     model = services.create_model(actor=author, name="claims", task_type="classification", risk_tier="high")

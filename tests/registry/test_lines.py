@@ -20,12 +20,13 @@ from registry.selectors.lines import model_lines
 from registry.selectors.models import ORDERINGS
 from registry.selectors.paged import Kept
 from tests.factories import Scene
+from tests.kept import kept_fixture
 from tests.people import person
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept_fixture
 def author(shared_scene: Scene) -> Actor:
     """Of models with versions in several stages, tags and aliases, and of one that has nothing yet."""
     scene = shared_scene

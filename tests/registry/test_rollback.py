@@ -11,12 +11,13 @@ from mlops_site.core.models import AuditRecord
 from mlops_site.core.permissions import Actor
 from registry import selectors, services
 from registry.models import Incident, RegisteredModel, StageInterval, Version
+from tests.kept import kept_fixture
 from tests.registry.http import Person
 from tests.registry.parts import into_production, user
 from tests.registry.test_stages import damage
 
 
-@pytest.fixture
+@kept_fixture
 def three(served: Version, model: RegisteredModel, author: Actor, approver: Actor) -> list[Version]:
     """1.0.0, 1.0.1 and 1.0.2, each in production after the other."""
     return [served, *(into_production(model, author=author, approver=approver, seed=seed) for seed in (1, 2))]

@@ -12,12 +12,13 @@ from mlops_site.core.errors import Invalid
 from mlops_site.core.permissions import Actor
 from registry import selectors, services
 from registry.models import RegisteredModel, Version
+from tests.kept import kept_fixture
 from tests.people import actor as somebody
 from tests.registry.http import Person
 from tests.registry.parts import candidate, into_production
 
 
-@pytest.fixture
+@kept_fixture
 def fleet(author: Actor, approver: Actor) -> dict[str, RegisteredModel]:
     """Three models: high_cost serves and is tagged, readmission is of high risk, old is archived."""
     made = {

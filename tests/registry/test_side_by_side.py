@@ -15,6 +15,7 @@ from mlops_site.core.errors import Conflict, Invalid, NotFound
 from mlops_site.core.permissions import Actor
 from registry import selectors, services
 from registry.models import RegisteredModel, Version
+from tests.kept import kept_fixture
 from tests.registry.http import Person
 from tests.registry.parts import SIGNATURE, candidate, holdout
 from tests.registry.test_comparison import LABEL, STRONG, WEAK, N, scored
@@ -39,7 +40,7 @@ def registered(model: RegisteredModel, author: Actor, *contents: dict[str, Any])
     ]
 
 
-@pytest.fixture
+@kept_fixture
 def three(model: RegisteredModel, author: Actor) -> list[str]:
     """Weak, middle, strong; each better than the one before it."""
     return registered(model, author, scored(WEAK), {**scored(MIDDLE), "params": {"C": 2.0}}, scored(STRONG))

@@ -11,11 +11,12 @@ from mlops_site.core.permissions import Actor
 from registry import selectors, services
 from registry.models import RegisteredModel
 from registry.selectors import trend
+from tests.kept import kept_fixture
 from tests.registry.http import Person
 from tests.registry.parts import candidate, into_production
 
 
-@pytest.fixture
+@kept_fixture
 def history(model: RegisteredModel, author: Actor, approver: Actor) -> RegisteredModel:
     """1.0.0 served and serves again after a rollback; 1.0.1 served; 1.0.2 has another metric only."""
     into_production(model, author=author, approver=approver, seed=0, metrics={"roc_auc": 0.7, "brier": 0.2})

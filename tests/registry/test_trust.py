@@ -29,6 +29,7 @@ from registry.artifacts.scorer import load, preflight
 from registry.artifacts.trust import TRUSTED
 from registry.models import RegisteredModel, Version
 from registry.services.estimators import candidate_of
+from tests.kept import kept_fixture
 from tests.registry.hostile.archives import planted
 from tests.registry.http import Person
 from tests.registry.parts import artifact
@@ -47,7 +48,7 @@ def content() -> bytes:
     return bytes(skops.io.dumps(estimator()))
 
 
-@pytest.fixture
+@kept_fixture
 def model(author: Actor) -> RegisteredModel:
     return services.create_model(actor=author, name="claims", task_type="regression")
 

@@ -23,6 +23,7 @@ from registry import services as registry
 from registry.models import RegisteredModel, Version
 from registry.selectors.served import served as served_as
 from tests.abtesting.parts import begun, challenger
+from tests.kept import kept_fixture
 from tests.people import actor, bearer
 from tests.registry.http import Person
 from tests.registry.parts import artifact, candidate, explained, into_production
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.django_db
 VISITS = [{"name": "visits", "kind": "number"}, {"name": "unused", "kind": "category"}]
 
 
-@pytest.fixture
+@kept_fixture
 def history(author: Actor) -> FeatureSetVersion:
     found = feature_set(author, columns=VISITS)
     known(found, author, "p1", {"visits": 3, "unused": "x"})
@@ -44,7 +45,7 @@ def history(author: Actor) -> FeatureSetVersion:
     return found
 
 
-@pytest.fixture
+@kept_fixture
 def served(model: RegisteredModel, author: Actor, approver: Actor, history: FeatureSetVersion) -> Version:
     """1.0.0, which reads claim_history@1 for `visits`."""
     return into_production(model, author=author, approver=approver, seed=0, feature_sets=(str(history),), **explained())

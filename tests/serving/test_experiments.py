@@ -26,6 +26,7 @@ from registry.models import Version
 from registry.selectors.served import MOST_FAULTS
 from registry.selectors.served import served as served_as
 from tests.abtesting.parts import begun, challenger
+from tests.kept import kept_fixture
 from tests.people import bearer
 from tests.processes import ROOT
 from tests.registry.parts import explained, into_production, user
@@ -35,7 +36,7 @@ FEATURES = {"age": 51.5, "visits": 3}
 UNITS = [f"person {n}" for n in range(40)]
 
 
-@pytest.fixture
+@kept_fixture
 def staged(served: Version, author: Actor) -> Version:
     """1.1.0, in staging, with another threshold."""
     return challenger(served, author=author)

@@ -15,13 +15,14 @@ from monitoring.models import Explanation, Prediction
 from monitoring.services import explain_predictions
 from registry.artifacts.sums import log_odds
 from registry.models import RegisteredModel, Version
+from tests.kept import kept_fixture
 from tests.registry.parts import explained, into_production
 
 pytestmark = pytest.mark.django_db
 FEATURES = {"age": 51.5, "visits": 3}
 
 
-@pytest.fixture
+@kept_fixture
 def told(model: RegisteredModel, author: Actor, approver: Actor) -> Version:
     """1.0.0, in production, registered with rows to compare with."""
     return into_production(model, author=author, approver=approver, seed=0, **explained())

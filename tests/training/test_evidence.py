@@ -6,13 +6,14 @@ import pytest
 
 from registry import services
 from tests.factories import Scene
+from tests.kept import kept_fixture
 from tests.training.runs import GATE
 from training.models import Run
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept_fixture
 def site(shared_scene: Scene) -> Scene:
     return shared_scene
 

@@ -14,13 +14,14 @@ from django.utils import timezone
 from mlops_site.core.permissions import Actor
 from registry import services as registry
 from registry.models import RegisteredModel
+from tests.kept import kept_fixture
 from tests.people import actor
 from tests.training import runs as made
 from training.dashboards import study
 from training.models import DatasetVersion, Reproduction, Run
 
 
-@pytest.fixture
+@kept_fixture
 def scientist(db: None) -> Actor:
     return actor("sofia", "data_scientist")
 
@@ -33,22 +34,22 @@ def client(scientist: Actor) -> Client:
     return found
 
 
-@pytest.fixture
+@kept_fixture
 def model(db: None) -> RegisteredModel:
     return registry.create_model(actor=actor("ada", "ml_engineer"), name="claims", task_type="classification")
 
 
-@pytest.fixture
+@kept_fixture
 def data(scientist: Actor) -> DatasetVersion:
     return made.dataset_version(scientist)
 
 
-@pytest.fixture
+@kept_fixture
 def working(scientist: Actor, model: RegisteredModel, data: DatasetVersion) -> Run:
     return made.working_run(scientist, model, data)
 
 
-@pytest.fixture
+@kept_fixture
 def done(scientist: Actor, model: RegisteredModel, data: DatasetVersion) -> Run:
     return made.succeeded_run(scientist, model, data)
 

@@ -72,6 +72,8 @@ def run(code: str, home: Mapping[str, str]) -> str:
 def test_the_readmes_example_runs_in_a_jupyter_kernel(
     home: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    template.put_into(tmp_path)
+    template.put_mlflow(tmp_path)
     for name in set(os.environ) - set(home):
         monkeypatch.delenv(name)
     for name, value in {**home, "STEWARD_HOME": str(tmp_path)}.items():
@@ -112,6 +114,7 @@ try:
 except Invalid as error:
     print(error)
 """
+    # Its home is empty: the site migrates it by itself.
     down = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}  # it is told later; the notebook above waits for it
     assert run(code, {**home, **down, "STEWARD_HOME": str(tmp_path)}).splitlines() == [
         "succeeded 2 scheduled_retrain",
@@ -202,6 +205,7 @@ store.delete(DatasetVersion.objects.get(dataset__name="fraud_detection", target=
 lost = pipeline.run_training_pipeline_sync("fraud_detection", config)
 print(lost.state, lost.error[:30], lost.error[-43:], Version.objects.count())
 """
+    template.put_into(tmp_path)
     said = run(code, {**home, "STEWARD_HOME": str(tmp_path)}).splitlines()
     assert said == [
         "storage_full the disk is full (no space left on device); n",

@@ -14,6 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from mlops_site.core.permissions import Actor
+from tests.kept import kept_fixture
 from tests.people import actor
 from tests.training.api.conftest import Caller
 from tests.training.features import COLUMNS, DAY, day, feature_set, known, row
@@ -23,7 +24,7 @@ URL = "/api/v1/feature-sets"
 JSON = "application/json"
 
 
-@pytest.fixture
+@kept_fixture
 def history(scientist: Actor) -> FeatureSetVersion:
     return feature_set(scientist)
 

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from mlops_site.core import jobs, mlflow
 from mlops_site.core.permissions import Actor
 from registry.models import RegisteredModel
+from tests import template
 from tests.training.claims import SMALL
 from training.models import DatasetVersion, Run
 from training.pipeline import execute
@@ -19,7 +21,9 @@ from training.services import request_run
 
 @pytest.fixture(scope="session", autouse=True)
 def mlflow_is_open() -> None:
-    """MLflow imported and its database made, with the warnings that it gives while it does."""
+    """MLflow imported and its database in place, with the warnings that it gives while it is opened."""
+    if not (settings.STEWARD_HOME / template.MLFLOW_FILE).exists():
+        template.put_mlflow(settings.STEWARD_HOME)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         mlflow.opened()

@@ -16,6 +16,7 @@ from mlops_site.core.permissions import Actor
 from registry.models import PromotionRequest, RegisteredModel, Version
 from registry.selectors.period import WAIVER, period_report
 from registry.services import move_stage, request_promotion
+from tests.kept import kept_fixture
 from tests.people import actor
 from tests.training.claims import claims
 from training.models import DatasetVersion, GateReport, Run
@@ -28,7 +29,7 @@ Upload = Callable[..., DatasetVersion]
 SOON = datetime.now(UTC).date() + timedelta(days=5)
 
 
-@pytest.fixture
+@kept_fixture
 def validator(db: None) -> Actor:
     return actor("vito", "validator")
 

@@ -17,6 +17,7 @@ from mlops_site.stats.profile import Profile
 from registry.artifacts import scorer
 from registry.models import DeployPolicy, PromotionRequest, RegisteredModel, Version
 from registry.services import create_model, move_stage, review_request, set_deploy_policy
+from tests.kept import kept_fixture
 from tests.people import actor
 from tests.training.claims import claims
 from training import selectors
@@ -287,6 +288,6 @@ def approve(request: PromotionRequest | None) -> None:
     review_request(request, actor=actor("anna", "approver"), decision="approve")
 
 
-@pytest.fixture
+@kept_fixture
 def model(engineer: Actor) -> RegisteredModel:
     return create_model(actor=engineer, name="high_cost_claim", task_type="classification", risk_tier="low")

@@ -18,6 +18,7 @@ from mlops_site.core.choices import Role
 from mlops_site.core.errors import Conflict, Forbidden, Invalid, Malformed, TooLarge
 from mlops_site.core.models import AuditRecord, Membership
 from mlops_site.core.permissions import Actor
+from tests.kept import kept_fixture
 from tests.people import actor
 from tests.training.features import DAY, day, feature_set, known, row
 from training.models import DatasetVersion, Erasure, FeatureLoad, FeatureRow, FeatureSetVersion
@@ -26,7 +27,7 @@ from training.services import load_feature_table, load_feature_values
 from training.services.feature_tables import Columns, File
 
 
-@pytest.fixture
+@kept_fixture
 def history(scientist: Actor) -> FeatureSetVersion:
     return feature_set(scientist)
 

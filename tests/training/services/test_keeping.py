@@ -17,6 +17,7 @@ from mlops_site.core.models import AuditRecord
 from mlops_site.core.permissions import Actor
 from registry.models import RegisteredModel
 from registry.services import register_version
+from tests.kept import kept_fixture
 from tests.people import actor
 from tests.registry.parts import candidate
 from tests.training.claims import SMALL, claims
@@ -29,7 +30,7 @@ from training.services import erase_dataset_version, erase_expired, set_keeping
 Upload = Callable[..., DatasetVersion]
 
 
-@pytest.fixture
+@kept_fixture
 def approver(db: None) -> Actor:
     return actor("ansel", Role.APPROVER)
 

@@ -13,6 +13,7 @@ from mlops_site.core.errors import Conflict, Forbidden, Invalid
 from mlops_site.core.models import AuditRecord, Membership
 from mlops_site.core.permissions import Actor
 from registry.models import RegisteredModel
+from tests.kept import kept_fixture
 from tests.people import actor
 from tests.training.claims import SMALL, claims
 from training.models import DatasetVersion, Expectations, GateReport, Run, Waiver
@@ -37,7 +38,7 @@ GAP: dict[str, Any] = {
 }
 
 
-@pytest.fixture
+@kept_fixture
 def validator(db: None) -> Actor:
     return actor("vito", "validator")
 

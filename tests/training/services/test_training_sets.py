@@ -17,6 +17,7 @@ from mlops_site.core import store
 from mlops_site.core.errors import Forbidden, Invalid, TooLarge
 from mlops_site.core.permissions import Actor
 from registry.models import RegisteredModel
+from tests.kept import kept_fixture
 from tests.people import actor
 from tests.training.features import day, feature_set, row
 from training.models import DatasetVersion, FeatureSetVersion, FeatureUse
@@ -26,7 +27,7 @@ from training.services.training_sets import Labels
 ROWS = 60
 
 
-@pytest.fixture
+@kept_fixture
 def history(scientist: Actor) -> FeatureSetVersion:
     """Person n has n visits from the 1st on; person 3's were corrected to 30 on the 20th, and 5's arrived that day."""
     found = feature_set(scientist)
