@@ -195,7 +195,8 @@ def prepared(run: Run, folder: Path, *, shared: bool) -> Path:
             for params, folds in trials:
                 other.enqueue_trial(params, user_attrs={"folds": folds})
     folder.mkdir()
-    rows.training.frame.to_parquet(folder / "rows.parquet")
+    frame: Any = rows.training.frame  # of no large table
+    frame.to_parquet(folder / "rows.parquet")
     np.savez(folder / "truth.npz", truth=rows.training.truth)
     place = {"storage": rdb_url(settings.OPTUNA_STORAGE), "study": str(folder)} if shared else {}
     folds = [[part.tolist() for part in fold] for fold in rows.folds]

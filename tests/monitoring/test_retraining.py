@@ -476,14 +476,14 @@ def test_a_policy_that_is_switched_off_while_the_data_are_prepared_trains_nothin
 ) -> None:
     policy(site)
     answered(site, 70)
-    seen, prepared = alert(site), retraining.material_of
+    seen, prepared = alert(site), retraining.made_for
 
     def slow(*args: Any, **kwargs: Any) -> Any:
         made = prepared(*args, **kwargs)
         policy(site, enabled=False)
         return made
 
-    monkeypatch.setattr(retraining, "material_of", slow)
+    monkeypatch.setattr(retraining, "made_for", slow)
     assert evaluate(seen) is None
     with pytest.raises(Conflict) as caught:
         retrain(site)

@@ -91,7 +91,8 @@ class Told(NamedTuple):
 
     def taken(self, mask: NDArray[np.bool_]) -> Told:
         """The rows of the mask (n,)."""
-        groups, times = (None if part is None else part[mask] for part in (self.groups, self.times))
+        groups = None if self.groups is None else self.groups[mask]
+        times = None if self.times is None else self.times[mask]
         twins = self.twins[mask].reset_index(drop=True)
         return Told(self.truth[mask], self.sides[mask], self.hashes[mask], groups, times, twins, self.period)
 
