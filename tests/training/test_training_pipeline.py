@@ -203,7 +203,7 @@ print(Run.objects.count(), Version.objects.count())
 
 store.delete(DatasetVersion.objects.get(dataset__name="fraud_detection", target="high_cost").digest)
 lost = pipeline.run_training_pipeline_sync("fraud_detection", config)
-print(lost.state, lost.error[:30], lost.error[-43:], Version.objects.count())
+print(lost.state, lost.error[:29], lost.error[-43:], Version.objects.count())
 """
     template.put_into(tmp_path)
     said = run(code, {**home, "STEWARD_HOME": str(tmp_path)}).splitlines()
