@@ -20,7 +20,8 @@ from mlops_site.core.models import AuditRecord, Membership
 from monitoring.choices import Outcome, Rule, Trigger
 from monitoring.models import Alert, Label, Prediction, RetrainDecision, RetrainPolicy
 from monitoring.selectors import policies as selectors
-from monitoring.services import Ingested, retraining, set_retrain_policy, set_team_retrain_policy, trigger_retraining
+from monitoring.services import Ingested, set_retrain_policy, set_team_retrain_policy, trigger_retraining
+from monitoring.services.labelled import material_of
 from monitoring.services.labels import log_labels
 from monitoring.services.retraining import evaluate, evaluate_policies
 from registry import services as registry
@@ -470,14 +471,14 @@ def test_a_policy_that_is_switched_off_while_the_data_are_prepared_trains_nothin
 ) -> None:
     policy(site)
     answered(site, 70)
-    seen, prepared = alert(site), retraining.material_of
+    seen = alert(site)
 
     def slow(*args: Any, **kwargs: Any) -> Any:
-        made = prepared(*args, **kwargs)
+        made = material_of(*args, **kwargs)
         policy(site, enabled=False)
         return made
 
-    monkeypatch.setattr(retraining, "material_of", slow)
+    monkeypatch.setattr("monitoring.services.retraining.material_of", slow)
     assert evaluate(seen) is None
     with pytest.raises(Conflict) as caught:
         retrain(site)
