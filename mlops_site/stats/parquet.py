@@ -13,7 +13,7 @@ MAX_PAGES, MAX_ITEMS = 200_000, 200_000
 _DEPTH = 10
 _TRUE, _FALSE, _BYTE, _INTS, _DOUBLE, _BINARY, _LISTS, _STRUCT = 1, 2, 3, (4, 5, 6), 7, 8, (9, 10), 12
 _ROW_GROUPS, _COLUMNS, _ABOUT = 4, 1, 3  # fields of FileMetaData, RowGroup, ColumnChunk
-_VALUES, _SIZE, _DATA, _DICTIONARY = 5, 7, 9, 11  # of ColumnMetaData
+_VALUES, _LENGTH, _DATA, _DICTIONARY = 5, 7, 9, 11  # of ColumnMetaData
 _UNPACKED, _PACKED = 2, 3  # of PageHeader
 
 
@@ -27,9 +27,9 @@ def unpacked_bytes(data: bytes) -> int:
     for at, end in (place for group in _inner(found, _ROW_GROUPS) for place in _places(group, len(data))):
         while at < end:
             at, header = _struct(data, at, _DEPTH)
-            unpacked, packed = header.get(_UNPACKED), header.get(_PACKED)
+            unpacked, packed = _size(header, _UNPACKED), _size(header, _PACKED)
             pages += 1
-            if not _is_size(unpacked) or not _is_size(packed) or pages > MAX_PAGES:
+            if min(unpacked, packed) < 0 or pages > MAX_PAGES:
                 raise IndexError("a page has no size, or there are too many")
             total, at = total + unpacked, at + packed
     return total
@@ -42,10 +42,10 @@ def _places(group: dict[int, Any], size: int) -> list[tuple[int, int]]:
         about = column.get(_ABOUT)
         if not isinstance(about, dict) or not about.get(_VALUES):
             continue  # nothing of it is read
-        start, length, dictionary = (about.get(field) for field in (_DATA, _SIZE, _DICTIONARY))
-        if _is_size(dictionary) and _is_size(start) and 0 < dictionary < start:
+        start, length, dictionary = (_size(about, field) for field in (_DATA, _LENGTH, _DICTIONARY))
+        if 0 < dictionary < start:
             start = dictionary
-        if not _is_size(start) or not _is_size(length) or start + length > size:
+        if min(start, length) < 0 or start + length > size:
             raise IndexError("a column lies outside the file")
         found.append((start, start + length))
     return found
@@ -56,8 +56,10 @@ def _inner(struct: dict[int, Any], field: int) -> list[dict[int, Any]]:
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
-def _is_size(value: Any) -> bool:
-    return isinstance(value, int) and value >= 0
+def _size(struct: dict[int, Any], field: int) -> int:
+    """A whole number; -1 where there is none."""
+    found = struct.get(field)
+    return found if isinstance(found, int) else -1
 
 
 def _struct(data: bytes, at: int, depth: int) -> tuple[int, dict[int, Any]]:
