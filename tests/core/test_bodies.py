@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from mlops_site.core.api.bodies import body_of
 from mlops_site.core.api.columns import ArrowParser, ParquetParser
 from mlops_site.core.errors import Malformed, TooLarge
+from tests.stats.test_parquet import bomb
 
 
 def context(encoding: str = "gzip") -> dict[str, Any]:
@@ -209,6 +210,12 @@ def test_lists_are_refused_before_they_are_read() -> None:
     with pytest.raises(Malformed, match="holds lists"):
         of_parquet(bomb)
     assert pa.total_allocated_bytes() - before < 1_000_000
+
+
+def test_a_footer_that_lies_is_found_out(settings: Any) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+    with pytest.raises(TooLarge, match="at most 1000000 bytes unpacked"):
+        of_parquet(bomb())
 
 
 def test_a_length_of_time_is_no_time() -> None:

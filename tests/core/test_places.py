@@ -111,8 +111,8 @@ def test_what_this_site_may_not_read_is_said(folder: Path, monkeypatch: pytest.M
     def closed(*_: Any, **__: Any) -> Any:  # as for any user but root, who runs some of these tests
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(places.os, "open", closed)
-    monkeypatch.setattr(places.os, "scandir", closed)
+    monkeypatch.setattr("mlops_site.core.places.os.open", closed)
+    monkeypatch.setattr("mlops_site.core.places.os.scandir", closed)
     with pytest.raises(Invalid) as refused, places.opened(f"{folder}/new.csv", "claims", max_bytes=100):
         pass
     with pytest.raises(Invalid) as listed:

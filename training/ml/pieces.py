@@ -84,7 +84,7 @@ def _parquet_heading(source: IO[bytes]) -> Heading:
     try:
         file = pq.ParquetFile(source)
         return Heading("parquet", list(file.schema_arrow.names), file.metadata.num_rows)
-    except (pa.ArrowException, OSError) as problem:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as problem:
         raise refusal("not_parquet", "the file must be parquet but cannot be read as one") from problem
 
 

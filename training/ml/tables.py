@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
+from mlops_site.stats.parquet import unpacked_bytes
 from training.ml.cells import from_text, from_typed, unsupported
 from training.ml.refusals import Problem, TableError, refusal
 
@@ -194,11 +195,11 @@ def _read_parquet(data: bytes, max_rows: int, max_columns: int, max_bytes: int) 
         check_names(names, max_columns)
         _check_size(file.metadata.num_rows, len(names), max_rows)
         check_flat(file.schema_arrow)
-        _check_bytes(_said_bytes(file.metadata), max_bytes)
+        _check_bytes(unpacked_bytes(data), max_bytes)
         text = [column.name for column in file.schema_arrow if _is_text(column.type)]
         # A dictionary page can stand for any amount of text, so text is measured before it is spelled out.
         table = pq.read_table(io.BytesIO(data), read_dictionary=text)
-    except (pa.ArrowException, OSError) as problem:
+    except (pa.ArrowException, OSError, IndexError, UnicodeDecodeError) as problem:
         raise refusal("not_parquet", "the file must be parquet but cannot be read as one") from problem
     _check_bytes(sum(_text_bytes(part) for part in table.columns if pa.types.is_dictionary(part.type)), max_bytes)
     return table
@@ -209,11 +210,6 @@ def check_flat(schema: pa.Schema) -> None:
     for column in schema:
         if pa.types.is_nested(column.type):
             raise unsupported(column.name, column.type)
-
-
-def _said_bytes(about: pq.FileMetaData) -> int:
-    """How much the file says it is once it is unpacked."""
-    return sum(about.row_group(at).total_byte_size for at in range(about.num_row_groups))
 
 
 def _check_bytes(size: int, max_bytes: int) -> None:

@@ -18,6 +18,7 @@ from rest_framework.parsers import BaseParser
 from mlops_site.core.api.bodies import body_of
 from mlops_site.core.errors import Malformed, TooLarge
 from mlops_site.core.rows import MAX_ROWS, too_many_rows
+from mlops_site.stats.parquet import unpacked_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,8 +56,7 @@ class ParquetParser(ColumnsParser):
 
         about = parquet.read_metadata(pa.BufferReader(data))
         check_size(about.num_rows, about.num_columns)
-        groups = (about.row_group(n) for n in range(about.num_row_groups))
-        _check_bytes(sum(group.total_byte_size for group in groups))
+        _check_bytes(unpacked_bytes(data))
         leaves = [about.schema.column(n) for n in range(about.num_columns)]
         if repeated := next((leaf.path for leaf in leaves if leaf.max_repetition_level), ""):
             raise Malformed(

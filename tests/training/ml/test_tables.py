@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.stats.test_parquet import bomb
+from training.ml.pieces import heading
 from training.ml.tables import TableError, digest_of, from_frame, read_table, to_parquet
 
 
@@ -235,6 +237,21 @@ def test_lists_and_long_texts_are_refused_before_they_are_read() -> None:
         read(texts, "a.parquet", max_bytes=10_000)
     assert caught.value.code == "too_large"
     assert pa.total_allocated_bytes() - before < 1_000_000
+
+
+def test_a_footer_that_lies_is_found_out() -> None:
+    with pytest.raises(TableError, match="at most 80,000 bytes unpacked"):
+        read(bomb(), "a.parquet", max_bytes=10_000)
+    with pytest.raises(TableError, match="must be parquet") as caught:
+        read(bomb().replace(b"\x15", b"\xff", 1), "a.parquet")
+    assert caught.value.code == "not_parquet"
+
+
+def test_a_name_that_is_no_text() -> None:
+    broken = parquet_of(name=[1]).replace(b"name", b"\xffame")
+    for look in (lambda: read(broken, "a.parquet"), lambda: heading(io.BytesIO(broken), "a.parquet")):
+        with pytest.raises(TableError, match="must be parquet"):
+            look()
 
 
 def test_a_time_zone_that_is_none_is_named() -> None:
