@@ -42,7 +42,8 @@ def predicted_json(found: Predicted | None) -> dict[str, Any] | None:
     against = HOLDOUT if found.reference else BEFORE if found.before else ""
     names = ("piece", "reference", "before", "window")
     rows = [dict(zip(names, row, strict=True)) for row in found.table]
-    return {"kind": found.kind, "against": against, "rows": found.rows, "pieces": rows, "ticks": found.ticks}
+    ticks = [list(tick) for tick in found.ticks]
+    return {"kind": found.kind, "against": against, "rows": found.rows, "pieces": rows, "ticks": ticks}
 
 
 def drawn(said: Mapping[str, Any]) -> Distribution:

@@ -18,6 +18,7 @@ from mlops_site.core.permissions import Actor
 from monitoring.analysis import keep_report_of_frames, report_of_frames, report_of_window
 from monitoring.choices import Span
 from monitoring.models import Alert, Bucket, MonitoringRun, Prediction, Report
+from monitoring.selectors.limits import uncorrelated
 from monitoring.services import request_report, set_alert_rules
 from monitoring.services.reports import Content, window_of
 from registry.models import Version
@@ -164,7 +165,7 @@ class TestWindow:
         names = [metric["name"] for metric in body["performance"]["realised"]]
         assert names[:7] == ["f1_score", "precision", "recall", "accuracy", "roc_auc", "average_precision", "brier"]
         assert names[7:] == ["calibration_error", "calibration_slope"]
-        assert body["notes"] == []
+        assert body["notes"] == [uncorrelated(version)]
         assert json.loads(json.dumps(body, allow_nan=False)) == body
 
     def test_a_shift_is_one_finding_that_names_the_features(self, version: Version) -> None:

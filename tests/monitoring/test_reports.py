@@ -76,7 +76,7 @@ def test_it_may_be_waited_for(version: Version, engineer: Person, rung: list[str
     assert (status, rung) == (200, [])
     assert set(report) == {
         "id", "model_name", "model_version", "window", "covered", "samples", "drift", "performance", "quality",
-        "followup", "volume", "rule", "triage", "answers", "columns", "multivariate", "notes",
+        "predictions", "followup", "volume", "rule", "triage", "answers", "columns", "multivariate", "notes",
         "findings", "explicit", "occasion", "from_frames", "created_by", "created_at",
     }  # fmt: skip
     assert set(report["drift"]) == {"overall_score", "severity", "drifted", "total", "features", "note"}
