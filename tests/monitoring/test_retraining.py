@@ -21,7 +21,6 @@ from monitoring.choices import Outcome, Rule, Trigger
 from monitoring.models import Alert, Label, Prediction, RetrainDecision, RetrainPolicy
 from monitoring.selectors import policies as selectors
 from monitoring.services import Ingested, set_retrain_policy, set_team_retrain_policy, trigger_retraining
-from monitoring.services.labelled import material_of
 from monitoring.services.labels import log_labels
 from monitoring.services.retraining import evaluate, evaluate_policies
 from registry import services as registry
