@@ -28,8 +28,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from benchmarks import _results, predict
-from benchmarks import report as bench_report
+from benchmarks import _month, _results, predict
 from tests import servers
 from tests.processes import ROOT, exit_on_sigterm, start_process
 
@@ -161,7 +160,7 @@ def fill(models: int) -> None:
     from tests import factories
 
     random = np.random.default_rng(0)
-    reference = bench_report.frame(bench_report.REFERENCE_ROWS, random)
+    reference = _month.frame(_month.REFERENCE_ROWS, random)
     kinds: dict[str, Any] = {str(column): str(column).split("_")[0] for column in reference}
     bins = reference_bins(reference, kinds, salt="sweep")
     label = random.integers(0, 2, len(reference))
@@ -190,9 +189,9 @@ def hour(bins: Any, described: Any, random: np.random.Generator) -> dict[str, An
     from mlops_site.stats.profile import profile
     from monitoring.stats.tally import Tally, shape_of
 
-    rows = bench_report.ROWS_A_DAY // 24
-    tally = Tally.of(bench_report.answers(rows, random), shape_of(described)).to_bytes()
-    kept = profile(bench_report.frame(rows, random), bins).to_bytes(with_bins=False)
+    rows = _month.ROWS_A_DAY // 24
+    tally = Tally.of(_month.answers(rows, random), shape_of(described)).to_bytes()
+    kept = profile(_month.frame(rows, random), bins).to_bytes(with_bins=False)
     return {"rows": rows, "profile": kept, "tally": tally}
 
 

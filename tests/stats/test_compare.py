@@ -80,7 +80,7 @@ def test_read_once_the_frames_say_what_they_say_one_after_the_other() -> None:
         frame["mixed"] = np.array([1, 2.5, None, "x"], dtype=object)[random.integers(0, 4, rows)]
         frame["when"] = pd.date_range("2026", periods=rows, freq="min")
         frame["empty"], frame[f"of {rows}"], frame["far"] = np.nan, 1.0, np.where(random.random(rows) < 0.1, 1e200, 1.0)
-        frame["site"] = pd.Categorical.from_codes(random.integers(-1, 2, rows), ["a", "b"])
+        frame["site"] = pd.Categorical(np.array(["a", "b", None], dtype=object)[random.integers(0, 3, rows)])
         twice = frame[["n1"]]
         frames.append(pd.concat([frame, twice], axis=1))
     current, reference = frames
