@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from cachetools import LRUCache
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
@@ -20,6 +21,7 @@ from mlops_site.stats.columns import Kind
 
 MAX_LEVELS = 50  # of one category; rarer levels share a column
 MAX_BYTES = 256 << 20
+DENSE_BYTES = 512 << 20
 
 Kinds = Mapping[str, Kind]
 Prepare = Callable[[Kinds], ColumnTransformer]
@@ -63,6 +65,14 @@ def signs(columns: ColumnTransformer, width: int, monotone: Mapping[str, int]) -
     numbers = [name for step, _, chosen in columns.transformers_ if step == "number" for name in chosen]
     found = [monotone.get(name, 0) for name in numbers]
     return found + [0] * (width - len(found))
+
+
+def dense(matrix: Any, *, max_bytes: int = DENSE_BYTES) -> Any:
+    """Prepared columns (n, columns) with their zeros, in the single precision of trees; as they are if that is more
+    than `max_bytes`."""
+    n_bytes = matrix.shape[0] * matrix.shape[1] * np.dtype(np.float32).itemsize
+    sparse: Any = matrix if issparse(matrix) and n_bytes <= max_bytes else None
+    return matrix if sparse is None else sparse.astype(np.float32).toarray()
 
 
 class Plan(NamedTuple):

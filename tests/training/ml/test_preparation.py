@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.pipeline import Pipeline
 
 from registry.artifacts.trees import parts
@@ -115,3 +116,24 @@ def test_an_answer_rises_with_what_it_is_held_to(name: str, task: Any) -> None:
     rows = pd.concat([frame.head(1)] * 200, ignore_index=True).assign(cost=np.linspace(10, 5_000, 200))
     said = model.predict_proba(rows)[:, 1] if task == "classification" else model.predict(rows)
     assert (np.diff(said) <= 1e-12).all()
+
+
+@pytest.mark.parametrize("name", ["random_forest", "extra_trees"])
+def test_a_forest_grows_the_same_trees_on_columns_that_hold_their_zeros(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = claims(300)
+    recipe = estimators.Recipe(name, "classification", KINDS, {"n_estimators": 10}, seed=3)
+    columns, matrix = recipe.plan.fitted(frame)
+    assert isinstance(preparation.dense(matrix), np.ndarray)
+    quick = recipe.trained(columns, matrix, truth(frame, "classification")).predict_proba(matrix)
+    monkeypatch.setattr(preparation, "dense", lambda matrix: matrix)
+    np.testing.assert_array_equal(
+        quick, recipe.trained(columns, matrix, truth(frame, "classification")).predict_proba(matrix)
+    )
+
+
+def test_columns_that_would_be_too_large_with_their_zeros_stay_without() -> None:
+    matrix = csr_matrix(np.eye(100))
+    assert preparation.dense(matrix, max_bytes=40_000).shape == (100, 100)
+    assert preparation.dense(matrix, max_bytes=39_999) is matrix
