@@ -92,7 +92,7 @@ def test_of_two_one_fires_each_tick_once_and_the_other_takes_over(
     ticks, sweeps, secs = sent(QUEUE), sent(SWEEPS), time.monotonic() - began
     assert len(ticks) == 1, "one process sends"
     assert secs / 2 - 1 <= ticks.total() <= secs + 1  # a crowded machine wakes Beat late, never early
-    assert 3 <= sweeps.total() <= time.monotonic() - started + 1  # the system's job, since the start
+    assert 2 <= sweeps.total() <= time.monotonic() - started + 1  # the system's job, since the start
     (first,) = ticks
     leader = int(Lease.objects.get(name=LEASE).holder.split(":")[1])
     both[leader].kill()
