@@ -35,7 +35,7 @@ def run(handed: IO[bytes], limits: inspection.Limits) -> Done:
 
     What was inspected in this process before, with the same signature, rows and trust, is not tried again.
     """
-    asked = hashlib.file_digest(handed, "sha256").hexdigest(), limits
+    asked = hashlib.file_digest(handed, "sha256").hexdigest(), limits  # type: ignore[arg-type]  # it is a file
     handed.seek(0)
     if (said := _said.get(asked)) is not None:
         return said

@@ -2,7 +2,8 @@
 
 pure: no database. sqlite: the database tests as embedded. postgres: the same on PostgreSQL and Redis, and
 those that need them. browser: the pages in a real Chromium. drill (when asked for): the long forms, on PostgreSQL
-and Redis; drill-sqlite: those of them that need no server, as embedded.
+and Redis; drill-sqlite: those of them that need no server, as embedded. Of some tests one engine is enough (ADR 34):
+the drill has them on the other one, and --both runs them on both.
 Phases with the same surroundings share a session of pytest, which collects once and lets none wait for another's end.
 The last line counts: N passed, N failed, N skipped.
 """

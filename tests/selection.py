@@ -15,7 +15,7 @@ PHASES = ("pure", "sqlite", "postgres", "browser", "drill", "drill-sqlite")
 NEEDS_SERVERS = {"postgres", "broker", "browser"}
 # What stands on selectors and services that have tests of their own, on both engines: see docs/adr/0034.
 ONE_ENGINE = re.compile(
-    r"tests/(pages/|training/api/|architecture/test_(query_counts|url_walk)"
+    r"tests/(pages/|training/api/|training/pipeline/test_(pipeline|reproduce)|architecture/test_(query_counts|url_walk)"
     r"|\w+/test_(\w*pages|dashboard|api|permissions|model_registry|model_monitoring)\.py)"
 )
 WAITS = NEEDS_SERVERS | {"real_child"}
