@@ -34,6 +34,7 @@ def low(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large, "find_spec", lambda name: None)
     monkeypatch.setattr("training.ml.tables.ROW_GROUP", 90)
     monkeypatch.setattr("training.ml.parted.PART_ROWS", 40)
+    monkeypatch.setattr("training.pipeline.selection.cores", lambda: 1)  # threads of so few rows wait for each other
     settings.LARGE_RUN_BYTES = 1_000
 
 
