@@ -3,7 +3,7 @@
 rows but those held out, on a local Dask cluster, in parts without one, and in one frame.
 
 Each way is a process of its own. Memory is of the whole family, as in `benchmarks.large_table`. Parts must give the
-same model with and without a cluster, to the last bit, and the answers of one frame within `NEAR`.
+same answers with and without a cluster but for rounding, and those of one frame within `NEAR`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from training.ml.tables import PARQUET, ROW_GROUP
 
 ROWS, PIECE = 2_000_000, 100_000
 PROCESSES, MEMORY_MB = 2, 600
-GOAL_MB, NEAR = 1_500.0, 0.002
+GOAL_MB, NEAR, ROUNDING = 1_500.0, 0.002, 1e-12
 CLASSES = (0, 1)
 TYPES = ("logistic_regression", "lightgbm")
 TARGET = "high_cost"
@@ -124,7 +124,7 @@ WAYS: dict[str, Callable[[Path], dict[str, Any]]] = {
 
 def told(found: dict[str, dict[str, Any]], rows: int) -> int:
     parts = [each for way, each in found.items() if way != "one frame"]
-    same = all(each[name]["digest"] == parts[0][name]["digest"] for each in parts for name in TYPES)
+    same = max(_gap([each[name]["said"] for each in parts]) for name in TYPES) <= ROUNDING
     gaps = {name: _gap([each[name]["said"] for each in found.values()]) for name in TYPES}
     peak_mb = max(each["peak_mb"] for each in parts)
     good = same and max(gaps.values()) <= NEAR and (peak_mb < GOAL_MB)
@@ -136,7 +136,7 @@ def told(found: dict[str, dict[str, Any]], rows: int) -> int:
         **_results.about("large_training"),
         "rows": f"{rows:,} of 20 columns",
         "cluster": f"{PROCESSES} processes of {MEMORY_MB} MB",
-        "with a cluster and without": "the same to the last bit" if same else "not the same",
+        "with a cluster and without": "the same but for rounding" if same else "not the same",
         "largest difference of an answer": ", ".join(f"{name} {gap:.1e}" for name, gap in gaps.items()),
         "goal": f"parts under {GOAL_MB:.0f} MB, answers within {NEAR}: {'met' if good else 'missed'}",
     }

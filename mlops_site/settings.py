@@ -141,7 +141,7 @@ WEB_THREADS = env.integer("WEB_THREADS", 16, low=2, high=1000)  # of each web pr
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 2**20
 MAX_UPLOAD_BYTES = env.integer("MAX_UPLOAD_MB", 100, low=1, high=10_000) * 2**20
 LARGE_TABLE_BYTES = env.integer("LARGE_TABLE_MB", 256, low=1, high=1_000_000) * 2**20  # a longer csv is read in parts
-LARGE_RUN_BYTES = env.integer("LARGE_RUN_MB", 400, low=1, high=1_000_000) * 2**20  # 8 a cell: more is trained on in parts
+LARGE_RUN_BYTES = env.integer("LARGE_RUN_MB", 400, low=1, high=1_000_000) * 2**20  # 8 a cell: more is in parts
 DASK_SCHEDULER_ADDRESS = env.address("DASK_SCHEDULER_ADDRESS", schemes=("tcp://", "tls://"))  # else a local cluster
 DASK_PROCESSES = env.integer("DASK_PROCESSES", 2, low=1, high=256)  # of the local cluster
 DASK_MEMORY_MB = env.integer("DASK_MEMORY_MB", 2048, low=256, high=1_000_000)  # of each

@@ -25,7 +25,7 @@ from training.ml.pieces import heading
 from training.ml.refusals import refusal
 from training.ml.tables import PARQUET, ROW_GROUP
 
-BLOCK_BYTES = 16 << 20
+BLOCK_BYTES = 8 << 20
 
 
 class Block(NamedTuple):

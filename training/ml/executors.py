@@ -87,7 +87,7 @@ def on_dask(address: str, *, processes: int, memory_mb: int) -> Iterator[OnDask]
         return
     limits = {"n_workers": processes, "threads_per_worker": 1, "memory_limit": f"{memory_mb}MiB"}
     with (
-        found.LocalCluster(**limits, host="127.0.0.1", dashboard_address=None) as cluster,
+        found.LocalCluster(**limits, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster,
         found.Client(cluster, set_as_default=False) as client,
     ):
         yield OnDask(client)

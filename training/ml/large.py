@@ -102,7 +102,7 @@ def quality_of(
     also = [name for name in roles if features is not None and name in features]
     base, *judged = executor.map(judge, _columns(stored, roles, also, target, expected, on_column), ahead=0)
     hashes = np.concatenate(list(executor.map(_hashed, stored.parts())))
-    checks = list(_merged(base, judged, quality.repeats(pd.DataFrame({"row": hashes}))))
+    checks = list(_merged(base, judged, quality.repeats(hashes)))
     if expected is not None:
         checks += _departed(stored, [base, *judged], hashes, expected)
         checks += _late(stored, executor, expected, private, stored.columns if features is None else features)
@@ -126,12 +126,16 @@ def _columns(
         seen_by(name, frame[[name]])
     about = _narrowed(expected, {*roles, *absent})
     yield Column("", frame, about and {**about, "rows": (expected or {}).get("rows")})
+    truth = frame[target]
+    if truth.dtype.kind == "i":
+        truth = pd.to_numeric(truth, downcast="integer")  # it goes along with every column
+    del frame
     for name in (name for name in names if name not in roles):
-        frame = stored.whole([name, target])
+        frame = stored.whole([name]).assign(**{target: truth})
         seen_by(name, frame[[name]])
         yield Column(name, frame, _narrowed(expected, {name}))
     for name in also:
-        yield Column(name, stored.whole(list(dict.fromkeys((name, target)))), None)
+        yield Column(name, stored.whole([name]).assign(**{target: truth}), None)
 
 
 def _narrowed(expected: dict[str, Any] | None, names: set[str]) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pandas.api import types
 
 from mlops_site.stats.scored import TaskType
@@ -96,10 +97,13 @@ def of_feature(
     return [found for rule in _OF_FEATURES for found in rule(table)]
 
 
-def repeats(rows: pd.DataFrame) -> Check:
-    """The check of repeated rows, of rows (n) or of what tells them apart."""
-    table = _Table(rows, "", "regression", None, None, (), "warn", ())
-    return next(_duplicates(table))
+def repeats(hashes: NDArray[np.uint64]) -> Check:
+    """The check of repeated rows, of what tells rows (n) apart; sorted, which takes half the memory of a table."""
+    order = np.argsort(hashes, kind="stable")
+    ranked = hashes[order]
+    again = np.zeros(len(hashes), dtype=np.bool_)
+    again[order[1:][ranked[1:] == ranked[:-1]]] = True
+    return _repeated(again)
 
 
 def against(
@@ -163,12 +167,15 @@ def _target_values(table: _Table) -> Iterator[Check]:
 
 
 def _duplicates(table: _Table) -> Iterator[Check]:
-    repeated = table.frame.duplicated()
+    yield _repeated(table.frame.duplicated().to_numpy())
+
+
+def _repeated(repeated: NDArray[np.bool_]) -> Check:
     count, share = int(repeated.sum()), float(repeated.mean())
     message = f"{count:,} of {len(repeated):,} rows ({share:.1%}) repeat an earlier row in full."
     severity: Severity = "block" if share > _MAX_REPEATED else "warn"
     told: dict[str, Any] = {"observed": round(share, 6), "expected": 0}
-    yield Check("duplicate_rows", None, severity, count == 0, message, rows_where(repeated), **told)
+    return Check("duplicate_rows", None, severity, count == 0, message, rows_where(repeated), **told)
 
 
 def _group(table: _Table) -> Iterator[Check]:

@@ -119,7 +119,8 @@ def test_it_is_the_same_on_a_cluster(
     one, other = (few.fit(in_file(frame, tmp_path, executor), y) for executor in (Here(), dask))
     classes = None if task == "regression" else ("low", "high")
     found = evaluate.predicted(other, in_file(frame, tmp_path, dask), classes)
-    np.testing.assert_array_equal(found, evaluate.predicted(one, frame, classes))
+    near = 0 if name == "lightgbm" else 1e-12  # sums of other threads
+    np.testing.assert_allclose(found, evaluate.predicted(one, frame, classes), rtol=0, atol=near)
 
 
 def prepared(rows: Parted, name: str, task: Any) -> tuple[Any, Any]:
