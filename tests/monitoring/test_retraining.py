@@ -22,6 +22,7 @@ from monitoring.models import Alert, Label, Prediction, RetrainDecision, Retrain
 from monitoring.selectors import policies as selectors
 from monitoring.services import Ingested, set_retrain_policy, set_team_retrain_policy, trigger_retraining
 from monitoring.services.labels import log_labels
+from monitoring.services.material import made_for
 from monitoring.services.retraining import evaluate, evaluate_policies
 from registry import services as registry
 from registry.models import RegisteredModel

@@ -66,53 +66,52 @@ _NETWORK_FIXED = {"max_iter": 300}
 def _shared(task: TaskType) -> dict[str, ModelType]:
     """The model types that are the same for both tasks but for their estimator."""
     classes = task == "classification"
-    forest, extra, boosted = (
-        (RandomForestClassifier, ExtraTreesClassifier, GradientBoostingClassifier)
-        if classes
-        else (RandomForestRegressor, ExtraTreesRegressor, GradientBoostingRegressor)
-    )
-    imputed, native, sign = preparation.imputed, preparation.native, "monotonic_cst"
+    boosted = GradientBoostingClassifier if classes else GradientBoostingRegressor
     elastic = (
         (spaces.ELASTIC_LOGISTIC, spaces.ELASTIC_LOGISTIC_DEFAULTS)
         if classes
         else (spaces.ELASTIC, spaces.ELASTIC_DEFAULTS)
     )
     return {
-        "random_forest": ModelType(
-            forest,
-            imputed,
-            spaces.FOREST,
-            spaces.FOREST_DEFAULTS,
-            parallel=True,
-            monotone=sign,
-            by_default=True,
-            quick_dense=True,
+        **_forests(task),
+        "gradient_boosting": ModelType(
+            boosted, preparation.imputed, spaces.BOOSTING, spaces.BOOSTING_DEFAULTS, by_default=True
         ),
-        "gradient_boosting": ModelType(boosted, imputed, spaces.BOOSTING, spaces.BOOSTING_DEFAULTS, by_default=True),
         "hist_gradient_boosting": ModelType(
             partial(Histograms, task),
-            native,
+            preparation.native,
             spaces.HISTOGRAM,
             spaces.HISTOGRAM_DEFAULTS,
             takes_empty_columns=False,
             fixed=_HISTOGRAM_FIXED,
-            monotone=sign,
+            monotone="monotonic_cst",
             by_default=True,
         ),
         "elastic_net": ModelType(partial(Elastic, task), preparation.scaled, *elastic),
-        "extra_trees": ModelType(
-            extra,
-            imputed,
-            spaces.FOREST,
-            spaces.EXTRA_DEFAULTS,
-            parallel=True,
-            monotone=sign,
-            quick_dense=True,
-        ),
         "mlp": ModelType(
             partial(Network, task), preparation.scaled, spaces.NETWORK, spaces.NETWORK_DEFAULTS, fixed=_NETWORK_FIXED
         ),
         **_boosters(task),
+    }
+
+
+def _forests(task: TaskType) -> dict[str, ModelType]:
+    forest, extra = (
+        (RandomForestClassifier, ExtraTreesClassifier)
+        if task == "classification"
+        else (RandomForestRegressor, ExtraTreesRegressor)
+    )
+    made = partial(
+        ModelType,
+        prepare=preparation.imputed,
+        space=spaces.FOREST,
+        parallel=True,
+        monotone="monotonic_cst",
+        quick_dense=True,
+    )
+    return {
+        "random_forest": made(forest, defaults=spaces.FOREST_DEFAULTS, by_default=True),
+        "extra_trees": made(extra, defaults=spaces.EXTRA_DEFAULTS),
     }
 
 

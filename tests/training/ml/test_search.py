@@ -128,7 +128,8 @@ def test_pruned_trials_count_and_never_win(url: str, monkeypatch: pytest.MonkeyP
 
 def test_an_error_in_a_fold_ends_the_search_with_its_reason(url: str) -> None:
     broken = made()
-    broken.frame.iloc[0, 0] = np.inf
+    frame: Any = broken.frame
+    frame.iloc[0, 0] = np.inf
     with pytest.raises(ValueError, match="infinity"):
         search(broken, storage_url=url, study_name="s", n_trials=3, seed=1)
 
