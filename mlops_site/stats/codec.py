@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 MAGIC = b"SPF1"
 LARGEST_BYTES = 64 * 1024 * 1024
+_LONG = re.compile(rb"[:,\[-][0-9]{18}")
 
 
 def payload(header: dict[str, Any], counts: NDArray[np.int64]) -> bytes:
@@ -39,10 +41,12 @@ def unpack(data: bytes, *, magic: bytes = MAGIC, what: str = "profile") -> tuple
     size = int.from_bytes(content[:4], "little")
     if len(content) < 4 + size or (len(content) - 4 - size) % 8:
         raise ValueError(f"{what} must hold a header of {size} bytes and counts but got {len(content)} bytes")
+    text = content[4 : 4 + size]
     try:
-        header = orjson.loads(content[4 : 4 + size])  # sums are texts there, so that no large number is rounded
-    except orjson.JSONDecodeError as error:
-        raise ValueError(f"{what} must have a flat header in JSON but got another: {error}") from error
+        # The quick reader rounds whole numbers of more than 64 bits.
+        header = json.loads(text) if _LONG.search(text) else orjson.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{what} must have a flat header in JSON but got another: {error!r}"[:300]) from error
     if not isinstance(header, dict):
         raise ValueError(f"{what} must have a header with fields but got {header!r}")
     return header, np.frombuffer(content, dtype="<i8", offset=4 + size).astype(np.int64)

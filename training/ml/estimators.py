@@ -72,8 +72,9 @@ def _shared(task: TaskType) -> dict[str, ModelType]:
         if classes
         else (spaces.ELASTIC, spaces.ELASTIC_DEFAULTS)
     )
+    forests = _forests(task)
     return {
-        **_forests(task),
+        "random_forest": forests["random_forest"],
         "gradient_boosting": ModelType(
             boosted, preparation.imputed, spaces.BOOSTING, spaces.BOOSTING_DEFAULTS, by_default=True
         ),
@@ -88,6 +89,7 @@ def _shared(task: TaskType) -> dict[str, ModelType]:
             by_default=True,
         ),
         "elastic_net": ModelType(partial(Elastic, task), preparation.scaled, *elastic),
+        "extra_trees": forests["extra_trees"],
         "mlp": ModelType(
             partial(Network, task), preparation.scaled, spaces.NETWORK, spaces.NETWORK_DEFAULTS, fixed=_NETWORK_FIXED
         ),

@@ -32,7 +32,7 @@ from training.ml.parted import Blocks, Parted
 Floats = NDArray[np.float64]
 Weights = Floats | None
 SAMPLE_ROWS = 20_000  # on which a logistic regression starts
-_DESCENT: Any = {"maxiter": 200, "gtol": 1e-7, "ftol": 1e-14, "maxcor": 20}
+_DESCENT: Any = {"maxiter": 1_000, "gtol": 1e-8, "ftol": 0.0, "maxcor": 50}
 _LEARNT = ("statistics_", "mean_", "var_", "scale_")
 
 
