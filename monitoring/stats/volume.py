@@ -118,7 +118,8 @@ def expected_volume(
         return plain
     if known.pattern != "flat":
         judged.insert(0, window)
-    fell = next((each for each in judged if fell_in(each, largest_drop)), None)
+    falls = [each for each in judged if fell_in(each, largest_drop)]
+    fell = min(falls, key=lambda each: each.rows > (1 - largest_drop) * each.low, default=None)  # those that are it
     rose = next((each for each in judged if rose_in(each, min_samples)), None) if fell is None else None
     found = fell or rose
     if known.pattern == "flat" and found is None:

@@ -32,7 +32,7 @@ from tests.people import actor, bearer, person
 from tests.registry.parts import candidate, user
 
 RULES = Path(__file__).resolve().parents[2] / "deploy/prometheus"
-STATEMENTS = {"operator": 18, "team": 8}  # the second finds the token, its teams, and what is to be seen
+STATEMENTS = {"operator": 19, "team": 8}  # the second finds the token, its teams, and what is to be seen
 Said = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 

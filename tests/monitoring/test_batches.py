@@ -438,4 +438,4 @@ def test_a_child_killed_at_any_moment_scores_no_piece_twice(
     run.refresh_from_db()
     assert (run.state, run.rows_done, kills) == ("succeeded", 600, 2)
     assert Prediction.objects.count() == 600
-    assert result(run)["row"].tolist() == list(range(1200))
+    assert result(run)["row"].tolist() == list(range(600))

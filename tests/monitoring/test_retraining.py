@@ -477,15 +477,14 @@ def test_a_policy_that_is_switched_off_while_the_data_are_prepared_trains_nothin
 ) -> None:
     policy(site)
     answered(site, 70)
-    seen, prepared = alert(site), made_for
 
     def slow(*args: Any, **kwargs: Any) -> Any:
-        made = prepared(*args, **kwargs)
+        made = made_for(*args, **kwargs)
         policy(site, enabled=False)
         return made
 
     monkeypatch.setattr("monitoring.services.retraining.made_for", slow)
-    assert evaluate(seen) is None
+    assert evaluate(alert(site)) is None
     with pytest.raises(Conflict) as caught:
         retrain(site)
     assert caught.value.code == "policy_changed"

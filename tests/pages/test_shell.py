@@ -27,8 +27,8 @@ def links(client: Client) -> list[str]:
 
 
 def test_navigation_has_only_what_the_person_may_open(site: Scene, as_: LogIn) -> None:
-    common = ["Home", "Models", "Training runs", "Data sets", "Sources", "Feature sets", "Alerts", "Channels"]
-    common += ["Reports", "Retraining", "Experiments", "Predictions", "Batch scoring"]
+    common = ["Home", "Models", "Training runs", "Data sets", "Sources", "Feature sets", "Alerts", "Incidents"]
+    common += ["Channels", "Reports", "Retraining", "Experiments", "Predictions", "Batch scoring"]
     governance = ["Approvals", "Inventory", "Period report"]
     assert links(as_(site.author)) == [*common, "Schedules", *governance, "My tokens"]
     assert links(as_(site.approver)) == [*common, "Waiting for me", *governance, "My tokens"]

@@ -276,5 +276,6 @@ class Recipe:
         if fit is None:
             able = ", ".join(in_parts(self.task_type))
             raise ValueError(f"a table in parts must be trained on by one of {able} but got {self.name!r}")
-        fitted = fit(model, blocks, y, weights)
+        with threadpool_limits(limits=self.n_jobs):
+            fitted = fit(model, blocks, y, weights)
         return fitted.set_params(n_jobs=None) if "n_jobs" in fitted.get_params(deep=False) else fitted

@@ -43,7 +43,8 @@ def columns_of(prepare: Callable[[Mapping[str, Kind]], ColumnTransformer], frame
     levels = _levels(frame, most)
     rows = max([2, *map(len, levels.values())])
     standing = {name: [*found, *[found[-1]] * (rows - len(found))] for name, found in levels.items()}
-    columns = prepare(frame.kinds).fit(pd.DataFrame({**dict.fromkeys(numbers, np.zeros(rows)), **standing}))
+    each = {**dict.fromkeys(numbers, np.zeros(rows)), **standing}
+    columns = prepare(frame.kinds).fit(pd.DataFrame({name: each[name] for name in frame.kinds}))
     whole = columns.named_transformers_.get("number", "passthrough")
     if numbers and hasattr(whole, "fit_transform") and not _is_passing(whole):
         alone = partial(_alone, prepare)

@@ -104,14 +104,13 @@ def test_a_run_ends_with_the_same_version(
     settings.LARGE_RUN_BYTES = 2**30
     whole = train(dataset, **asked).version
     assert whole is not None
-    if model_type == "lightgbm":  # to the last bit
-        assert whole.artifact_id == version.artifact_id
     assert version.signature == whole.signature
     assert version.facts["data"] == whole.facts["data"]
     assert version.reference == whole.reference
     held = [pd.read_parquet(io.BytesIO(store.read(each.holdout.digest))) for each in (version, whole) if each.holdout]
     assert held[0]["row_key"].tolist() == held[1]["row_key"].tolist()
-    np.testing.assert_allclose(held[0]["score"], held[1]["score"], rtol=0, atol=2e-3)
+    near = 0 if model_type == "lightgbm" else 2e-3  # its trees are the same to the last bit
+    np.testing.assert_allclose(held[0]["score"], held[1]["score"], rtol=0, atol=near)
 
 
 def test_it_serves_as_any_other(upload: Upload, low: None, scientist: Actor, engineer: Actor) -> None:
