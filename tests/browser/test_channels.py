@@ -55,7 +55,9 @@ def read_on_a_phone(visit: Begin, tmp_path: Path) -> None:
     assert unread >= 3
     bell.click()
     ben.page.screenshot(path=tmp_path / "inbox.png", full_page=True)
-    ben.page.get_by_role("button", name="[high] high_cost_claim").first.click()
+    ben.page.get_by_role("button", name="[high] high_cost_claim").filter(
+        has_text="2 of 2 features drifted"
+    ).first.click()
     expect(ben.page.get_by_role("heading", name="2 of 2 features drifted")).to_be_visible()
     expect(ben.page.get_by_role("link", name=f"Inbox, {unread - 1} unread")).to_be_visible()
     assert not ben.faults
