@@ -29,8 +29,8 @@ def frame(rows: int, random: np.random.Generator) -> pd.DataFrame:
     return pd.DataFrame({**numbers, **levels})
 
 
-def version(times: int, *, shift: float = 0.0) -> Version:
-    """A registered version with a reference, its buckets of twice 30 days, and its rows of 30."""
+def version(times: int, *, shift: float = 0.0, has_rows: bool = True) -> Version:
+    """A registered version with a reference, its buckets of twice 30 days, and its rows of 30 unless they are erased."""
     from mlops_site.core import teams
     from mlops_site.core.permissions import Actor
     from mlops_site.stats.correlations import correlations
@@ -39,7 +39,7 @@ def version(times: int, *, shift: float = 0.0) -> Version:
     from tests.registry.parts import SIGNATURE, candidate, holdout
 
     random = np.random.default_rng(times)
-    name = f"claims_{times}x_{shift:.0f}"
+    name = f"claims_{times}x_{shift:.0f}_{'rows' if has_rows else 'profiles'}"
     author = Actor.of(teams.create_user(name, role="ml_engineer", team="claims")[0])
     model = services.create_model(actor=author, name=name, task_type="classification")
     reference = frame(REFERENCE_ROWS, random)
@@ -62,7 +62,8 @@ def version(times: int, *, shift: float = 0.0) -> Version:
         ),
     )
     fill(made, bins, times * ROWS_A_DAY, random, declared(model, made), shift)
-    log(made, times * ROWS_A_DAY * DAYS, random, shift)
+    if has_rows:
+        log(made, times * ROWS_A_DAY * DAYS, random, shift)
     limit(made)
     return made
 

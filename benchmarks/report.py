@@ -4,8 +4,9 @@ of a claims department and at 100 times that, on SQLite in a folder of its own.
 The buckets are as production leaves them: hours of the last three days, days before. The answers are told apart by
 three slices of six levels, every third of them was reviewed, and one in a thousand failed. The version has what a
 training leaves: a holdout (so performance is estimated and the estimate tested against 30 days of labels), importances
-and correlations of its features; one limit is set by people. The answered rows are there with their features, as in the
-first weeks of any site: all of them, or as many as 60,000 spread over the window.
+and correlations of its features; one limit is set by people. First the features of the rows are erased, so that a report
+is made from profiles alone; then the answered rows are there, as in the first weeks of any site: all of them, or as many
+as 60,000 spread over the window. The goal is of reports from profiles.
 
 A report is all that the job on schedule computes and keeps: the sums of the window and of the one before it; drift with
 the extra statistics, of answers and labels, new and vanished columns, triage; quality with correlations and the limit
@@ -70,8 +71,10 @@ def main() -> int:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="steward-bench-") as folder:
         set_up(Path(folder))
-        costs = {f"{times}x": measure(version(times), times, asked.runs) for times in (1, TIMES)}
-        costs[f"{TIMES}x, drifted"] = measure(version(TIMES, shift=SHIFT), TIMES, asked.runs)
+        often = (1, TIMES)
+        costs = {f"{times}x": measure(version(times, has_rows=False), times, asked.runs) for times in often}
+        costs |= {f"{times}x, with rows": measure(version(times), times, asked.runs) for times in often}
+        costs[f"{TIMES}x, with rows, drifted"] = measure(version(TIMES, shift=SHIFT), TIMES, asked.runs)
     return keep(costs, asked.runs)
 
 
@@ -131,12 +134,12 @@ def keep(costs: dict[str, Cost], runs: int) -> int:
     board = costs[f"{TIMES}x"].board_ms / costs["1x"].board_ms
     is_met = max(once, often) < GOAL_MS and max(often / once, board) <= GOAL_RATIO
     more = f"at {TIMES} times the traffic it and a dashboard take {GOAL_RATIO:.1f} of that"
-    goal = f"a report under {GOAL_MS:.0f} ms CPU; {more}"
+    goal = f"a report from profiles under {GOAL_MS:.0f} ms CPU; {more}"
     notes = {
         **_results.about("report"),
         "runs": f"{runs} of each, medians",
         "model": f"{NUMBERS} numbers and {CATEGORIES} categories, {DAYS} days, {LABELLED:.0%} labelled, "
-        f"{SLICES} slices of {LEVELS + 2} levels; all rows are there, or {LOGGED:,} of the window",
+        f"{SLICES} slices of {LEVELS + 2} levels; with rows, all are there, or {LOGGED:,} of the window",
         "drifted": f"{DRIFTED} of the numbers moved by {SHIFT:g}, nearly a standard deviation",
         "ratio": f"{often / once:.2f} of a report, {board:.2f} of a dashboard",
         "goal": f"{goal}: {'met' if is_met else 'missed'}",
