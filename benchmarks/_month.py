@@ -30,7 +30,7 @@ def frame(rows: int, random: np.random.Generator) -> pd.DataFrame:
 
 
 def version(times: int, *, shift: float = 0.0, has_rows: bool = True) -> Version:
-    """A registered version with a reference, its buckets of twice 30 days, and its rows of 30 unless they are erased."""
+    """A registered version with a reference, buckets of twice 30 days, and rows of 30 unless they are erased."""
     from mlops_site.core import teams
     from mlops_site.core.permissions import Actor
     from mlops_site.stats.correlations import correlations

@@ -4,9 +4,9 @@ of a claims department and at 100 times that, on SQLite in a folder of its own.
 The buckets are as production leaves them: hours of the last three days, days before. The answers are told apart by
 three slices of six levels, every third of them was reviewed, and one in a thousand failed. The version has what a
 training leaves: a holdout (so performance is estimated and the estimate tested against 30 days of labels), importances
-and correlations of its features; one limit is set by people. First the features of the rows are erased, so that a report
-is made from profiles alone; then the answered rows are there, as in the first weeks of any site: all of them, or as many
-as 60,000 spread over the window. The goal is of reports from profiles.
+and correlations of its features; one limit is set by people. First the rows are erased, so that a report is made from
+profiles alone, which the goal is about; then the answered rows are there with their features, as in the first weeks of
+any site: all of them, or as many as 60,000 spread over the window.
 
 A report is all that the job on schedule computes and keeps: the sums of the window and of the one before it; drift with
 the extra statistics, of answers and labels, new and vanished columns, triage; quality with correlations and the limit
