@@ -92,13 +92,11 @@ class ModelRegistry:
 
         `sample` are rows that it was trained on: their kinds and levels are the signature, their profile is kept.
         Without them the signature is numbers, named as the estimator names them. `config` becomes the params.
-        `holdout` are rows that it was not trained on, `(X_test, y_test)`, or its answers to them, a frame with `label`,
-        `score` (of two classes, of the positive one) or `prediction`, and a `row_key` if it has one: performance is
-        estimated by them before labels come, answers are compared with them, and so are versions with one another.
+        `holdout` are rows that it was not trained on, `(X_test, y_test)`, or a frame of its answers to them (`label`,
+        `score` of the positive class or `prediction`, perhaps `row_key`): performance is estimated by them.
         """
-        candidate = candidate_of(
-            model_obj, sample=sample, params=plain(config), metrics=metrics, tags=tags, holdout=holdout
-        )
+        given: dict[str, Any] = {"sample": sample, "holdout": holdout, "metrics": metrics, "tags": tags}
+        candidate = candidate_of(model_obj, params=plain(config), **given)
 
         def register(actor: Actor) -> ModelVersion:
             with events.atomic():

@@ -98,9 +98,7 @@ def rows_of(run: Training | Share) -> Rows:
         times = table[declared.time_column].to_numpy() if declared.time_column else None
         held = splits.holdout_split(table, cv=spec["cv"], groups=groups, times=times)
         whole = Part(frame, table[spec["target"]].to_numpy(), groups, _keys(table), weights, times)
-        if spec["cv"] == CrossValidation.GROUP_TIME:
-            stays = ~splits.earlier_rows(held, groups)
-            say(run, f"{int((~stays).sum()):,} rows are left out: they are earlier ones of groups that are held out")
+        if (stays := rows_of_a_side(run, held, groups)) is not None:
             table, places = table[stays].reset_index(drop=True), places[stays]
             held, whole = held[stays], whole.taken(stays)
         training, holdout = whole.taken(~held), whole.taken(held)
@@ -118,6 +116,16 @@ def rows_of(run: Training | Share) -> Rows:
     quality.before_training(run, report, table, rows=places, held=held, folds=folds)
     parts = (classes_of(whole.truth, spec), training, holdout, table[held], folds)
     return Rows(kinds, spec["task_type"], *parts, splits.period(times))
+
+
+def rows_of_a_side(run: Training | Share, held: NDArray[np.bool_], groups: Any) -> NDArray[np.bool_] | None:
+    """Mask (n,) of the rows that are trained on or held out, where some are neither: earlier ones, by time with groups
+    apart, of groups (n,) in the holdout. ValueError if nothing would be left to train on."""
+    if run.spec["cv"] != CrossValidation.GROUP_TIME:
+        return None
+    earlier = splits.earlier_rows(held, groups)
+    say(run, f"{int(earlier.sum()):,} rows are left out: they are earlier ones of groups that are held out")
+    return ~earlier
 
 
 def _usable(run: Training | Share, table: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.intp]]:

@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 
 from mlops_site.core.errors import Invalid
 from mlops_site.stats.columns import encode, infer_kinds
-from training.choices import CrossValidation, Stage
+from training.choices import Stage
 from training.ml import estimators, splits
 from training.ml.executors import Executor
 from training.ml.parted import Parted, Table
 from training.ml.stored import Stored
 from training.models import Run, Share, Training
 from training.pipeline import quality
-from training.pipeline.data import Part, Rows, classes_of, hashes_of, rows_of, weights_of
+from training.pipeline.data import Part, Rows, classes_of, hashes_of, rows_of, rows_of_a_side, weights_of
 from training.pipeline.steps import say
 from training.selectors.keeping import opened_data
 from training.services.large import executor, trains_in_parts
@@ -63,9 +63,7 @@ def rows_in_parts(run: Job, stored: Stored, work: Executor) -> Rows:
     told, places = _told(run, stored, work), np.flatnonzero(known)
     try:
         held = _held(run, told)
-        if spec["cv"] == CrossValidation.GROUP_TIME:
-            stays = ~splits.earlier_rows(held, told.groups)
-            say(run, f"{int((~stays).sum()):,} rows are left out: they are earlier ones of groups that are held out")
+        if (stays := rows_of_a_side(run, held, told.groups)) is not None:
             told, places, held = told.taken(stays), places[stays], held[stays]
         folds = _folds(run, told, held)
     except ValueError as error:
