@@ -61,7 +61,7 @@ class ModelType:
 _HISTOGRAM_FIXED = {"early_stopping": False}
 # Leaves are bounded by rows: of few, LightGBM's least weight would allow no tree at all. The rows that it takes
 # bins from are in memory with all their zeros.
-_LIGHTGBM_FIXED = {"min_child_weight": 0.0, "bin_construct_sample_cnt": 50_000}
+_LIGHTGBM_FIXED = {"min_child_weight": 0.0, "bin_construct_sample_cnt": 100_000}
 _NETWORK_FIXED = {"max_iter": 300}
 
 
