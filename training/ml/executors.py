@@ -187,7 +187,18 @@ def _client(found: Any, address: str, processes: int, memory_mb: int) -> Iterato
         return
     limits = {"n_workers": processes, "threads_per_worker": 1, "memory_limit": f"{memory_mb}MiB"}
     with (
-        found.LocalCluster(**limits, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster,
+        _local_cluster(found, limits) as cluster,
         found.Client(cluster, set_as_default=False) as client,
     ):
         yield client
+
+
+def _local_cluster(found: Any, limits: dict[str, Any]) -> Any:
+    """A cluster on this machine; started again where one of its processes is killed before it is up."""
+    ours: dict[str, Any] = {**limits, "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    for _ in range(TRIES - 1):
+        try:
+            return found.LocalCluster(**ours)
+        except RuntimeError:
+            time.sleep(PAUSE_SECS)
+    return found.LocalCluster(**ours)

@@ -32,15 +32,16 @@ from training.ml.parted import Blocks, Parted
 Floats = NDArray[np.float64]
 Weights = Floats | None
 SAMPLE_ROWS = 20_000  # on which a logistic regression starts
+MAX_COUNTED = 400_000  # levels of one category in memory; of more the rarer half is counted from nought again
 _DESCENT: Any = {"maxiter": 1_000, "gtol": 1e-8, "ftol": 0.0, "maxcor": 50}
 _LEARNT = ("statistics_", "mean_", "var_", "scale_")
 
 
-def columns_of(prepare: Callable[[Mapping[str, Kind]], ColumnTransformer], frame: Parted, most: int) -> Any:
+def columns_of(prepare: Callable[[Mapping[str, Kind]], ColumnTransformer], frame: Parted, most: int, known: int) -> Any:
     """The columns that `prepare` would be fitted to on the whole frame: equal but for the last bits of a mean. Of a
-    category at most so many levels are kept apart."""
+    category `known` levels are known, and of these at most `most` kept apart."""
     numbers = [name for name, kind in frame.kinds.items() if kind == "number"]
-    levels = _levels(frame, most)
+    levels = _levels(frame, most, known)
     rows = max([2, *map(len, levels.values())])
     standing = {name: [*found, *[found[-1]] * (rows - len(found))] for name, found in levels.items()}
     each = {**dict.fromkeys(numbers, np.zeros(rows)), **standing}
@@ -76,7 +77,7 @@ def _join(whole: list[Any], alone: list[list[Any]]) -> None:
             step.n_samples_seen_ = alone[0][at].n_samples_seen_
 
 
-def _levels(frame: Parted, most: int) -> dict[str, list[str]]:
+def _levels(frame: Parted, most: int, known: int) -> dict[str, list[str]]:
     """Of each category its levels in order, the frequent ones twice where there are more than `most`: fitted on these,
     an encoder keeps apart those that it would keep apart on all rows."""
     names = [name for name, kind in frame.kinds.items() if kind == "category"]
@@ -85,7 +86,20 @@ def _levels(frame: Parted, most: int) -> dict[str, list[str]]:
         for part in frame.narrowed(names).map(_counted):
             for name in names:
                 counts[name].update(part[name])
-    return {name: _ranked(found, most) for name, found in counts.items()}
+                if len(counts[name]) > MAX_COUNTED:
+                    counts[name] = Counter(dict(counts[name].most_common(MAX_COUNTED // 2)))
+    return {
+        name: _ranked({level: found[level] for level in frequent(found, known)}, most) for name, found in counts.items()
+    }
+
+
+def frequent(counts: Mapping[str, int], most: int) -> list[str]:
+    """At most so many levels, in order: the most frequent ones, of ties the last."""
+    levels = sorted(counts)
+    if len(levels) <= most:
+        return levels
+    order = np.argsort([counts[level] for level in levels], kind="stable")  # as scikit-learn breaks ties
+    return [levels[at] for at in np.sort(order[-most:])]
 
 
 def _counted(frame: pd.DataFrame) -> dict[str, dict[Any, int]]:
@@ -93,11 +107,8 @@ def _counted(frame: pd.DataFrame) -> dict[str, dict[Any, int]]:
 
 
 def _ranked(counts: Mapping[str, int], most: int) -> list[str]:
-    levels = sorted(counts)
-    if len(levels) <= most:
-        return levels
-    order = np.argsort([counts[level] for level in levels], kind="stable")  # as scikit-learn breaks ties
-    return [*levels, *(levels[at] for at in order[-(most - 1) :])]
+    again = frequent(counts, most - 1) if len(counts) > most else []
+    return [*sorted(counts), *again]
 
 
 class Products(NamedTuple):

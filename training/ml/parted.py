@@ -78,12 +78,14 @@ class Parted:
         parts = [frame for frame, _ in self._raw(self.stored.columns)]
         return pd.concat(parts, ignore_index=True) if parts else self.stored.group(0).head(0)
 
-    def told(self) -> pd.DataFrame:
-        """Of each feature its levels, or a number, and whether one is missing: a frame of no particular rows."""
-        found = list(self.map(_told))
-        columns = {name: list(dict.fromkeys(value for part in found for value in part[name])) for name in self.kinds}
-        most = max(map(len, columns.values()))
-        return pd.DataFrame({name: [*values, *[values[0]] * (most - len(values))] for name, values in columns.items()})
+    def told(self, most: int) -> pd.DataFrame:
+        """Of each feature its levels, or a number, and whether one is missing: a frame of no particular rows. Of more
+        than `most` levels some are left out, the last in order."""
+        columns: dict[str, list[Any]] = {name: [] for name in self.kinds}
+        for part in self.map(partial(_told, most=most)):
+            columns = {name: _joined([*values, *part[name]], most) for name, values in columns.items()}
+        rows = max(map(len, columns.values()))
+        return pd.DataFrame({name: [*values, *[values[0]] * (rows - len(values))] for name, values in columns.items()})
 
     def number(self, name: str) -> NDArray[np.float64]:
         """All values (n,) of a feature that is a number."""
@@ -154,16 +156,22 @@ def _encoded(function: Callable[..., B], kinds: dict[str, Kind], work: tuple[Any
     return function(encode(frame, kinds), *cut)
 
 
-def _told(frame: pd.DataFrame) -> dict[str, list[Any]]:
-    return {str(name): _values(frame[name]) for name in frame.columns}
+def _told(frame: pd.DataFrame, *, most: int) -> dict[str, list[Any]]:
+    return {str(name): _values(frame[name], most) for name in frame.columns}
 
 
-def _values(column: pd.Series[Any]) -> list[Any]:
+def _values(column: pd.Series[Any], most: int) -> list[Any]:
     if column.dtype.kind != "f":
-        found: list[Any] = column.unique().tolist()
-        return found
+        return _joined(column.unique().tolist(), most)
     missing = column.isna()
     return [*column[~missing].head(1).tolist(), *([None] if missing.any() else [])]
+
+
+def _joined(values: list[Any], most: int) -> list[Any]:
+    """Levels in order, "" for a missing one ahead of `most` and one more; of numbers the first, and None if there."""
+    if all(isinstance(value, str) for value in values):
+        return sorted(set(values))[: most + 2]
+    return [*[value for value in values if value is not None][:1], *([None] if None in values else [])]
 
 
 def _prepared(function: Callable[..., B], columns: ColumnTransformer, frame: pd.DataFrame, *cut: Any) -> B:

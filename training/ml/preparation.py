@@ -22,6 +22,7 @@ from training.ml import merged
 from training.ml.parted import Blocks, Parted, Table
 
 MAX_LEVELS = 50  # of one category; rarer levels share a column
+KNOWN_LEVELS = 10_000  # of one category; the rarest of more are as if never seen
 MAX_BYTES = 256 << 20
 DENSE_BYTES = 512 << 20
 
@@ -87,7 +88,7 @@ class Plan(NamedTuple):
     def fitted(self, frame: Table) -> Prepared:
         """Fit on n rows and prepare them; ValueError if no column has a value."""
         if isinstance(frame, Parted):
-            found = merged.columns_of(self.prepare, frame, MAX_LEVELS)
+            found = merged.columns_of(self.prepare, frame, MAX_LEVELS, KNOWN_LEVELS)
             return Prepared(found, Blocks(frame, found))
         kinds = self.kinds
         if not self.takes_empty_columns:
@@ -95,7 +96,21 @@ class Plan(NamedTuple):
         if not kinds:
             raise ValueError("kinds must name at least one feature with a value but got none")
         columns = self.prepare(kinds)
-        return Prepared(columns, columns.fit_transform(frame))
+        known = _known(frame, [name for name in kinds if kinds[name] == "category"])
+        if known is None:
+            return Prepared(columns, columns.fit_transform(frame))
+        matrix = columns.set_params(category__categories=known).fit_transform(frame)
+        columns.set_params(category__categories="auto")
+        columns.named_transformers_["category"].categories = "auto"
+        return Prepared(columns, matrix)
+
+
+def _known(frame: pd.DataFrame, names: list[str]) -> list[list[str]] | None:
+    """The levels that are known of each category; None where those are all of all of them."""
+    if len(frame) <= KNOWN_LEVELS or all(frame[name].nunique() <= KNOWN_LEVELS for name in names):
+        return None
+    counts: list[dict[Any, int]] = [frame[name].value_counts(dropna=False).to_dict() for name in names]
+    return [merged.frequent(found, KNOWN_LEVELS) for found in counts]
 
 
 class Prepared(NamedTuple):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mlops_site.core.errors import Invalid
 from mlops_site.stats.columns import Kind, encode, infer_kinds
 from mlops_site.stats.scored import TaskType
+from registry.artifacts.signature import MAX_LEVELS
 from training.choices import CrossValidation
 from training.ml import evaluate, splits
 from training.ml.parted import Parted, Table
@@ -70,7 +71,7 @@ class Rows:
     def told(self) -> pd.DataFrame:
         """What all rows have of values: the rows themselves; of a file in parts a frame that has what they have."""
         frame = self.training.frame
-        told = frame.told() if isinstance(frame, Parted) else frame
+        told = frame.told(MAX_LEVELS) if isinstance(frame, Parted) else frame
         return pd.concat([told, self.holdout.frame])
 
     @cached_property

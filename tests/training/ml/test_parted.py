@@ -15,7 +15,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from tests.training.ml.test_estimators import KINDS, claims, truth
-from training.ml import estimators, evaluate, merged, parted, splits, tables
+from training.ml import estimators, evaluate, merged, parted, preparation, splits, tables
 from training.ml.executors import Executor, Here, on_dask
 from training.ml.parted import Parted
 from training.ml.preparation import Preparations
@@ -76,8 +76,11 @@ def test_rows_are_read_by_position_and_in_order(tmp_path: Path, frame: pd.DataFr
 
 
 def test_what_the_rows_have_of_values_is_told(tmp_path: Path, frame: pd.DataFrame) -> None:
-    told = in_file(frame, tmp_path, Here()).told()
+    rows = in_file(frame, tmp_path, Here())
+    told = rows.told(1_000)
     assert set(told["site"]) == set(frame["site"])
+    some = sorted(set(frame["site"]))[:5]
+    assert set(rows.told(3)["site"]) == set(some)
     assert [bool(told[name].isna().any()) for name in ("age", "cost", "empty")] == [True, False, True]
 
 
@@ -91,6 +94,39 @@ def test_columns_are_prepared_as_in_one_frame(name: str, task: Any, tmp_path: Pa
     dense = [np.asarray(each.todense() if hasattr(each, "todense") else each) for each in (found, expected)]
     np.testing.assert_allclose(dense[0], dense[1], **CLOSE)
     assert frame["site"].nunique() > 50  # levels that share a column are among them
+
+
+@every_case
+def test_of_too_many_levels_the_rarest_are_not_known(
+    name: str, task: Any, tmp_path: Path, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, levels = recipe(name, task).plan, frame["site"].value_counts()
+    monkeypatch.setattr(preparation, "KNOWN_LEVELS", 60)
+    one, parts = plan.fitted(frame), plan.fitted(in_file(frame, tmp_path, Here()))
+    for found in (one, parts):
+        encoder = found.columns.named_transformers_["category"]
+        known = encoder.categories_[0].tolist()
+        assert (len(known), known, encoder.categories) == (60, sorted(known), "auto")
+        assert levels[known].min() >= levels.drop(known).max()
+    assert len(levels) > 60
+    one_matrix, other = (found.columns.transform(frame) for found in (one, parts))
+    gap = abs(one_matrix - other)
+    assert gap.max() < 1e-9 or np.nanmax(gap) < 1e-9
+
+
+def test_levels_are_counted_in_bounded_memory(
+    tmp_path: Path, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few frequent levels among many of one row each are found whatever is forgotten between."""
+    site = np.where(
+        np.arange(ROWS) % 3 > 0, frame["site"].str[:1] + (frame.index % 7).astype(str), frame.index.astype(str)
+    )
+    rows = in_file(frame.assign(site=site), tmp_path, Here())
+    monkeypatch.setattr(merged, "MAX_COUNTED", 100)
+    found = merged._levels(rows, 8, 40)["site"]
+    assert pd.Series(site).nunique() > 250
+    assert set(pd.Series(site).value_counts().index[:7]) <= set(found)
+    assert len(found) == 40 + 7
 
 
 @every_case
