@@ -1,5 +1,5 @@
 """What training on a table takes that is too long for one frame: `python -m benchmarks.large_training` makes one of
-2,000,000 rows of 16 numbers and 3 texts, and fits each model type that is fitted in parts to it: three folds, then all
+1,000,000 rows of 16 numbers and 3 texts, and fits each model type that is fitted in parts to it: three folds, then all
 rows but those held out, on a local Dask cluster, in parts without one, and in one frame.
 
 Each way is a process of its own. Memory is of the whole family, as in `benchmarks.large_table`. Parts must give the
@@ -32,7 +32,7 @@ from training.ml.preparation import Preparations
 from training.ml.stored import Stored
 from training.ml.tables import PARQUET, ROW_GROUP
 
-ROWS, PIECE = 2_000_000, 100_000
+ROWS, PIECE = 1_000_000, 100_000
 PROCESSES, MEMORY_MB = 2, 600
 GOAL_MB, NEAR, ROUNDING = 1_500.0, 0.002, 1e-12
 CLASSES = (0, 1)

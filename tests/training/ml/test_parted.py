@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 from collections.abc import Iterator
 from functools import partial
@@ -17,6 +18,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from tests.training.ml.test_estimators import KINDS, claims, truth
 from training.ml import estimators, evaluate, merged, parted, preparation, splits, tables
 from training.ml.executors import Executor, Here, on_dask
+from training.ml.laid import Laid
 from training.ml.parted import Parted
 from training.ml.preparation import Preparations
 from training.ml.stored import Stored
@@ -269,3 +271,26 @@ def test_parts_of_a_lost_worker_are_done_again(tmp_path: Path, frame: pd.DataFra
     blocks = recipe("linear_regression", "regression").plan.fitted(rows).matrix
     model = merged.ridge(Ridge(), blocks, truth(frame, "regression"))
     assert np.isfinite(model.coef_).all()
+
+
+def test_what_a_lost_worker_kept_is_made_again(tmp_path: Path, frame: pd.DataFrame, dask: Executor) -> None:
+    kept = in_file(frame, tmp_path, dask).keep(parted._these, np.arange(ROWS))
+    assert sum(kept.map(partial(_lost_once, str(tmp_path / "lost")))) == ROWS
+    assert (tmp_path / "lost").exists()
+    assert list(kept.map(_first))[:4] == [0, 50, 100, 130]
+
+
+def _first(columns: Any, y: Any) -> int:
+    return int(y[0])
+
+
+def test_a_value_laid_down_is_gone_with_its_object_and_sent_as_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    one = Laid(np.arange(5))
+    other: Laid[Any] = pickle.loads(pickle.dumps(one))
+    assert len(list(tmp_path.iterdir())) == 2
+    del one
+    assert len(list(tmp_path.iterdir())) == 1
+    assert other.read().tolist() == [0, 1, 2, 3, 4]
