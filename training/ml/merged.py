@@ -87,10 +87,12 @@ def _levels(frame: Parted, most: int, known: int) -> dict[str, list[str]]:
             for name in names:
                 counts[name].update(part[name])
                 if len(counts[name]) > MAX_COUNTED:
-                    counts[name] = Counter(dict(counts[name].most_common(MAX_COUNTED // 2)))
-    return {
-        name: _ranked({level: found[level] for level in frequent(found, known)}, most) for name, found in counts.items()
-    }
+                    counts[name] = Counter(_of(counts[name], MAX_COUNTED // 2))
+    return {name: _ranked(_of(found, known), most) for name, found in counts.items()}
+
+
+def _of(counts: Mapping[str, int], most: int) -> dict[str, int]:
+    return {level: counts[level] for level in frequent(counts, most)}
 
 
 def frequent(counts: Mapping[str, int], most: int) -> list[str]:
