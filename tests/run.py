@@ -28,7 +28,7 @@ from tests import programs, servers
 from tests.processes import ROOT, exit_on_sigterm
 
 EMBEDDED = ("pure", "sqlite", "browser")
-WORKERS = {"pure": 2, "sqlite": 2, "browser": 2, "postgres": 2, "drill": 0, "drill-sqlite": 0}
+WORKERS = {"pure": 3, "sqlite": 3, "browser": 3, "postgres": 3, "drill": 0, "drill-sqlite": 0}  # many only wait
 DEFAULT = ("pure", "sqlite", "postgres", "browser")
 NO_TESTS = 5  # pytest's exit status
 SLOWEST = 10

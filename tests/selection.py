@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
+from typing import TypeVar
 from zlib import crc32
 
 import pytest
 from django.test import TransactionTestCase
+
+Test = TypeVar("Test")
 
 COMMITTING = {"transactional_db", "live_server"}
 DATABASE_FIXTURES = {"db", *COMMITTING}
@@ -15,8 +19,9 @@ PHASES = ("pure", "sqlite", "postgres", "browser", "drill", "drill-sqlite")
 NEEDS_SERVERS = {"postgres", "broker", "browser"}
 # What stands on selectors and services that have tests of their own, on both engines: see docs/adr/0034.
 ONE_ENGINE = re.compile(
-    r"tests/(pages/|training/api/|training/pipeline/test_(pipeline|reproduce)|architecture/test_(query_counts|url_walk)"
-    r"|\w+/test_(\w*pages|dashboard|api|permissions|model_registry|model_monitoring)\.py)"
+    r"tests/(pages/|training/api/|architecture/test_(query_counts|url_walk)"
+    r"|training/pipeline/test_(pipeline|reproduce|large|nested|fetching)"
+    r"|\w+/test_(\w*pages|dashboard|api|permissions|model_registry|model_monitoring|object_store|mirror|uploads|bad_input)\.py)"
 )
 WAITS = NEEDS_SERVERS | {"real_child"}
 
@@ -29,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)  # after the shuffle
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests of other phases; those that wait for processes come first, so that hardly any is the last.
+    """Deselect the tests of other phases; see `dealt` for the order.
 
     Each test kept tells its phase, as a property that the counts of the run are made of.
     """
@@ -41,7 +46,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (others if phase is None else kept).append(item)
         item.user_properties.append(("phase", phase or ""))
     config.hook.pytest_deselected(items=others)
-    items[:] = sorted(kept, key=lambda item: not waits(item))
+    waiting = [item for item in kept if waits(item)]
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    items[:] = dealt(waiting, [item for item in kept if not waits(item)], workers=workers)
+
+
+def dealt(waiting: list[Test], others: list[Test], *, workers: int) -> list[Test]:
+    """What each worker begins with, one after the other: xdist gives each of them as many tests. All but the last begin
+    with tests that wait, and hardly any of those is the last; the last worker uses the processor meanwhile.
+
+    >>> dealt([1, 2, 3], [10, 20, 30, 40, 50, 60], workers=3)
+    [1, 3, 10, 2, 20, 30, 40, 50, 60]
+    """
+    hands = max(1, workers - 1)
+    found, size = list[Test](), (len(waiting) + len(others)) // workers
+    rest = iter(others)
+    for hand in range(hands):
+        own = waiting[hand::hands]
+        found += [*own, *islice(rest, max(0, size - len(own)))]
+    return [*found, *rest]
 
 
 def waits(item: pytest.Item) -> bool:

@@ -8,6 +8,7 @@ TEST_REDIS_URL the embedded broker, whatever DATABASE_URL and REDIS_URL say (the
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -71,6 +72,7 @@ def _prepare() -> None:
 
 
 _prepare()
+gc.set_threshold(50_000, 20, 50)  # thousands of modules are imported, for good: look at them less often
 
 from mlops_site.settings import *  # noqa: E402, F403
 from mlops_site.settings import DATABASES, INSTALLED_APPS, STATIC_ROOT  # noqa: E402

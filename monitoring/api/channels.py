@@ -59,7 +59,7 @@ class Test(ApiView):
     @extend_schema(request=None, responses={202: answers.DeliveryAnswer})
     def post(self, request: Request, pk: UUID) -> Response:
         """Send a real message now, whatever its hours: one attempt. GET /monitoring/deliveries/{id} says how it
-        went."""
+        went. 429 `rate_limited` after five within a minute."""
         return _accepted(services.try_channel(channels.channel_of(self.actor, pk), actor=self.actor))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mlops_site.core import events, seals, webhooks
-from mlops_site.core.errors import Conflict, Invalid, NotFound
+from mlops_site.core.errors import Conflict, Invalid, NotFound, TooManyRequests
 from mlops_site.core.models import Delivery, Team
 from mlops_site.core.permissions import Action, Actor, person, require, team_for
 from monitoring.channels import TEST, routing
@@ -27,6 +27,7 @@ from registry.services.guards import one_of, reason_given
 
 MAX_CHANNELS, MAX_NAME, MAX_ADDRESS = 50, 80, 4000
 TEST_ATTEMPTS = 1  # somebody waits for what comes of it
+TESTS_A_MINUTE, MINUTE = 5, timedelta(minutes=1)  # of one channel: who stands behind it did not ask for them
 _PLAIN = ("enabled", "critical_passes")
 
 
@@ -96,9 +97,12 @@ def delete_channel(channel: Channel, *, actor: Actor) -> None:
 
 
 def try_channel(channel: Channel, *, actor: Actor) -> Delivery:
-    """A real message, at once, whatever its hours: one attempt, whose outcome is in its log."""
+    """A real message, at once, whatever its hours: one attempt, whose outcome is in its log. TooManyRequests
+    `rate_limited` after `TESTS_A_MINUTE`."""
     with events.atomic():
         require(actor, Action.CHANNEL_SET, channel.team, subject=channel.subject)
+        channel = _locked(channel)
+        _check_tests(channel)
         _record("channel.tried", channel, actor)
         body = {
             "type": TEST,
@@ -110,6 +114,13 @@ def try_channel(channel: Channel, *, actor: Actor) -> Delivery:
             "url": reverse("channel", args=[channel.pk]),
         }
         return routing.enqueue(channel, subject=channel.subject, body=body, most_attempts=TEST_ATTEMPTS)
+
+
+def _check_tests(channel: Channel) -> None:
+    since = timezone.now() - MINUTE
+    if Delivery.objects.filter(channel=channel.key, event=TEST, created_at__gt=since).count() >= TESTS_A_MINUTE:
+        message = f"{channel} was tried {TESTS_A_MINUTE} times within a minute; look at its log, then try again"
+        raise TooManyRequests(message, code="rate_limited", retry_after_secs=int(MINUTE.total_seconds()))
 
 
 def redeliver(delivery: Delivery, *, actor: Actor) -> Delivery:

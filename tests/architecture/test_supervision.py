@@ -11,6 +11,7 @@ from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
+from tests import template
 from tests.processes import ROOT, Process, free_port, listens
 
 SUPERVISORCTL: list[str | Path] = [sys.executable, "-m", "supervisor.supervisorctl", "-c", ROOT / "supervisord.conf"]
@@ -47,6 +48,7 @@ def test_a_killed_web_process_comes_back_and_the_site_stops_as_one(
     processes: Callable[..., Process], tmp_path: Path
 ) -> None:
     port, mlflow_port = free_port(), free_port()
+    template.put_into(tmp_path / "home")
     env = {"STEWARD_HOME": str(tmp_path / "home"), "PORT": str(port), "MLFLOW_PORT": str(mlflow_port)}
     env |= {
         "DATABASE_URL": "",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from mlops_site.core.models import Delivery, IdempotencyKey
 from mlops_site.core.permissions import Actor
@@ -73,6 +75,17 @@ class TestApi:
         assert sent(engineer, "delete", one).status_code == 204
         assert engineer.get(one).status_code == 404
         assert engineer.get("/api/v1/monitoring/deliveries").json()["count"] == 1  # the log stays
+
+    def test_it_is_tried_five_times_a_minute_at_most(self, engineer: Client) -> None:
+        """Of one channel: whoever stands behind the address did not ask for it."""
+        one, other = (sent(engineer, "post", AT, {**NEW, "name": name}).json()["id"] for name in ("one", "other"))
+        tries = [sent(engineer, "post", f"{AT}/{one}/test") for _ in range(6)]
+        assert [answer.status_code for answer in tries] == [202] * 5 + [429]
+        assert (tries[-1].json()["code"], tries[-1].headers["Retry-After"]) == ("rate_limited", "60")
+        assert sent(engineer, "post", f"{AT}/{other}/test").status_code == 202
+        minute_ago = timezone.now() - timedelta(seconds=61)
+        Delivery.objects.filter(channel=f"channel:{one}").update(created_at=minute_ago)
+        assert sent(engineer, "post", f"{AT}/{one}/test").status_code == 202
 
     def test_no_address_and_no_secret_is_answered_again(self, engineer: Client) -> None:
         made = sent(engineer, "post", AT, NEW, headers={"Idempotency-Key": "k"})

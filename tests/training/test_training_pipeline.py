@@ -114,7 +114,7 @@ try:
 except Invalid as error:
     print(error)
 """
-    # Its home is empty: the site migrates it by itself.
+    template.put_into(tmp_path)
     down = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}  # it is told later; the notebook above waits for it
     assert run(code, {**home, **down, "STEWARD_HOME": str(tmp_path)}).splitlines() == [
         "succeeded 2 scheduled_retrain",
