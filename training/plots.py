@@ -204,7 +204,7 @@ def parallel_figure(info: Tried) -> go.Figure:
         showgrid=True,
     )
     figure.update_yaxes(visible=False, range=[-0.08, 1.08])
-    figure.update_layout(showlegend=False)
+    figure.update_layout(showlegend=False, margin={"r": 44})  # room for the numbers of the last axis
     return figure
 
 

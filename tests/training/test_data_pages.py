@@ -86,7 +86,10 @@ def test_what_changed_is_shown_with_tables_and_pictures(upload: Upload, scientis
     assert "basic" in page
     hidden = text(browser(actor("vera", Role.VIEWER)), address)
     assert "basic" not in hidden
-    assert "whole rows" in text(browser(scientist), reverse("dataset_diff", args=[version]))
+    upload(claims(rows=310).assign(id=range(310)), pii=["plan"])
+    usual = text(browser(scientist), reverse("dataset_diff", args=[version]))
+    assert "whole rows" in usual
+    assert "What changed from hie@1 to hie@2" in usual, "from the one before, though there is a later one"
 
 
 @pytest.mark.parametrize("query", ["with=hie@1", "with=other@1", "with=<b>", "with=hie@2&keys=nothing"])

@@ -35,10 +35,11 @@ class Asked(NamedTuple):
 def asked(actor: Actor, reference: str, request: HttpRequest) -> Asked:
     after = version_at(actor, reference)
     rows = selectors.dataset_versions(actor).filter(dataset=after.dataset)
-    others = [f"{after.dataset}@{number}" for number in rows.values_list("version", flat=True)]
-    others.remove(str(after))
+    numbers = [number for number in rows.values_list("version", flat=True) if number != after.version]
+    others = {number: f"{after.dataset}@{number}" for number in numbers}
+    usual = next((number for number in numbers if number < after.version), next(iter(numbers), 0))  # the one before
     keys = [key.strip() for key in request.GET.get("keys", "").split(",") if key.strip()]
-    return Asked(after, others, request.GET.get("with") or next(iter(others), ""), keys)
+    return Asked(after, [*others.values()], request.GET.get("with") or others.get(usual, ""), keys)
 
 
 class DifferencePage(Page):

@@ -19,7 +19,8 @@ from training.services import origin
 def execute(run: Run) -> None:
     """One attempt. It ends with a registered version and a succeeded run, or raises: LeaseLost when the run is no
     longer this attempt's, StewardError with the reason that the run's page shows."""
-    jobs.advance(run, **origin.made_with())  # this process's, which need not be that of who asked
+    # Of this process: it need not be that of who asked.
+    jobs.advance(run, step="check the data", **origin.made_with())
     say(run, f"attempt {run.attempt} on {run.dataset} with seed {run.seed}, code {run.code}")
     selection.prepare_storage()
     with opened(run) as rows:

@@ -95,8 +95,12 @@ def _packages(run: Run, now: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def _history(run: Run) -> list[dict[str, Any]]:
-    """What a search that was interrupted proposed next, hangs on when that was; and whose answers were kept."""
+    """What a search that was interrupted or shared proposed next, hangs on when that was; and whose answers were
+    kept."""
     found = []
+    if (workers := run.spec.get("workers", 1)) > 1:
+        said = f"{workers} workers shared the trials: what was tried next hung on who ended first"
+        found.append(_differs("workers", str(workers), "1", said))
     if run.attempt > 1:
         said = f"the run took {run.attempt} attempts; its search was resumed"
         found.append(_differs("attempts", str(run.attempt), "1", said))

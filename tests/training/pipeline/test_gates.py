@@ -79,6 +79,7 @@ def test_a_copy_of_the_target_fails_the_run_unless_it_is_waived_or_left_out(
     run = ended(data)
     assert_failed_at(run, "training")
     assert run.error.startswith("blocked by the quality gate before training: Column 'outcome' tells the target")
+    assert run.step == "check the data"
     assert set(blocking(run)) == {("target_copy", "outcome")}
     assert run.trials_done == 0
 

@@ -20,6 +20,7 @@ from training import selectors
 from training.models import DatasetVersion, Reproduction, Run
 from training.pipeline import reproduce
 from training.services import cancel_reproduction, origin, request_reproduction
+from training.services.reproductions import surroundings
 
 Train = Callable[..., Run]
 
@@ -102,6 +103,10 @@ def test_another_diff_of_the_same_commit_is_named(
     assert (run.diff, run.diff_digest) == ("-1\n+2\n", "1" * 64)
     monkeypatch.setattr(origin, "made_with", lambda: {**dirty, "diff": "+3\n", "diff_digest": "2" * 64})
     assert [row["what"] for row in again(run, scientist)["differences"]] == ["diff"]
+    run.spec["workers"] = 3  # as of a run whose trials were shared
+    assert [row["message"] for row in surroundings(run)][1:] == [
+        "3 workers shared the trials: what was tried next hung on who ended first"
+    ]
 
 
 def test_what_cannot_be_reproduced_is_refused(
