@@ -2,7 +2,7 @@
 numbers and 4 texts, checks and profiles it on a local Dask cluster, and does the same in one frame.
 
 Each way is a process of its own. Memory is of the whole family (the process, the cluster's workers and nannies), asked
-twenty times a second: resident memory of all summed, in which what they share counts once for each.
+twenty times a second: resident memory of all summed, in which a page that several share is counted once.
 The two must agree: the canonical file, the profile and the checks, byte for byte.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -88,10 +89,19 @@ def _resident_mb(family: psutil.Process) -> float:
     total = 0
     for process in [family, *family.children(recursive=True)]:
         try:
-            total += process.memory_info().rss
-        except psutil.Error:  # it ended between the two looks
+            total += _proportional(process)
+        except (psutil.Error, OSError):  # it ended between the two looks
             continue
     return total / 2**20
+
+
+def _proportional(process: psutil.Process) -> int:
+    """Bytes in memory, of a page that n processes share 1/n; where the system does not say, all that are resident."""
+    rollup = Path(f"/proc/{process.pid}/smaps_rollup")
+    if not rollup.exists():
+        return int(process.memory_info().rss)
+    found = re.search(r"^Pss:\s+(\d+) kB", rollup.read_text(), re.MULTILINE)
+    return 1024 * int(found[1]) if found else 0
 
 
 def in_parts(file: Path, executor: Executor) -> dict[str, Any]:

@@ -94,7 +94,7 @@ class StorageFull(StewardError):
     status, title, default_code = 507, "Storage full", "storage_full"
 
     @classmethod
-    def of(cls, error: BaseException) -> StorageFull | None:
+    def of(cls, error: BaseException | None) -> StorageFull | None:
         """The refusal that an operating system's error means, if it means this one: no space left, a quota used up, a
         file beyond the size that the process may write."""
         if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -160,12 +161,11 @@ def test_what_a_model_is_for_is_edited_and_recorded(
 
 
 def test_what_a_run_was_asked_to_tell_is_on_the_card(model: RegisteredModel, author: Actor) -> None:
+    group = {"mae": 9.87654, "group": "f", "rows": 120.0}  # in the order in which PostgreSQL has it
     told = {
         "decision": {"threshold": 0.31, "positive_share": 0.04, "capacity_share": 0.05},
         "calibrated": {"asked": "auto", "method": None, "tried": {}},
-        "groups": {
-            "sex": {"min_rows": 100, "too_small": 1, "difference": {}, "groups": [{"group": "f", "rows": 120.0}]}
-        },
+        "groups": {"sex": {"min_rows": 100, "too_small": 1, "difference": {}, "groups": [group]}},
         "actual_to_expected": [{"rows": 20.0, "predicted": 2.0, "observed": 3.0, "lowest": 1.0, "ratio": 1.5}],
     }
     version = services.register_version(model, actor=author, candidate=candidate(facts={**FACTS, **told}))
@@ -173,6 +173,7 @@ def test_what_a_run_was_asked_to_tell_is_on_the_card(model: RegisteredModel, aut
     assert found.told == told
     assert settled(found)["told"] == told
     page = client_of(author).get(reverse("version_card", args=[model.name, version.number])).content.decode()
+    assert re.search(r'"said">f</td>\s*<td class="r">120</td>\s*<td class="r">9.877</td>', page)
     for text in ("Groups by sex", "Capacity, share of rows", "none: it would not help", "Actual by expected"):
         assert text in page
     plain = services.register_version(model, actor=author, candidate=candidate(2, **COMPLETE))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +207,30 @@ def test_a_full_disk_refuses_an_upload_and_keeps_nothing(api: Client, browser: C
     assert "The disk is full" in page.content.decode() or "the disk is full" in page.content.decode()
     assert not Dataset.objects.exists()
     assert stored() == []
+
+
+@pytest.fixture
+def full_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The device of the temporary folder has no room."""
+    with Path("/dev/full").open("wb", buffering=0) as device:
+        monkeypatch.setattr("django.core.files.uploadedfile.tempfile.NamedTemporaryFile", lambda **_: device)
+        yield
+
+
+def test_a_form_whose_file_finds_the_temporary_folder_full_is_told_so(scientist: Actor, full_folder: None) -> None:
+    """Django keeps it while it looks for the CSRF token, long before the view."""
+    client = Client(enforce_csrf_checks=True, raise_request_exception=False)
+    assert scientist.user is not None
+    client.force_login(scientist.user)
+    client.get(reverse("dataset_new"))
+    file = SimpleUploadedFile("hie.csv", b"a,high_cost\n" * 300_000)  # kept in a file, not in memory
+    for path, said in ((reverse("dataset_new"), "<h1"), ("/api/v1/datasets", "storage_full")):
+        file.seek(0)
+        answer = client.post(path, {"file": file, "name": "hie", "target": "high_cost", "team": "claims"})
+        assert answer.status_code == 507, path
+        assert "he disk is full (no space left on device); nothing was kept." in answer.content.decode()
+        assert said in answer.content.decode()
+    assert not Dataset.objects.exists()
 
 
 def test_a_disk_that_is_full_when_the_version_is_kept_fails_the_run_and_registers_nothing(

@@ -26,12 +26,12 @@ LEASES = {
 ENV = {**LEASES, "DJANGO_SETTINGS_MODULE": "mlops_site.settings", "PYTHONWARNINGS": "ignore"}
 
 
-def start_worker(processes: Start, tmp_path: Path) -> Process:
+def start_worker(processes: Start, tmp_path: Path, **env: str) -> Process:
     """One prefork worker of one process, and Beat, whose sweep is the guarantee behind the doorbell."""
     log = tmp_path / f"worker-{time.monotonic_ns()}.log"
     options = ["worker", "--pool", "prefork", "--concurrency", "1", "--without-gossip", "--without-mingle", "--beat"]
     command = [*CELERY, *options, "--hostname", f"{time.monotonic_ns()}@tests", "--loglevel", "INFO"]
-    return processes(command, log=log, env=ENV, ready=lambda: " ready." in log.read_text())
+    return processes(command, log=log, env=ENV | env, ready=lambda: " ready." in log.read_text())
 
 
 def child_of(run: Job) -> psutil.Process | None:

@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from mlops_site.core.api.serializers import StrictSerializer, TextField
 from mlops_site.core.choices import JobState
+from mlops_site.core.durations import spelt
 from training.api.serializers import MAX_LIST, MAX_NAME
 from training.choices import SourceKind, Takes
 from training.models import Comparison, DataSource, Fetch
@@ -191,7 +192,7 @@ class SourceFields(StrictSerializer):
     run_config = serializers.DictField(required=False, help_text="model_name and fields of POST /training/start")
     every = TextField(max_length=10, required=False, allow_null=True, allow_blank=True)
     enabled = serializers.BooleanField(required=False)
-    owner = TextField(max_length=150, required=False)
+    owner = TextField(max_length=150, required=False, help_text="yourself: its looks act in your name from then on")
 
 
 class SourceNew(SourceFields):
@@ -206,8 +207,12 @@ class SourceNew(SourceFields):
 class SourceAnswer(serializers.ModelSerializer[DataSource]):
     team = serializers.CharField()
     owner = serializers.CharField()
+    every = serializers.SerializerMethodField(help_text='like "7d", "12h" or "30m"; null: only when somebody asks')
     last_state = serializers.CharField(allow_null=True, default=None)
     last_at = serializers.DateTimeField(allow_null=True, default=None)
+
+    def get_every(self, source: DataSource) -> str | None:
+        return spelt(source.every) if source.every else None
 
     class Meta:
         model = DataSource

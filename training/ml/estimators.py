@@ -59,7 +59,9 @@ class ModelType:
 
 # Early stopping would split off its own validation rows, which knows nothing of groups or time.
 _HISTOGRAM_FIXED = {"early_stopping": False}
-_LIGHTGBM_FIXED = {"min_child_weight": 0.0}  # else of few rows there are no trees at all: leaves are bounded by rows
+# Leaves are bounded by rows: of few, LightGBM's least weight would allow no tree at all. The rows that it takes
+# bins from are in memory with all their zeros.
+_LIGHTGBM_FIXED = {"min_child_weight": 0.0, "bin_construct_sample_cnt": 100_000}
 _NETWORK_FIXED = {"max_iter": 300}
 
 

@@ -152,11 +152,12 @@ def logistic(model: LogisticRegression, blocks: Blocks, y: Any, weights: Weights
         counted *= balance[codes]
     total, width = float(counted.sum()), blocks.shape[1]
     start, turn = _begun(model, blocks, codes, counted, len(classes))
+    parts = blocks.keep(codes, counted)  # prepared once for all passes
 
     def steepness(moved: Floats) -> tuple[float, Floats]:
         beta = start + _turned(turn, moved.reshape(start.shape))
         loss, slope = np.sum(beta[:, :-1] ** 2) / 2 / model.C, np.c_[beta[:, :-1] / model.C, np.zeros(len(beta))]
-        for each in blocks.map(partial(_loss, beta=beta), codes, counted):
+        for each in parts.map(partial(_loss, beta=beta)):
             loss, slope = loss + each[0], slope + each[1]
         return loss / total, _turned(turn, slope, back=True).ravel() / total
 

@@ -18,7 +18,7 @@ from sklearn.compose import ColumnTransformer
 
 from mlops_site.stats.columns import Kind, encode
 from mlops_site.stats.reference import mixed
-from training.ml.executors import Executor
+from training.ml.executors import Executor, Kept
 from training.ml.stored import Stored
 
 B = TypeVar("B")
@@ -57,8 +57,11 @@ class Parted:
 
     def map(self, function: Callable[..., B], *vectors: NDArray[Any] | None) -> Iterator[B]:
         """`function(frame, *cut)` of each part, on the executor; `cut` are the rows' own of `vectors` (n, ...)."""
-        work = partial(_encoded, function, self.kinds)
-        return self.executor.map(work, ((frame, *_cut(vectors, rows)) for frame, rows in self._raw()))
+        return self.executor.map(partial(_encoded, function, self.kinds), self._with(vectors))
+
+    def keep(self, function: Callable[..., tuple[Any, ...]], *vectors: NDArray[Any] | None) -> Kept:
+        """What `map` would give, left in files where it is made to be worked on again and again."""
+        return self.executor.keep(partial(_encoded, function, self.kinds), partial(self._with, vectors))
 
     def read(self) -> pd.DataFrame:
         """The rows as a frame: for few of them."""
@@ -86,6 +89,9 @@ class Parted:
         """All values (n,) of a feature that is a number."""
         found = self.stored.whole([name])
         return encode(found, {name: "number"})[name].to_numpy()[self.places]
+
+    def _with(self, vectors: tuple[NDArray[Any] | None, ...]) -> Iterator[tuple[Any, ...]]:
+        return ((frame, *_cut(vectors, rows)) for frame, rows in self._raw())
 
     def _raw(self, columns: list[str] | None = None) -> Iterator[tuple[pd.DataFrame, slice]]:
         start = 0
@@ -131,6 +137,10 @@ class Blocks:
         """`function(matrix, *cut)` of each part, on the executor; see `Parted.map`."""
         return self.frame.map(partial(_prepared, function, self.columns), *vectors)
 
+    def keep(self, *vectors: NDArray[Any] | None) -> Kept:
+        """The matrix of each part with its rows' own of `vectors`, kept for many passes."""
+        return self.frame.keep(partial(_prepared, _these, self.columns), *vectors)
+
     def first(self, rows: int) -> Any:
         """The first rows, prepared."""
         return self.columns.transform(self.frame.iloc[np.arange(min(rows, len(self)))].read())
@@ -158,6 +168,10 @@ def _values(column: pd.Series[Any]) -> list[Any]:
 
 def _prepared(function: Callable[..., B], columns: ColumnTransformer, frame: pd.DataFrame, *cut: Any) -> B:
     return function(columns.transform(frame), *cut)
+
+
+def _these(*part: Any) -> tuple[Any, ...]:
+    return part
 
 
 def _cut(vectors: tuple[NDArray[Any] | None, ...], rows: slice) -> Iterator[NDArray[Any] | None]:

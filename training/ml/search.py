@@ -19,7 +19,7 @@ from training.ml.estimators import Recipe, Weights, default_params, search_space
 from training.ml.evaluate import Classes, FoldScores, cross_validate
 from training.ml.parted import Table
 from training.ml.preparation import Preparations
-from training.ml.sharing import FINISHED, Lost, Surplus, check_room, retry_running, told_already
+from training.ml.sharing import FINISHED, Lost, Surplus, check_room, quiet_about, retry_running, told_already
 from training.ml.space import Space, suggest
 from training.ml.spaces import Params
 from training.ml.splits import Fold
@@ -172,7 +172,7 @@ def _run(
             continue
         # A resumed sampler with the first seed would propose the first trials again.
         study.sampler = optuna.samplers.TPESampler(seed=(seed + len(study.get_trials(deepcopy=False))) % 2**32)
-        with contextlib.suppress(Surplus, UpdateFinishedTrialError), told_already():
+        with contextlib.suppress(Surplus, UpdateFinishedTrialError), told_already(), quiet_about(Surplus, Stopped):
             study.optimize(measured, callbacks=[heard, MaxTrialsCallback(wanted, states=FINISHED)])
 
 

@@ -1,6 +1,7 @@
 """Several workers at one study: who gives way, and whose trials are tried again."""
 
 import contextlib
+import logging
 import warnings
 from collections.abc import Iterator
 from time import monotonic
@@ -17,8 +18,27 @@ from training.ml.studies import GRACE_SECS
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
+_OPTUNA = logging.getLogger("optuna.study._optimize")
+
+
 class Surplus(Exception):
     """Enough trials are finished or under way in other workers."""
+
+
+@contextlib.contextmanager
+def quiet_about(*expected: type[Exception]) -> Iterator[None]:
+    """Optuna warns of every trial that ended by an exception; not of those that ended by one of these, for nothing is
+    wrong with them. It warns twice, and the second time, without the exception, only that there is no value."""
+
+    def is_news(record: logging.LogRecord) -> bool:
+        raised = record.exc_info[1] if record.exc_info else None
+        return not isinstance(raised, expected) and not record.getMessage().endswith(" failed with value None.")
+
+    _OPTUNA.addFilter(is_news)
+    try:
+        yield
+    finally:
+        _OPTUNA.removeFilter(is_news)
 
 
 def retry_running(study: optuna.Study, storage: RDBStorage, worker: str) -> None:

@@ -8,23 +8,27 @@ from typing import Any
 import lightgbm
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from training.ml.histograms import single
+from training.ml.laid import Laid
 from training.ml.parted import PART_ROWS, Blocks
 
 
 class Stream(lightgbm.Sequence):
     """The rows of `Blocks` in order. LightGBM asks twice, each time from the first row on: for the rows that it draws
-    its bins from, which it chooses by seed and place as those of a matrix, and for all rows."""
+    its bins from, which it chooses by seed and place as those of a matrix, and for all rows. They are prepared once."""
 
     batch_size = PART_ROWS
 
     def __init__(self, blocks: Blocks) -> None:
-        self._blocks = blocks
+        self._rows_at_all, self._width = blocks.shape
+        self._laid: list[Laid[csr_matrix]] = []
+        self._more = blocks.map(_packed)
         self._restart()
 
     def __len__(self) -> int:
-        return len(self._blocks)
+        return self._rows_at_all
 
     def __getitem__(self, place: Any) -> NDArray[np.float64]:
         if isinstance(place, slice):
@@ -33,8 +37,15 @@ class Stream(lightgbm.Sequence):
         return row
 
     def _restart(self) -> None:
-        self._first, self._held = 0, np.empty((0, self._blocks.shape[1]), np.float32)
-        self._next: Iterator[NDArray[np.float32]] = self._blocks.map(single)
+        self._first, self._held = 0, np.empty((0, self._width), np.float32)
+        self._next = self._parts()
+
+    def _parts(self) -> Iterator[NDArray[np.float32]]:
+        for laid in list(self._laid):
+            yield laid.read().toarray()
+        for part in self._more:
+            self._laid.append(Laid(part))
+            yield part.toarray()
 
     def _rows(self, start: int, stop: int) -> NDArray[np.float64]:
         if start < self._first:
@@ -44,3 +55,8 @@ class Stream(lightgbm.Sequence):
             self._first += len(self._held) - len(rest)
             self._held = np.concatenate([rest, next(self._next)])
         return self._held[start - self._first : stop - self._first].astype(np.float64)
+
+
+def _packed(matrix: Any) -> csr_matrix:
+    """Single precision without the zeros, of which categories have most."""
+    return csr_matrix(single(matrix))

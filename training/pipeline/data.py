@@ -16,6 +16,7 @@ from mlops_site.stats.scored import TaskType
 from training.choices import CrossValidation
 from training.ml import evaluate, splits
 from training.ml.parted import Parted, Table
+from training.ml.told import hashes_of
 from training.models import Share, Training
 from training.pipeline import quality
 from training.pipeline.steps import say
@@ -155,13 +156,6 @@ def classes_of(truth: NDArray[Any], spec: dict[str, Any]) -> tuple[Any, ...] | N
     if spec["task_type"] == "regression":
         return None
     return evaluate.class_order(truth, positive=spec["positive_class"])
-
-
-def hashes_of(table: pd.DataFrame) -> NDArray[np.uint64]:
-    """Each row (n,) by what it holds."""
-    # As floats, because a whole-number column with one gap is a float column in the next version.
-    numbers = dict.fromkeys(table.select_dtypes("number").columns, np.float64)
-    return np.asarray(pd.util.hash_pandas_object(table.astype(numbers), index=False), dtype=np.uint64)
 
 
 def _keys(table: pd.DataFrame) -> NDArray[Any]:

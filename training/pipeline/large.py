@@ -26,9 +26,10 @@ from training.ml import estimators, splits
 from training.ml.executors import Executor
 from training.ml.parted import Parted, Table
 from training.ml.stored import Stored
+from training.ml.told import Asked, of_part
 from training.models import Run, Share, Training
 from training.pipeline import quality
-from training.pipeline.data import Part, Rows, classes_of, hashes_of, rows_of, rows_of_a_side, weights_of
+from training.pipeline.data import Part, Rows, classes_of, rows_of, rows_of_a_side, weights_of
 from training.pipeline.steps import say
 from training.selectors.keeping import opened_data
 from training.services.large import executor, trains_in_parts
@@ -95,22 +96,12 @@ class Told(NamedTuple):
         return Told(self.truth[mask], self.sides[mask], self.hashes[mask], groups, times, twins, self.period)
 
 
-class Asked(NamedTuple):
-    """What is asked of each part; `whole` for a target of whole numbers that gaps may have made floats."""
-
-    target: str
-    features: list[str]
-    group: str | None
-    time: str | None
-    whole: bool
-
-
 def _told(run: Job, stored: Stored, work: Executor) -> Told:
     spec, declared = run.spec, run.dataset
     whole = spec["task_type"] == "classification" and bool(columns_of(declared)[spec["target"]]["integer"])
     group, time = declared.group_column or None, declared.time_column or None
     asked = Asked(spec["target"], spec["features"], group, time, whole)
-    parts = list(work.map(partial(_of_part, asked), stored.parts()))
+    parts = list(work.map(partial(of_part, asked), stored.parts()))
     truth, sides, hashes, twins, groups, times, periods = zip(*parts, strict=True)
     return Told(
         _shared(list(truth)),
@@ -121,30 +112,6 @@ def _told(run: Job, stored: Stored, work: Executor) -> Told:
         pd.DataFrame({"row": np.concatenate(twins)}),
         _period([each for each in periods if each is not None]) if time else None,
     )
-
-
-def _of_part(asked: Asked, frame: pd.DataFrame) -> tuple[Any, ...]:
-    """Of a part's rows (m) with a target: truth, sides, hashes, twins, groups, times and period."""
-    table = frame[frame[asked.target].notna()].reset_index(drop=True)
-    if asked.whole:
-        table = table.astype({asked.target: np.int64})
-    twins = pd.util.hash_pandas_object(table[[*asked.features, asked.target]], index=False).to_numpy()
-    told = splits.sides(table, group=asked.group), hashes_of(table), twins
-    groups = None if asked.group is None else table[asked.group]
-    times, period = (None, None) if asked.time is None else _timed(table[asked.time])
-    return table[asked.target], *told, groups, times, period
-
-
-def _timed(column: pd.Series[Any]) -> tuple[NDArray[np.float64] | None, Any]:
-    """Times (m,) as numbers with the first and the last of them as they are written; None where one is no time."""
-    if column.empty:
-        return np.empty(0), None
-    try:
-        found = splits.moments(column)
-    except ValueError:
-        return None, None
-    ends = [(float(found[at]), str(column.iloc[at])) for at in (found.argmin(), found.argmax())]
-    return found, ends
 
 
 def _period(ends: list[Any]) -> tuple[str, str] | None:

@@ -12,7 +12,8 @@ from mlops_site.core.errors import NotFound
 from mlops_site.core.permissions import Actor, visible
 from registry.choices import Stage
 from registry.models import PromotionRequest, StageInterval, Version
-from training.models import DataSource, Fetch, Run
+from training.models import DatasetVersion, DataSource, Fetch, Run
+from training.selectors.quality import verdict_of
 
 SCHEDULED = "source: "  # and the source's name: the rows from which Beat reads the intervals of sources
 READ, CHECK, KEEP, START = "read", "check", "keep", "start a run"
@@ -78,6 +79,8 @@ def _own(fetch: Fetch, place: int) -> Step:
     titles = (f"Read {fetch.source}", "Check the data", "Keep a version", "Start a run")
     at = OWN_STEPS.index(fetch.step) if fetch.step in OWN_STEPS else (0 if not fetch.has_ended else len(OWN_STEPS))
     said, link = _made(fetch, place)
+    if OWN_STEPS[place] == CHECK and fetch.version and not fetch.run and (held := _held_back(fetch.version)):
+        return Step(titles[place], "blocked", held)
     if fetch.state == JobState.SUCCEEDED:
         done = bool(said) or place == 0
         return Step(titles[place], "done" if done else "none", said or (fetch.note if place == 0 else ""), link)
@@ -89,6 +92,11 @@ def _own(fetch: Fetch, place: int) -> Step:
         return Step(titles[place], "blocked" if fetch.step == CHECK else "failed", fetch.error)
     state = "running" if fetch.state == JobState.RUNNING else "waiting"
     return Step(titles[place], state, fetch.error and f"again, because {fetch.error}")
+
+
+def _held_back(version: DatasetVersion) -> str:
+    """Why its gate holds a version back today; "" where it does not."""
+    return "; ".join(check.message for check in verdict_of(version).report.blocks)
 
 
 def _made(fetch: Fetch, place: int) -> tuple[str, tuple[str, ...]]:

@@ -11,7 +11,8 @@ from mlops_site.core import events, holdings, store
 from mlops_site.core.errors import Conflict, Invalid, StewardError
 from mlops_site.core.models import User
 from mlops_site.core.permissions import Action, Actor, person, require
-from training.models import Dataset, DatasetVersion, Erasure
+from registry.models import RegisteredModel
+from training.models import Dataset, DatasetVersion, Erasure, Run
 from training.selectors import keeping
 
 log = logging.getLogger(__name__)
@@ -96,6 +97,10 @@ def erase_expired() -> list[DatasetVersion]:
 
 
 def _erased(version: DatasetVersion, actor: Actor, reason: str) -> Erasure:
+    # Under the locks of the models that learned from it, before its own: no version of them goes into production
+    # between the look and the end.
+    learned = RegisteredModel.objects.filter(pk__in=Run.objects.filter(dataset=version).values("model"))
+    list(learned.select_for_update(no_key=True).order_by("pk").values_list("pk"))
     dataset = (
         Dataset.objects.select_for_update(no_key=True, of=("self",)).select_related("team").get(pk=version.dataset_id)
     )

@@ -35,8 +35,8 @@ SETTABLE = (*_TEXTS, "takes", "pii", "run_config", "every", "enabled", "owner")
 
 
 def create_source(*, actor: Actor, name: str, kind: str, team: str | None = None, **fields: Any) -> DataSource:
-    """A source of the team that looks for data every so often, or when somebody asks. Its owner is who made it until
-    somebody else is named: looks that are scheduled act in the owner's name.
+    """A source of the team that looks for data every so often, or when somebody asks. Looks that are scheduled act in
+    the name of its owner: who made it, until somebody else says what it does.
 
     Raises Invalid naming every field at fault, Forbidden, Conflict `source_exists`.
     """
@@ -52,7 +52,7 @@ def create_source(*, actor: Actor, name: str, kind: str, team: str | None = None
             message = f"the name {name} is taken; choose another, or change that source"
             raise Conflict(message, code="source_exists", errors=[FieldError("name", "source_exists", message)])
         row = DataSource(name=name, kind=kind, team=owner, owner=person(actor), created_by=person(actor))
-        _set(row, fields)
+        _set(row, fields, actor)
         row.save(force_insert=True)
         _keep_schedule(row)
         events.record("source.created", actor=actor, subject=row.subject, team=owner.name, data=_said(row))
@@ -60,15 +60,20 @@ def create_source(*, actor: Actor, name: str, kind: str, team: str | None = None
 
 
 def set_source(source: DataSource, *, actor: Actor, fields: dict[str, Any]) -> DataSource:
-    """Change some of SETTABLE; what is not named stays. Raises Invalid naming every field at fault, Forbidden."""
+    """Change some of SETTABLE; what is not named stays. Who changes what it does, not only when, is its owner from
+    then on: nothing is done in the name of somebody who did not ask for it. Naming oneself takes it over.
+    Raises Invalid naming every field at fault, Forbidden."""
     with events.atomic():
         require(actor, Action.SOURCE_SET, source.team, subject=source.subject)
         rows = DataSource.objects.select_for_update(no_key=True, of=("self",)).select_related("team", "owner")
         row = rows.get(pk=source.pk)
         before = _said(row)
-        _set(row, fields)
-        if any(_said(row)[name] != before[name] for name in ("location", "pattern", "query", "takes")):
+        _set(row, fields, actor)
+        changed = {name for name, value in _said(row).items() if value != before[name]}
+        if changed & {"location", "pattern", "query", "takes"}:
             row.seen = []  # another place: all that is there is new
+        if changed - {"every", "enabled"}:
+            row.owner = person(actor)
         row.save()
         _keep_schedule(row)
         events.record("source.set", actor=actor, subject=row.subject, team=row.team.name, data=_said(row))
@@ -115,13 +120,13 @@ def _asked(source: DataSource, actor: Actor, *, scheduled: bool) -> Fetch:
     return made
 
 
-def _set(row: DataSource, fields: dict[str, Any]) -> None:
+def _set(row: DataSource, fields: dict[str, Any], actor: Actor) -> None:
     """Take the fields over, or raise Invalid with everything that is wrong with them."""
     errors = [FieldError(n, "unknown_field", f"{n} is no field of a source") for n in fields if n not in SETTABLE]
     for name, value in fields.items():
         if name in SETTABLE:
             try:
-                setattr(row, name, _checked(row, name, value))
+                setattr(row, name, _oneself(actor, value) if name == "owner" else _checked(name, value))
             except ValueError as error:
                 errors.append(FieldError(name, "invalid", f"{name} {error}"))
     errors = errors or list(_faults(row))
@@ -129,7 +134,7 @@ def _set(row: DataSource, fields: dict[str, Any]) -> None:
         raise Invalid(errors[0].message, code=errors[0].code, errors=errors)
 
 
-def _checked(row: DataSource, name: str, value: Any) -> Any:
+def _checked(name: str, value: Any) -> Any:
     """The value as the row keeps it; ValueError with what it must be."""
     if name in _TEXTS:
         low, high = _TEXTS[name]
@@ -144,16 +149,14 @@ def _checked(row: DataSource, name: str, value: Any) -> Any:
         raise ValueError(f"must be true or false but got {value!r:.80}")
     if name == "pii" and not (isinstance(value, list) and all(isinstance(each, str) for each in value)):
         raise ValueError(f"must be a list of column names but got {value!r:.80}")
-    if name == "run_config":
-        return _config(value or {})
-    return _member(row, value) if name == "owner" else value
+    return _config(value or {}) if name == "run_config" else value
 
 
-def _member(row: DataSource, name: object) -> User:
-    found = User.objects.filter(username=name, is_active=True, memberships__team=row.team).first()
-    if found is None:
-        raise ValueError(f"must be a member of {row.team} but got {str(name)[:80]!r}")
-    return found
+def _oneself(actor: Actor, name: object) -> User:
+    me = person(actor)
+    if name != me.get_username():
+        raise ValueError(f"must be yourself, {me}, for its looks act in that name, but got {str(name)[:80]!r}")
+    return me
 
 
 def _config(value: Any) -> dict[str, Any]:

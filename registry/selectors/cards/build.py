@@ -40,9 +40,21 @@ def card(version: Version, *, changes: bool = True) -> Card:
         since=None if base is None else base.number,
         changes=None if base is None else comparison(base, version, diff_only=True),
         missing=[],
-        told={name: version.facts[name] for name in TOLD if name in version.facts},
+        told=_told(version),
     )
     return found._replace(missing=missing(found))
+
+
+def _told(version: Version) -> dict[str, Any]:
+    """What its run was asked to tell. PostgreSQL keeps keys by their length: of a group its name comes first again."""
+    told = {name: version.facts[name] for name in TOLD if name in version.facts}
+    if "groups" in told:
+        told["groups"] = {column: {**found, "groups": _named(found)} for column, found in told["groups"].items()}
+    return told
+
+
+def _named(found: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"group": row["group"], "rows": row["rows"], **row} for row in found["groups"]]
 
 
 def production_before(version: Version) -> Version | None:

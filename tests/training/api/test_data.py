@@ -168,7 +168,7 @@ def test_a_source_is_made_looked_at_and_switched_off(
 ) -> None:
     body = {"name": "exports", "kind": "folder", "location": str(folder), "dataset_name": "hie", "target": "high_cost"}
     made = sent(engineers, "post", "/sources", {**body, "every": "12h", "run_config": {"model_name": model.name}})
-    assert (made.status_code, made.json()["every"], made.json()["owner"]) == (201, "12:00:00", "enno")
+    assert (made.status_code, made.json()["every"], made.json()["owner"]) == (201, "12h", "enno")
     assert sent(client, "post", "/sources", {**body, "name": "mine"}).status_code == 403
     asked = sent(client, "post", "/sources/exports/fetches")
     assert asked.status_code == 202

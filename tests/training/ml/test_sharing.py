@@ -9,7 +9,7 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from training.ml.sharing import Lost, Surplus, check_room, retry_running
+from training.ml.sharing import Lost, Surplus, check_room, quiet_about, retry_running
 from training.ml.studies import open_storage
 
 pytestmark = pytest.mark.filterwarnings("ignore:Heartbeat of storage")
@@ -61,6 +61,22 @@ def test_a_trial_that_waits_counts_before_those_that_came_after_it(study: optuna
     assert has_room(study, early, 2)
     assert not has_room(study, late, 2), "0 and 1 are the two that are wanted"
     assert has_room(study, study.ask(), 2), "this is number 1, which began last"
+
+
+@pytest.mark.parametrize("error", [Surplus(), ValueError("a real failure")])
+def test_only_what_failed_is_warned_of(study: optuna.Study, error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    def measured(trial: optuna.Trial) -> float:
+        raise error
+
+    with pytest.raises(type(error)), quiet_about(Surplus):
+        study.optimize(measured, n_trials=1)
+    said = [record.getMessage() for record in caplog.records]
+    if isinstance(error, Surplus):
+        assert said == []
+    else:
+        assert len(said) == 1
+        assert "Trial 0 failed" in said[0]
+        assert "a real failure" in said[0]
 
 
 @pytest.mark.parametrize("queue", ["defaults", "lost"])

@@ -115,6 +115,18 @@ def test_all_files_together(source: DataSource, folder: Path, engineer: Actor) -
     assert "c.csv must have the columns of a.csv but they differ in age, years" in fetch.error
 
 
+def test_a_version_that_its_gate_holds_back_is_not_said_to_have_passed(
+    source: DataSource, folder: Path, engineer: Actor
+) -> None:
+    put(folder, "a.csv", claims())
+    looked(source, engineer)
+    put(folder, "b.csv", claims(seed=1).drop(columns="age"))
+    fetch = looked(source, engineer)
+    assert (fetch.state, fetch.step, str(fetch.version)) == (JobState.FAILED, "start a run", "hie@2")
+    assert states(fetch) == ["done", "blocked", "done", "failed", "none", "none", "none", "none"]
+    assert "'age'" in way_of(fetch)[1].said
+
+
 def test_data_that_fails_its_checks_is_not_kept(source: DataSource, folder: Path, engineer: Actor) -> None:
     put(folder, "a.csv", claims().assign(high_cost=1))
     fetch = looked(source, engineer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from mlops_site.core.models import AuditRecord
 from mlops_site.core.permissions import Actor
 from registry.models import RegisteredModel
 from registry.services import register_version
+from registry.services.guards import locked
 from tests.kept import kept_fixture
 from tests.people import actor
 from tests.registry.parts import candidate
@@ -152,6 +154,35 @@ def test_what_a_version_in_production_was_trained_on_stays(
     with pytest.raises(Conflict) as refused:
         erase_dataset_version(dataset, actor=engineer, reason="away with it")
     assert refused.value.code == "in_production"
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_what_goes_into_production_meanwhile_stays(
+    dataset: DatasetVersion, model: RegisteredModel, engineer: Actor, scientist: Actor
+) -> None:
+    run = services.request_run(actor=scientist, model_name=model.name, dataset="hie@1", **SMALL)
+    version = register_version(model, actor=engineer, candidate=candidate(1))
+    Run.objects.filter(pk=run.pk).update(state=JobState.SUCCEEDED, version=version)
+    refused: list[str] = []
+
+    def erase() -> None:
+        try:
+            erase_dataset_version(dataset, actor=engineer, reason="away with it")
+        except Conflict as error:
+            refused.append(error.code)
+        finally:
+            connection.close()
+
+    eraser = threading.Thread(target=erase)
+    with locked(model):  # as a promotion has it
+        eraser.start()
+        eraser.join(0.5)
+        assert eraser.is_alive()
+        served(version)
+    eraser.join()
+    assert refused == ["in_production"]
+    assert store.exists(dataset.digest)
 
 
 def served(version: Any) -> None:

@@ -11,14 +11,15 @@ from django.db import IntegrityError, transaction
 from django_celery_beat.models import PeriodicTask
 
 from mlops_site.core.beats import length_of
-from mlops_site.core.choices import JobState
+from mlops_site.core.choices import JobState, Role
 from mlops_site.core.entries import Place
 from mlops_site.core.errors import Conflict, Forbidden, Invalid, NotFound
 from mlops_site.core.models import AuditRecord
-from mlops_site.core.permissions import Actor
+from mlops_site.core.permissions import Actor, person
 from monitoring.selectors.policies import schedules
 from monitoring.services import set_schedule
 from registry.models import RegisteredModel
+from tests.people import actor
 from training.models import DataSource, Fetch
 from training.selectors.sources import source_named, sources
 from training.services import cancel_fetch, create_source, fetch_on_schedule, request_fetch, set_source
@@ -124,6 +125,26 @@ def test_a_source_that_is_off_looks_at_nothing(source: DataSource, engineer: Act
     with pytest.raises(Conflict) as refused:
         request_fetch(source, actor=engineer)
     assert refused.value.code == "source_off"
+
+
+def test_looks_act_in_the_name_of_who_said_what_they_do(
+    source: DataSource, engineer: Actor, scientist: Actor, folder: Path
+) -> None:
+    enno, eva = person(engineer), actor("eva", Role.ML_ENGINEER)
+    for other in ("eva", person(scientist).username):
+        with pytest.raises(Invalid) as refused:
+            set_source(source, actor=engineer, fields={"owner": other})
+        assert "must be yourself" in refused.value.detail
+    set_source(source, actor=eva, fields={"enabled": False, "every": "2d"})
+    source.refresh_from_db()
+    assert source.owner == enno, "when it looks is not what it does"
+    set_source(source, actor=eva, fields={"enabled": True, "group_column": "person"})
+    source.refresh_from_db()
+    assert source.owner == person(eva)
+    set_source(source, actor=engineer, fields={"owner": "enno"})
+    look = fetch_on_schedule("exports")
+    assert look is not None
+    assert look.requested_by == enno
 
 
 def test_another_place_is_all_new(source: DataSource, engineer: Actor) -> None:
