@@ -87,6 +87,8 @@ def run_session(phases: Sequence[str], rest: list[str], *, workers: int | None, 
             count = max(WORKERS[phase] for phase in phases) if workers is None else workers
             spread = [f"--numprocesses={count}", "--dist=worksteal"]
             chosen = [*(f"--phase={phase}" for phase in phases), *(["--both"] if both else [])]
+            if set(phases) != {"pure"}:
+                stack.enter_context(_template_in_the_making(env))
             status = _pytest([*chosen, *spread, f"--junitxml={counts}", *rest], env)
             return read_results(phases, counts, status, is_filtered=bool(rest))
     except programs.MissingProgram as error:
@@ -110,6 +112,15 @@ def surroundings(phases: Collection[str]) -> Iterator[Mapping[str, str]]:
 
 def _given(name: str) -> str:
     return os.environ.get(name, "").strip()
+
+
+@contextmanager
+def _template_in_the_making(env: Mapping[str, str]) -> Iterator[None]:
+    """The migrated database is made while pytest collects. If that fails, the first test to need one says so."""
+    command = [sys.executable, "-m", "tests.template"]
+    nowhere = subprocess.DEVNULL
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdin=nowhere, stdout=nowhere, stderr=nowhere):
+        yield
 
 
 def _pytest(options: list[str], env: Mapping[str, str]) -> int:

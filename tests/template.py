@@ -35,6 +35,11 @@ OF_SERVERS = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "AUDIT_KEY")
 
 def put_into(home: Path) -> None:
     """Give a home the database of an embedded site that has just been set up."""
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(_embedded() / FILE, home / FILE)
+
+
+def _embedded() -> Path:
     folder = _shared() / "embedded"
     with _alone():
         if not folder.exists():
@@ -42,8 +47,7 @@ def put_into(home: Path) -> None:
             shutil.rmtree(making, ignore_errors=True)
             _migrate({name: value for name, value in os.environ.items() if name not in OF_SERVERS}, making)
             making.rename(folder)
-    home.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(folder / FILE, home / FILE)
+    return folder
 
 
 def put_mlflow(home: Path) -> None:
@@ -62,14 +66,29 @@ def put_mlflow(home: Path) -> None:
 
 def put_on_server(url: str) -> None:
     """Make the database of `url` (`postgresql://...`) such a copy, whatever is there under its name."""
-    template = urlsplit(url)._replace(path=f"/{NAME}").geturl()
+    with _server(url) as connection:
+        _replace(connection, urlsplit(url).path.lstrip("/"), template=NAME)
+
+
+@contextmanager
+def _server(url: str) -> Iterator[psycopg2.extensions.connection]:
+    """A connection to the server, which has the template."""
     with _alone(), closing(psycopg2.connect(urlsplit(url)._replace(path="/postgres").geturl())) as connection:
         connection.autocommit = True
         if not (made := _shared() / "on-server").exists():
             _replace(connection, NAME)
+            template = urlsplit(url)._replace(path=f"/{NAME}").geturl()
             _migrate({**os.environ, "DATABASE_URL": template}, _shared() / "server-home")
             made.touch()
-        _replace(connection, urlsplit(url).path.lstrip("/"), template=NAME)
+        yield connection
+
+
+def prepare() -> None:
+    """The template that this environment needs, before anybody asks for it."""
+    if url := os.environ.get("DATABASE_URL"):
+        with _server(url):
+            return
+    _embedded()
 
 
 def drop_from_server(url: str) -> None:
@@ -112,3 +131,9 @@ def _alone() -> Iterator[None]:
     with (_shared() / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+if __name__ == "__main__":
+    import tests.settings  # noqa: F401  (it names the databases of this environment)
+
+    prepare()

@@ -109,10 +109,7 @@ def take(step: Step, machine: Actor, sent: dict[int, dict[str, Any]]) -> None:
             recall_waiting()
 
 
-@given(STEPS)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
-def test_at_any_moment_of_a_random_schedule(version: Version, machine: Actor, steps: list[Step]) -> None:
-    """With a fold that takes away another revision than the one before, this fails (tried)."""
+def holds_at_every_moment(version: Version, machine: Actor, steps: list[Step]) -> None:
     with transaction.atomic():
         sent: dict[int, dict[str, Any]] = {}
         for step in steps:
@@ -124,6 +121,24 @@ def test_at_any_moment_of_a_random_schedule(version: Version, machine: Actor, st
         assert not FoldItem.objects.filter(waiting=False).exists()
         assert is_same(folded(version), recomputed(version))
         transaction.set_rollback(True)
+
+
+def schedules(count: int) -> settings:
+    return settings(max_examples=count, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+
+
+@given(STEPS)
+@schedules(10)
+def test_at_any_moment_of_a_random_schedule(version: Version, machine: Actor, steps: list[Step]) -> None:
+    """With a fold that takes away another revision than the one before, this fails (tried)."""
+    holds_at_every_moment(version, machine, steps)
+
+
+@pytest.mark.slow
+@given(STEPS)
+@schedules(100)
+def test_at_any_moment_of_a_hundred_schedules(version: Version, machine: Actor, steps: list[Step]) -> None:
+    holds_at_every_moment(version, machine, steps)
 
 
 def test_a_correction_folded_before_what_it_corrects(version: Version, machine: Actor) -> None:

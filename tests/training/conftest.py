@@ -54,6 +54,6 @@ def upload(scientist: Actor) -> Callable[..., DatasetVersion]:
     return partial(uploaded, scientist)
 
 
-@pytest.fixture  # not kept: an erasure looks at how old the bytes are
+@kept_fixture
 def dataset(scientist: Actor) -> DatasetVersion:
     return uploaded(scientist)

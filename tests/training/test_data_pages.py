@@ -17,9 +17,16 @@ from mlops_site.core.permissions import Actor
 from registry.models import RegisteredModel
 from tests.people import actor
 from tests.training.claims import SMALL, claims
+from tests.training.conftest import uploaded
 from training.models import DatasetVersion, DataSource, Fetch
 
 Upload = Callable[..., DatasetVersion]
+
+
+@pytest.fixture
+def dataset(scientist: Actor) -> DatasetVersion:
+    """Not kept: an erasure looks at how old the bytes are."""
+    return uploaded(scientist)
 
 
 def browser(who: Actor) -> Client:

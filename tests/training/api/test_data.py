@@ -20,12 +20,19 @@ from registry.services import register_version
 from tests.people import actor
 from tests.registry.parts import candidate
 from tests.training.claims import SMALL, claims
+from tests.training.conftest import uploaded
 from training.models import DatasetVersion, Fetch, Run
 from training.services import request_run
 
 Caller = Callable[[Actor], Client]
 Upload = Callable[..., DatasetVersion]
 API = "/api/v1"
+
+
+@pytest.fixture
+def dataset(scientist: Actor) -> DatasetVersion:
+    """Not kept: an erasure looks at how old the bytes are."""
+    return uploaded(scientist)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from tests.kept import kept_fixture
 from tests.people import actor
 from tests.registry.parts import candidate
 from tests.training.claims import SMALL, claims
+from tests.training.conftest import uploaded
 from training import services
 from training.models import DatasetVersion, Erasure, Run
 from training.pipeline.data import rows_of
@@ -30,6 +31,12 @@ from training.selectors import dataset_named, keeping
 from training.services import erase_dataset_version, erase_expired, set_keeping
 
 Upload = Callable[..., DatasetVersion]
+
+
+@pytest.fixture
+def dataset(scientist: Actor) -> DatasetVersion:
+    """Not kept: an erasure looks at how old the bytes are."""
+    return uploaded(scientist)
 
 
 @kept_fixture
