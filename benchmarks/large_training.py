@@ -3,7 +3,8 @@
 rows but those held out, on a local Dask cluster, in parts without one, and in one frame.
 
 Each way is a process of its own. Memory is of the whole family, as in `benchmarks.large_table`. Parts must give the
-same answers with and without a cluster but for rounding, and those of one frame within `NEAR`.
+same answers with and without a cluster but for rounding, and those of one frame within `NEAR`: scikit-learn's logistic
+regression stops some thousandths of a probability before the minimum.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from training.ml.tables import PARQUET, ROW_GROUP
 
 ROWS, PIECE = 1_000_000, 100_000
 PROCESSES, MEMORY_MB = 2, 600
-GOAL_MB, NEAR, ROUNDING = 1_500.0, 0.002, 1e-12
+GOAL_MB, NEAR, ROUNDING = 1_500.0, 0.005, 1e-12
 CLASSES = (0, 1)
 TYPES = ("logistic_regression", "lightgbm")
 TARGET = "high_cost"

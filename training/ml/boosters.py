@@ -12,7 +12,8 @@ import importlib.util
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,16 +38,18 @@ class LightGBM:
 
     def fit(self, columns: Any, y: Any, sample_weight: Any = None) -> Any:
         """Train on prepared columns (n, columns) and their truth (n,)."""
+        import lightgbm
+
         matrix = single(columns)
-        return self._fitted(matrix, matrix, y, sample_weight)
+        return self._fitted(partial(lightgbm.Dataset, matrix), matrix, y, sample_weight)
 
     def fit_blocks(self, blocks: Blocks, y: Any, sample_weight: Any = None) -> Any:
         """What `fit` makes of all rows, of which no more than a part is ever held."""
-        from training.ml.streams import Stream
+        from training.ml.streams import Stream, Streamed
 
-        return self._fitted(Stream(blocks), single(blocks.first(_AGREED_ROWS)), y, sample_weight)
+        return self._fitted(partial(Streamed, Stream(blocks)), single(blocks.first(_AGREED_ROWS)), y, sample_weight)
 
-    def _fitted(self, data: Any, first: NDArray[np.float32], y: Any, sample_weight: Any) -> Any:
+    def _fitted(self, rows: Callable[..., Any], first: NDArray[np.float32], y: Any, sample_weight: Any) -> Any:
         import lightgbm
 
         classes, truth = _target(self.task_type, y)
@@ -57,7 +60,7 @@ class LightGBM:
         params |= {"seed": self.seed, "num_threads": self.n_jobs, "verbosity": -1}
         # Else the number of threads and the order of their sums would be part of the model.
         params |= {"deterministic": True, "force_col_wise": True}
-        booster = lightgbm.train(params, lightgbm.Dataset(data, truth, weight=sample_weight), num_boost_round=rounds)
+        booster = lightgbm.train(params, rows(truth, weight=sample_weight), num_boost_round=rounds)
         trees = [_lightgbm_tree(part) for part in _lightgbm_parts(booster.model_to_string(num_iteration=-1))]
         width = len(classes) if classes is not None and many else 1
         stages = [trees[at : at + width] for at in range(0, len(trees), width)]

@@ -15,6 +15,14 @@ from training.ml.laid import Laid
 from training.ml.parted import PART_ROWS, Blocks
 
 
+class Streamed(lightgbm.Dataset):
+    """A data set of a stream whose bins are those of a matrix. LightGBM would draw its rows without the seed, and drop
+    columns without the least rows of a leaf: of a stream it passes on none but what is named after a data set."""
+
+    def get_params(self) -> dict[str, Any]:
+        return dict(self.params or {})
+
+
 class Stream(lightgbm.Sequence):
     """The rows of `Blocks` in order. LightGBM asks twice, each time from the first row on: for the rows that it draws
     its bins from, which it chooses by seed and place as those of a matrix, and for all rows. They are prepared once."""

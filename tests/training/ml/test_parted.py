@@ -148,6 +148,19 @@ def test_the_model_is_that_of_one_frame(
     np.testing.assert_array_equal(said, evaluate.predicted(parts, frame, classes))
 
 
+@pytest.mark.parametrize("least", [5, 40])
+def test_bins_of_some_rows_are_those_of_one_frame(
+    least: int, tmp_path: Path, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(estimators._LIGHTGBM_FIXED, "bin_construct_sample_cnt", 300)
+    y, asked = (
+        truth(frame, "classification"),
+        recipe("lightgbm", "classification", n_estimators=20, min_child_samples=least),
+    )
+    one, parts = (asked.fit(rows, y).predict_proba(frame) for rows in (frame, in_file(frame, tmp_path, Here())))
+    np.testing.assert_array_equal(one, parts)
+
+
 @every_case
 def test_it_is_the_same_on_a_cluster(
     name: str, task: Any, tmp_path: Path, frame: pd.DataFrame, dask: Executor, monkeypatch: pytest.MonkeyPatch
