@@ -347,9 +347,9 @@ class Site(Monitored):
         for n in range(9):
             on_call = {"name": f"another {n}", "address": "ada", "models": [scene.model.name]}
             monitoring.create_channel(actor=scene.author, kind="inbox", fields=on_call)
-            monitoring.try_channel(scene.others["channel"], actor=scene.author)
-        told = {"channel": "x", "subject": scene.alert.subject, "team": scene.model.team, "event": "x", "body": {}}
-        Delivery.objects.bulk_create(Delivery(**told) for _ in range(9))
+        told, tried = {"team": scene.model.team, "event": "x", "body": {}}, scene.others["channel"]
+        for to, subject in (("x", scene.alert.subject), (tried.key, tried.subject)):
+            Delivery.objects.bulk_create(Delivery(channel=to, subject=subject, **told) for _ in range(9))
 
     def grow_features(self, n: int) -> None:
         known(self.history, self.scene.scientist, "p1", {"visits": n, "plan": None}, days_ago=0.5 - n / 100)
