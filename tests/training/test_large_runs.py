@@ -32,7 +32,6 @@ pytestmark = [pytest.mark.broker, pytest.mark.django_db(transaction=True)]
 
 API, MODEL = "/api/v1", "high_cost_claim"
 FEATURES = ["age", "visits", "plan"]
-ROWS = 40_000  # two parts are trained on
 ENV = {"LARGE_RUN_MB": "1", "DASK_PROCESSES": "2", "DASK_MEMORY_MB": "512"}
 
 
@@ -42,10 +41,13 @@ def who(settings: Settings) -> dict[str, Client]:
     roles = {"enno": "ml_engineer", "dana": "data_scientist", "ben": "approver", "app": "service"}
     found = {name: Client(headers=bearer(person(name, role))) for name, role in roles.items()}
     post(found["enno"], "/models", {"name": MODEL, "task_type": "classification"}, expect=201)
-    file = SimpleUploadedFile("claims.csv", csv_of(claims(ROWS)).getvalue())
-    declared = {"file": file, "name": "claims", "target": "high_cost", "group_column": "person"}
-    assert found["dana"].post(f"{API}/datasets", declared).status_code == 201
     return found
+
+
+def upload(who: dict[str, Client], rows: int) -> None:
+    file = SimpleUploadedFile("claims.csv", csv_of(claims(rows)).getvalue())
+    declared = {"file": file, "name": "claims", "target": "high_cost", "group_column": "person"}
+    assert who["dana"].post(f"{API}/datasets", declared).status_code == 201
 
 
 def post(client: Client, path: str, body: Any, *, expect: int = 200) -> Any:
@@ -79,7 +81,8 @@ def scores(version: Version | None) -> pd.Series[Any]:
 def test_what_it_serves_is_what_the_run_said(
     who: dict[str, Client], processes: Callable[..., Process], tmp_path: Path
 ) -> None:
-    workers.start_worker(processes, tmp_path, **ENV)
+    upload(who, 20_000)
+    workers.start_worker(processes, tmp_path, **{**ENV, "DASK_PROCESSES": "1"})
     run = ended(begun(who, "logistic_regression", n_trials=1))
     status = who["dana"].get(f"{API}/training/status/{run.pk}").json()
     request = status["gate"]["outcome"]["request"]
@@ -103,6 +106,7 @@ def test_what_it_serves_is_what_the_run_said(
 def test_it_comes_to_the_same_when_workers_of_the_cluster_are_killed(
     model_type: str, who: dict[str, Client], processes: Callable[..., Process], tmp_path: Path
 ) -> None:
+    upload(who, 40_000)  # two parts are trained on
     workers.start_worker(processes, tmp_path, **ENV)
     whole = ended(begun(who, model_type, n_trials=4))
     run, killed = begun(who, model_type, n_trials=4), 0
