@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from typing import NamedTuple
@@ -35,17 +36,19 @@ class Verdict(NamedTuple):
 
 
 def watch(job: Job) -> None:
-    """Run the claimed job's child to its end, whatever that end is."""
+    """Run the claimed job's child to its end, whatever that end is. Its temporary files go with it."""
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "execute_run", str(job.pk)]
-    child = subprocess.Popen(
-        [*command, "--attempt", str(job.attempt), "--watcher", str(os.getpid())],
-        cwd=settings.BASE_DIR,
-        start_new_session=True,
-    )
-    try:
-        verdict = _until_it_ends(job, child)
-    finally:
-        _kill(child)
+    with tempfile.TemporaryDirectory(prefix="steward-job-", ignore_cleanup_errors=True) as folder:
+        child = subprocess.Popen(
+            [*command, "--attempt", str(job.attempt), "--watcher", str(os.getpid())],
+            cwd=settings.BASE_DIR,
+            env={**os.environ, "TMPDIR": folder},
+            start_new_session=True,
+        )
+        try:
+            verdict = _until_it_ends(job, child)
+        finally:
+            _kill(child)
     _settle(job, child.returncode, verdict)
 
 

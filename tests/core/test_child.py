@@ -68,6 +68,14 @@ def test_a_child_that_does_its_work_writes_its_own_end() -> None:
     assert (job.state, job.note, job.progress, job.error, job.attempt) == ("succeeded", "all done", 1.0, "", 1)
 
 
+def test_what_a_killed_child_leaves_in_temporary_files_goes_with_it(tmp_path: Path) -> None:
+    job = watched(f"litter {tmp_path / 'name'}", "crash SIGKILL")
+    left = Path((tmp_path / "name").read_text())
+    assert job.error == "attempt 1 was killed by SIGKILL"
+    assert left.parent.name.startswith("steward-job-")
+    assert not left.parent.exists()
+
+
 @pytest.mark.parametrize(
     ("order", "error"),
     [

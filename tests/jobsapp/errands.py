@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -38,6 +39,12 @@ def spawn(errand: Errand, path: str) -> None:
     grandchild = subprocess.Popen([sys.executable, "-c", deaf])
     Path(path).with_suffix(".draft").write_text(f"{os.getpid()} {grandchild.pid}")
     Path(path).with_suffix(".draft").rename(path)
+
+
+def litter(errand: Errand, path: str) -> None:
+    """A temporary file that nobody takes away, and at the path its name."""
+    with tempfile.NamedTemporaryFile(delete=False) as file:
+        Path(path).write_text(file.name)
 
 
 def crash(errand: Errand, sign: str) -> None:
@@ -89,4 +96,6 @@ def load(errand: Errand, artifact: str) -> None:
     scorer.load(digest, form, SIGNATURE)
 
 
-ORDERS = {f.__name__: f for f in (reach, succeed, spawn, crash, leave, hang, first, sever, eat, refuse, fail, load)}
+ORDERS = {
+    f.__name__: f for f in (reach, succeed, spawn, litter, crash, leave, hang, first, sever, eat, refuse, fail, load)
+}
