@@ -162,7 +162,7 @@ def test_traffic_is_counted_over_the_days_that_there_were(engineer: Actor, serve
     ask(served, engineer, days=10, a_day=12, labelled=0.5, after=2.0)
     found = traffic_of(served.model)
     assert found.claims == 120
-    assert found.per_day == pytest.approx(120 / 9.5, rel=0.06)  # buckets of old claims are days
+    assert 120 / 10.5 <= found.per_day <= 120 / 9.5  # the first claims' bucket is their day, whatever its hour
     assert found.label_days == pytest.approx(2.0, abs=0.01)
     assert found.label_share == pytest.approx(0.5)  # of those old enough, not of all
     assert "50% get a label; half of the labels come within 2 days" in found.says
