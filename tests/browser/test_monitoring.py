@@ -45,7 +45,7 @@ def test_an_open_page_follows_what_happens_and_rests_when_nobody_looks(site: Sce
     page.evaluate("ask()")
     expect(page.locator(".live span")).to_contain_text("again every 15 s")
     assert asked == [304]
-    elsewhere(lambda: bucket(site.served, hours_ago=3, rows=111, older=8, seed=5))
+    elsewhere(lambda: bucket(site.served, hours_ago=0.5, rows=111, older=8, seed=5))  # between two of the scene
     page.evaluate("ask()")
     expect(page.locator(".answer")).to_contain_text("741 predictions")
     assert asked == [304, 200]
