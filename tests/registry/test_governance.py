@@ -21,8 +21,12 @@ from tests.registry.http import API, Person
 from tests.registry.parts import candidate, into_production
 from tests.registry.test_pages import client_of
 
-TODAY = timezone.now().date()
 FAILED = {"passed": False, "checks": [{"name": "slices", "level": "fail", "message": "Worse in site = 5."}]}
+
+
+def today() -> date:
+    """Asked anew: the tests may begin before midnight."""
+    return timezone.now().date()
 
 
 def sheet(actor: Actor, path: str) -> list[dict[str, str]]:
@@ -33,7 +37,7 @@ def sheet(actor: Actor, path: str) -> list[dict[str, str]]:
 
 
 def report(actor: Actor, kind: str) -> list[tuple[str, str | None, str | None]]:
-    found = selectors.period_report(actor, first=TODAY - timedelta(days=1), last=TODAY)
+    found = selectors.period_report(actor, first=today() - timedelta(days=1), last=today())
     return [(row.model, row.version, row.by) for row in found.of(kind)]
 
 
@@ -112,7 +116,7 @@ def test_a_gate_that_people_overrode_is_a_waiver(
 ) -> None:
     request = services.request_promotion(staged, actor=author, reason="needed now", evidence={"gate": FAILED})
     services.review_request(request, actor=approver, decision="approve", comment="Site 5 closes.")
-    found = selectors.period_report(author, first=TODAY, last=TODAY)
+    found = selectors.period_report(author, first=today(), last=today())
     (waiver,) = found.of("waiver")
     assert (waiver.version, waiver.by, waiver.what) == ("1.0.0", "approver", "approved although the gate did not pass")
 
@@ -123,7 +127,7 @@ def test_a_promotion_by_policy_and_the_policy_are_waivers(
     services.set_deploy_policy(model, actor=approver, reach="production", reason="It is watched by the hour.")
     version = services.register_version(model, actor=author, candidate=candidate())
     services.deploy_by_policy(version, actor=author, gate={**FAILED, "passed": True})
-    found = selectors.period_report(author, first=TODAY, last=TODAY)
+    found = selectors.period_report(author, first=today(), last=today())
     assert [(row.version, row.what) for row in found.of("waiver")] == [
         (None, "a standing policy lets candidates into production without people"),
         ("1.0.0", "by standing policy, without the approval of people"),
@@ -145,8 +149,8 @@ def test_days_are_whole_and_both_included(served: Version, author: Actor) -> Non
         return len(selectors.period_report(author, first=first, last=last).of("new model"))
 
     day = timedelta(days=1)
-    assert made_on(TODAY - day, TODAY + day) == made_on(TODAY, TODAY) == 1
-    assert made_on(TODAY + day, TODAY + day) == made_on(TODAY - 2 * day, TODAY - day) == 0
+    assert made_on(today() - day, today() + day) == made_on(today(), today()) == 1
+    assert made_on(today() + day, today() + day) == made_on(today() - 2 * day, today() - day) == 0
     span = Span.of(date(2026, 1, 1), date(2026, 1, 31))
     assert span == (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
 
@@ -169,12 +173,12 @@ def test_a_period_that_is_none_is_refused(engineer: Person, query: dict[str, str
 def test_the_report_is_of_your_teams_only(
     served: Version, engineer: Person, stranger: Person, outsider: Actor, author: Actor
 ) -> None:
-    days = {"from": str(TODAY), "to": str(TODAY)}
+    days = {"from": str(today()), "to": str(today())}
     status, found = engineer.get("/period-report", **days)
-    assert (status, found["from"], len(found["happenings"])) == (200, str(TODAY), 2)
+    assert (status, found["from"], len(found["happenings"])) == (200, str(today()), 2)
     assert stranger.get("/period-report", **days)[1]["happenings"] == []
     assert engineer.get("/period-report", **days, team="elsewhere")[1]["happenings"] == []
-    path = f"/period-report.csv?from={TODAY}&to={TODAY}"
+    path = f"/period-report.csv?from={today()}&to={today()}"
     assert [row["kind"] for row in sheet(author, path)] == ["promotion", "new model"]
     assert sheet(outsider, path) == []
 

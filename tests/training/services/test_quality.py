@@ -28,14 +28,18 @@ from training.services import (
 )
 
 Upload = Callable[..., DatasetVersion]
-TODAY = datetime.now(UTC).date()
-SOON = TODAY + timedelta(days=20)
+SOON = datetime.now(UTC).date() + timedelta(days=20)
 GAP: dict[str, Any] = {
     "check": "schema_missing",
     "column": "age",
     "reason": "The source is being mended.",
     "until": SOON,
 }
+
+
+def in_days(days: int) -> date:
+    """Of today, asked anew: the tests may begin before midnight."""
+    return datetime.now(UTC).date() + timedelta(days=days)
 
 
 @kept_fixture
@@ -122,7 +126,7 @@ def test_a_blocked_version_is_not_trained_on_until_somebody_else_waives_it(
 
 def test_a_waiver_ends_with_its_last_day(blocked: DatasetVersion, validator: Actor) -> None:
     assert validator.user is not None
-    for until, passed in ((TODAY - timedelta(days=1), False), (TODAY, True)):
+    for until, passed in ((in_days(-1), False), (in_days(0), True)):
         Waiver.objects.create(
             dataset=blocked.dataset, check_name="schema_missing", about="age", reason="r", until=until,
             by=validator.user,
@@ -154,8 +158,8 @@ def test_who_waived_yesterday_does_not_train_under_it_today(
         ({"check": "target_missing"}, "check"),
         ({"check": "nonsense"}, "check"),
         ({"column": "nowhere"}, "column"),
-        ({"until": TODAY - timedelta(days=1)}, "until"),
-        ({"until": TODAY + timedelta(days=91)}, "until"),
+        ({"until": -1}, "until"),
+        ({"until": 91}, "until"),
         ({"until": date.max}, "until"),
         ({"reason": " "}, "reason"),
         ({"reason": "x" * 501}, "reason"),
@@ -165,6 +169,8 @@ def test_who_waived_yesterday_does_not_train_under_it_today(
 def test_a_waiver_is_refused_by_field(
     blocked: DatasetVersion, validator: Actor, changes: dict[str, Any], field: str
 ) -> None:
+    if isinstance(until := changes.get("until"), int):
+        changes = {"until": in_days(until)}
     with pytest.raises(Invalid) as caught:
         waive_check(blocked.dataset, actor=validator, **{**GAP, **changes})
     assert caught.value.errors[0].field == field
@@ -175,7 +181,7 @@ def test_the_same_waiver_twice_is_one(blocked: DatasetVersion, validator: Actor)
     waive_check(blocked.dataset, actor=validator, **GAP)
     with pytest.raises(Conflict, match="already, by vito"):
         waive_check(blocked.dataset, actor=validator, **GAP)
-    longer = waive_check(blocked.dataset, actor=validator, **{**GAP, "until": TODAY + timedelta(days=90)})
+    longer = waive_check(blocked.dataset, actor=validator, **{**GAP, "until": in_days(90)})
     assert longer.status == "in force"
 
 
@@ -199,8 +205,8 @@ def test_the_database_refuses_what_the_code_would_not_do(
     assert other is not None
     attempts: list[Callable[[], Any]] = [
         lambda: Waiver.objects.create(**fields, by=some),
-        lambda: Waiver.objects.create(**{**fields, "until": TODAY + timedelta(days=92)}, by=other),
-        lambda: Waiver.objects.filter(pk=waiver.pk).update(until=TODAY + timedelta(days=30)),
+        lambda: Waiver.objects.create(**{**fields, "until": in_days(92)}, by=other),
+        lambda: Waiver.objects.filter(pk=waiver.pk).update(until=in_days(30)),
         lambda: Waiver.objects.filter(pk=waiver.pk).update(about="", revoked_at=datetime.now(UTC)),
         lambda: waiver.delete(),
         lambda: Expectations.objects.update(comment="Never mind."),
