@@ -228,7 +228,7 @@ def asker(
 def measure(targets: list[Target], requests: int, warm_up: int) -> dict[str, list[float]]:
     """Milliseconds by target, each asked the same rows one after the other, the targets in turn a block each. The
     first request of a turn is not counted: while the others had theirs, the processor's caches became theirs, which on
-    a server by itself happens to none (3.3 ms here, at a median of 1.4)."""
+    a server by itself happens to none."""
     for target in targets:
         for index in range(warm_up):
             target.ask(index)
