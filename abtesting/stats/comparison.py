@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
+import scipy  # loads its parts at their first use
 
 from abtesting.stats import sequential
 from abtesting.stats.measures import Measure
 from abtesting.stats.sequential import Bounds
 
-Z = float(special.ndtri(0.975))
+Z = NormalDist().inv_cdf(0.975)
 LEAST = 30  # units below the line of the measure, of each arm: fewer make no normal estimate
 
 
@@ -129,12 +130,12 @@ def too_few(measure: Measure, n_a: float, n_b: float) -> Unknown | None:
 
 def normal_p(z: float) -> float:
     """Two-sided p-value of a standard normal."""
-    return float(2 * special.ndtr(-abs(z)))
+    return float(2 * scipy.special.ndtr(-abs(z)))
 
 
 def _finished(metric: str, greater_is_better: bool, found: Found, n: int, tuned_at: float) -> Comparison:
     difference, se = found.b - found.a, found.se
-    greater = float(special.ndtr(difference / se)) if found.chance_greater is None else found.chance_greater
+    greater = float(scipy.special.ndtr(difference / se)) if found.chance_greater is None else found.chance_greater
     return Comparison(
         metric=metric,
         greater_is_better=greater_is_better,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import special
+import scipy  # loads its parts at their first use
 
 from abtesting.stats import proportions, sequential
 from abtesting.stats.comparison import (
@@ -105,9 +105,9 @@ def _means(measure: Measure, a: Moments, b: Moments) -> Found | Unknown:
     se = math.sqrt(square_a + square_b)
     part_a, part_b = (own / (square_a + square_b) for own in (square_a, square_b))  # their squares are held
     freedom = 1 / (part_a**2 / (n_a - 1) + part_b**2 / (n_b - 1))
-    half = float(special.stdtrit(freedom, 0.975)) * se
+    half = float(scipy.special.stdtrit(freedom, 0.975)) * se
     difference = mean_b - mean_a
-    p_value = float(2 * special.stdtr(freedom, -abs(difference) / se))
+    p_value = float(2 * scipy.special.stdtr(freedom, -abs(difference) / se))
     return Found(mean_a, mean_b, se, (difference - half, difference + half), p_value, "welch")
 
 

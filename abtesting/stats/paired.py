@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from scipy import special
+import scipy  # loads its parts at their first use
 
 from abtesting.stats import sequential
 from abtesting.stats.comparison import Comparison, Found, Unknown, Z, compared, normal_p, too_few
@@ -47,8 +47,9 @@ def mcnemar(only_a: int, only_b: int) -> McNemar:
     n, fewer = only_a + only_b, min(only_a, only_b)
     if n == 0:
         return McNemar(1.0, 1.0, 1.0)
-    at_most, less = float(special.bdtr(fewer, n, 0.5)), float(special.bdtr(fewer - 1, n, 0.5)) if fewer else 0.0
-    chi_square = float(special.chdtrc(1, (only_a - only_b) ** 2 / n))
+    at_most = float(scipy.special.bdtr(fewer, n, 0.5))
+    less = float(scipy.special.bdtr(fewer - 1, n, 0.5)) if fewer else 0.0
+    chi_square = float(scipy.special.chdtrc(1, (only_a - only_b) ** 2 / n))
     return McNemar(min(1.0, 2 * at_most), 1.0 if only_a == only_b else at_most + less, chi_square)
 
 
@@ -101,7 +102,7 @@ def _paired_cells(measure: Measure, pairs: Counts) -> Found | Unknown:
     if alone is None:
         return Found(of_a, of_b, se, bounds, normal_p((of_b - of_a) / se), "paired delta method")
     only_a, only_b = alone
-    won = float(special.betainc(only_a + 1, only_b + 1, 0.5))  # of B's share of the claims that one had right alone
+    won = float(scipy.special.betainc(only_a + 1, only_b + 1, 0.5))  # B's share of what one had right alone
     return Found(of_a, of_b, se, bounds, mcnemar(only_a, only_b).mid_p, "mcnemar mid-p", won)
 
 
@@ -115,8 +116,8 @@ def _paired_means(measure: Measure, pairs: PairTally) -> Found | Unknown:
     if se <= 0:
         return Unknown(measure.name, "not computable: both differ by the same on every claim")
     if measure.name != "rmse":
-        half = float(special.stdtrit(n - 1, 0.975)) * se
-        p_value = float(2 * special.stdtr(n - 1, -abs(of_b - of_a) / se))
+        half = float(scipy.special.stdtrit(n - 1, 0.975)) * se
+        p_value = float(2 * scipy.special.stdtr(n - 1, -abs(of_b - of_a) / se))
         return Found(of_a, of_b, se, (of_b - of_a - half, of_b - of_a + half), p_value, "paired t")
     return _paired_roots(a, b, steps)
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy import special
+import scipy  # loads its parts at their first use
 
 from abtesting.stats.assignment import RAMP
 from abtesting.stats.measures import Measure, influence
@@ -50,7 +50,7 @@ class Aim(NamedTuple):
             raise ValueError(f"aim must have 0 < power < 1, 0 < alpha < 0.5, 1 or 2 sides and a margin but got {self}")
         if self.sequential:
             return boundary(TUNED_AT, level=1 - 2 * self.alpha / self.sides)
-        return float(special.ndtri(1 - self.alpha / self.sides))
+        return float(scipy.special.ndtri(1 - self.alpha / self.sides))
 
 
 AIM = Aim()
@@ -172,7 +172,7 @@ def labels_needed(effect: Effect, *, share_b: float | None, aim: Aim = AIM) -> i
     >>> [labels_needed(loss, share_b=share, aim=fixed) for share in (0.1, 0.5, None)]
     [101532, 34376, 7296]
     """
-    reach = (aim.z + float(special.ndtri(aim.power))) / effect.distance(aim)
+    reach = (aim.z + float(scipy.special.ndtri(aim.power))) / effect.distance(aim)
     return max(1, math.ceil(effect.variance(share_b) * reach**2))
 
 
@@ -180,7 +180,7 @@ def power(effect: Effect, labels: int, *, share_b: float | None, aim: Aim = AIM)
     """Chance that so many labels find the effect, on the side where it is; the sequential boundary tuned at them."""
     if labels < 1:
         return 0.0
-    return float(special.ndtr(effect.distance(aim) / math.sqrt(effect.variance(share_b) / labels) - aim.z))
+    return float(scipy.special.ndtr(effect.distance(aim) / math.sqrt(effect.variance(share_b) / labels) - aim.z))
 
 
 def plan(effect: Effect, traffic: Traffic, *, share_b: float | None, aim: Aim = AIM) -> Plan:
@@ -210,7 +210,7 @@ def plan_ramp(
     compared = [step for step in steps if 0 < step < 1]
     if not compared or days_each <= 0:
         raise ValueError(f"ramp must have a step below 1 and days above 0 but got {tuple(steps)} and {days_each}")
-    needed = ((aim.z + float(special.ndtri(aim.power))) / effect.distance(aim)) ** 2
+    needed = ((aim.z + float(scipy.special.ndtri(aim.power))) / effect.distance(aim)) ** 2
     daily = _labels_per_day(traffic)
     # Without traffic the steps have no length in labels, so that all is left to the last one.
     each, labels = days_each * daily, 0.0

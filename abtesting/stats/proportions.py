@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import special
+import scipy  # loads its parts at their first use
 
 from abtesting.stats.sequential import Bounds
 from mlops_site.stats.intervals import wilson
@@ -42,7 +42,7 @@ def pooled_p_value(hits_a: int, n_a: int, hits_b: int, n_b: int) -> float:
     spread = pooled * (1 - pooled) * (1 / n_a + 1 / n_b)
     if spread == 0:
         return 1.0
-    return float(2 * special.ndtr(-abs(hits_b / n_b - hits_a / n_a) / math.sqrt(spread)))
+    return float(2 * scipy.special.ndtr(-abs(hits_b / n_b - hits_a / n_a) / math.sqrt(spread)))
 
 
 def chance_greater(hits_a: int, n_a: int, hits_b: int, n_b: int) -> float:
@@ -67,7 +67,7 @@ def _chance_below(first: tuple[int, int], second: tuple[int, int]) -> float:
     logs = (second[0] - 1) * np.log(x) + (second[1] - 1) * np.log1p(-x)
     # Normalised by its own sum: of a million rows, the Beta function's logarithm has no ten digits after the point.
     density = _WEIGHTS * np.exp(logs - logs.max())
-    return round(float(density @ special.betainc(*first, x) / density.sum()), 12)
+    return round(float(density @ scipy.special.betainc(*first, x) / density.sum()), 12)
 
 
 def _deviation(alpha: int, beta: int) -> float:

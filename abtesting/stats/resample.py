@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
+import scipy  # loads its parts at their first use
 
 from abtesting.stats.blocks import Blocks
 from abtesting.stats.measures import Measure
@@ -110,8 +110,8 @@ def _tail(blocks: int, epochs: int) -> float:
     if not blocks:
         return 0.025
     freedom = blocks - epochs
-    reach = math.sqrt(blocks / freedom) * float(special.stdtrit(freedom, 0.975))
-    return float(special.ndtr(-reach))
+    reach = math.sqrt(blocks / freedom) * float(scipy.special.stdtrit(freedom, 0.975))
+    return float(scipy.special.ndtr(-reach))
 
 
 @lru_cache(maxsize=16)

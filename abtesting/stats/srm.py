@@ -14,8 +14,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-import scipy  # loads scipy.stats at its first use: half of what a process takes to start
-from scipy import special
+import scipy  # loads its parts at their first use
 
 LIMIT = 0.001
 # Units at which each part of the mixture finds the smallest mismatch: from a hundred to a million.
@@ -50,7 +49,7 @@ def sample_ratio(a: int, b: int, share_b: float) -> SampleRatio:
     if not 0 < share_b < 1:
         raise ValueError(f"share_b must be between 0 and 1 but got {share_b}")
     n = a + b
-    p_value = float(special.chdtrc(1, (b - n * share_b) ** 2 / (n * share_b * (1 - share_b)))) if n else 1.0
+    p_value = float(scipy.special.chdtrc(1, (b - n * share_b) ** 2 / (n * share_b * (1 - share_b)))) if n else 1.0
     # The exact test is asked only when it matters; its p-value is at most 1.
     exact_p = float(scipy.stats.binomtest(b, n, share_b).pvalue) if p_value < LIMIT else 1.0
     sequential_p = always_valid_p(a, b, share_b)
@@ -79,9 +78,9 @@ def always_valid_p(a: int, b: int, share_b: float) -> float:
     (1.0, True)
     """
     before_a, before_b = _WEIGHTS * (1 - share_b), _WEIGHTS * share_b
-    drawn = special.betaln(before_a + a, before_b + b) - special.betaln(before_a, before_b)
+    drawn = scipy.special.betaln(before_a + a, before_b + b) - scipy.special.betaln(before_a, before_b)
     evidence = drawn - a * math.log1p(-share_b) - b * math.log(share_b)
-    return min(1.0, math.exp(-min(700.0, float(special.logsumexp(evidence)) - math.log(len(_WEIGHTS)))))
+    return min(1.0, math.exp(-min(700.0, float(scipy.special.logsumexp(evidence)) - math.log(len(_WEIGHTS)))))
 
 
 def _said(a: int, b: int, share_b: float, p_value: float, ok: bool) -> str:

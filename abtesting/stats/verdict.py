@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import Literal, NamedTuple
-
-from scipy import special
 
 from abtesting.stats.comparison import Comparison, Unknown
 from abtesting.stats.guardrails import Guardrail
@@ -28,7 +27,7 @@ Decision = Literal["ship_b", "keep_a", "undecided", "blocked"]
 
 ALPHA = 0.05
 LEAST_COVERAGE = 0.99
-_POWER_Z = float(special.ndtri(0.8))
+_POWER_Z = NormalDist().inv_cdf(0.8)
 _MOST_LABELS = 10**8
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import scipy  # loads scipy.stats at its first use: half of what a process takes to start
+import scipy  # loads its parts at their first use
 
 from mlops_site.stats.columns import Kind
 from mlops_site.stats.scored import Floats

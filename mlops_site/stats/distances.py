@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import scipy  # loads its parts at their first use
 from numpy.typing import ArrayLike
-from scipy.special import rel_entr
 
 from mlops_site.stats.scored import Floats
 
@@ -39,7 +39,7 @@ def jensen_shannon(current: ArrayLike, reference: ArrayLike) -> float:
     """
     p, q = _shares(current), _shares(reference)
     middle = (p + q) / 2
-    divergence = float((rel_entr(p, middle) + rel_entr(q, middle)).sum()) / 2 / np.log(2)
+    divergence = float((scipy.special.rel_entr(p, middle) + scipy.special.rel_entr(q, middle)).sum()) / 2 / np.log(2)
     return float(np.sqrt(max(divergence, 0.0)))
 
 

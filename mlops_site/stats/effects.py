@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy  # loads scipy.stats at its first use: half of what a process takes to start
+import scipy  # loads its parts at their first use
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -67,7 +66,7 @@ def ks_p_values(distances: Floats, rows: ArrayLike) -> Floats:
     root = np.sqrt(n)
     z = root * distances
     near = z + 1 / (6 * root) + (z - 1) / (4 * n)
-    found: Floats = special.kolmogorov(near)
+    found: Floats = scipy.special.kolmogorov(near)
     small = found < _SMALL
     terms = -2 * z**2 - 2 * z / (3 * root) + 4 / 9 * (z**2 - z**4) / n + (4 * z / 45 - 88 * z**3 / 405) / n**1.5
     both = 2 * np.exp(-2 * near**2) - found  # what twice the one side counts twice
@@ -93,7 +92,7 @@ def chi_square_difference(current: Counts, reference: Counts) -> Difference:
     expected = (ours + theirs) / (n + m)
     misses = np.square(ours - n * expected) / n + np.square(theirs - m * expected) / m
     statistic, freedom = float((misses / expected).sum()), len(ours) - 1
-    p_value = float(special.chdtrc(freedom, statistic)) if freedom else 1.0
+    p_value = float(scipy.special.chdtrc(freedom, statistic)) if freedom else 1.0
     effect = min(1.0, float(np.sqrt(max(statistic - freedom, 0.0) * (1 / n + 1 / m))))
     return Difference(statistic, p_value, effect, psi(ours, theirs))
 
@@ -107,7 +106,7 @@ def chi_square_differences(current: Counts, reference: Counts) -> tuple[Floats, 
     misses = np.square(ours - n * expected) / n + np.square(theirs - m * expected) / m
     statistic = np.divide(misses, expected, out=np.zeros_like(misses), where=expected > 0).sum(axis=1)
     freedom = groups - 1
-    p_values = np.where(freedom > 0, special.chdtrc(np.maximum(freedom, 1), statistic), 1.0)
+    p_values = np.where(freedom > 0, scipy.special.chdtrc(np.maximum(freedom, 1), statistic), 1.0)
     effects = np.sqrt(np.maximum(statistic - freedom, 0.0) * (1 / n + 1 / m)[:, 0])
     return p_values, np.minimum(effects, 1.0)
 

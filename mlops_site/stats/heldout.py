@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import isotonic_regression
+import scipy  # loads its parts at their first use
 
 from mlops_site.stats import codec
 from mlops_site.stats.bins import Counts
@@ -100,7 +100,7 @@ class HeldOut:
         that does not help, the scores themselves."""
         known, middle = np.flatnonzero(self.rows), self._middles()
         rows, positive = self.rows[known], self.positive[known]
-        fitted = isotonic_regression(positive / rows, weights=rows)
+        fitted = scipy.optimize.isotonic_regression(positive / rows, weights=rows)
         starts = np.asarray(fitted.blocks)[:-1]
         of_known = np.searchsorted(starts, np.arange(len(known)), side="right") - 1
         nearest = np.abs(middle[:, None] - middle[known][None, :]).argmin(axis=1)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy  # loads its parts at their first use
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from mlops_site.stats import metrics
 from mlops_site.stats.scored import Floats, ScoredRows
@@ -143,7 +143,7 @@ def wilson(successes: int, n: int, *, level: float = 0.95) -> Interval:
     _check_level(level)
     if not 0 <= successes <= n or n < 1:
         raise ValueError(f"successes must be between 0 and n >= 1 but got {successes} of {n}")
-    share, z = successes / n, float(special.ndtri((1 + level) / 2))
+    share, z = successes / n, float(scipy.special.ndtri((1 + level) / 2))
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     lower, upper = max(0.0, float(centre - half)), min(1.0, float(centre + half))

@@ -6,7 +6,7 @@ Each takes n rows and weights (d, n) and answers d values, as `formulas` does.
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import xlogy
+import scipy  # loads its parts at their first use
 
 from mlops_site.stats.scored import Floats, ScoredRows
 
@@ -17,7 +17,7 @@ def poisson_deviance(rows: ScoredRows, weights: Floats) -> Floats:
     truth, said = _pair(rows)
     if not (truth >= 0).all() or not (said > 0).all():
         return _nothing(weights)
-    return _mean(weights, 2 * (xlogy(truth, truth / said) - truth + said))
+    return _mean(weights, 2 * (scipy.special.xlogy(truth, truth / said) - truth + said))
 
 
 def gamma_deviance(rows: ScoredRows, weights: Floats) -> Floats:

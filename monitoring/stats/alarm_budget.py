@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import special, stats
+import scipy  # loads its parts at their first use
 
 from mlops_site.stats.profile import Profile
 from monitoring.stats.looks import Schedule
@@ -101,7 +101,7 @@ def calibrate(
     shifts = sorted({*SHIFTS, smallest_shift})
     drawn = _draw(world, count, dict.fromkeys(shifts, runs), np.random.default_rng([seed, 28]), told)
     told("choosing", 0.95)
-    least = special.erf(smallest_shift / 2 / math.sqrt(2)) / 2
+    least = scipy.special.erf(smallest_shift / 2 / math.sqrt(2)) / 2
     effects = [effect for effect in EFFECTS if effect >= least] or EFFECTS[-1:]
     rules = [AlarmRule(q, effect, *k_of_m) for q, effect, k_of_m in product(Q_VALUES, effects, PERSISTENCE)]
     judged = [_false_alarms(rule, drawn.quiet) for rule in rules]
@@ -135,7 +135,7 @@ def told_by(rule: AlarmRule, seen: Watched) -> Hits:
 
 def _false_alarms(rule: AlarmRule, quiet: Watched) -> Judged:
     count, months = int(onsets(told_by(rule, quiet)).sum()), len(quiet.hours)
-    upper = float(stats.chi2.ppf(CONFIDENCE, 2 * count + 2) / 2)
+    upper = float(scipy.stats.chi2.ppf(CONFIDENCE, 2 * count + 2) / 2)
     return Judged(rule, count / months, upper / months, [])
 
 

@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
+import scipy  # loads its parts at their first use
 
 from mlops_site.stats.bins import Counts
 from mlops_site.stats.effects import chi_square_difference, ks_difference
@@ -117,6 +117,6 @@ def _of_values(subject: str, ours: Moments, theirs: Moments, least: int) -> Answ
     if not spread or not deviation:
         return _nothing(subject, "z", n, m, "the values do not vary")
     z = (now - before) / spread
-    p_value = float(special.erfc(abs(z) / math.sqrt(2)))
-    effect = float(special.erf(abs(now - before) / deviation / 2 / math.sqrt(2)))
+    p_value = float(scipy.special.erfc(abs(z) / math.sqrt(2)))
+    effect = float(scipy.special.erf(abs(now - before) / deviation / 2 / math.sqrt(2)))
     return AnswerDrift(subject, "z", z, p_value, effect, now, before, "", n, m, False, "")

@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
+import scipy  # loads its parts at their first use
 
 from mlops_site.stats.bins import Counts
 from mlops_site.stats.intervals import wilson
@@ -114,10 +114,10 @@ def _slope(counts: Counts) -> Metric | None:
     some = rows > 0
     if not 0 < hits.sum() < rows.sum() or some.sum() < 2:
         return None
-    design = np.stack([np.ones(int(some.sum())), special.logit(CENTRES[some])], axis=1)
+    design = np.stack([np.ones(int(some.sum())), scipy.special.logit(CENTRES[some])], axis=1)
     at = np.array([0.0, 1.0])
     for _ in range(25):
-        share = special.expit(design @ at)
+        share = scipy.special.expit(design @ at)
         bend = (design.T * (rows[some] * share * (1 - share))) @ design
         if not np.isfinite(bend).all() or np.linalg.cond(bend) > 1e12:
             return None

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-import scipy  # loads scipy.special at its first use
+import scipy  # loads its parts at their first use
 
 from mlops_site.stats.scored import Floats
 

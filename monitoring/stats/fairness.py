@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import scipy  # loads scipy.stats at its first use: half of what a process takes to start
-from scipy import special
+import scipy  # loads its parts at their first use
 
 from mlops_site.stats.intervals import holm, wilson
 from monitoring.stats.levels import Level, Rate
@@ -145,4 +144,4 @@ def compared(one: Rate, two: Rate) -> tuple[tuple[float, float], float]:
 def _two_sided(difference: float, error: float) -> float:
     if error <= 0:
         return 1.0 if difference == 0 else 0.0
-    return float(2 * special.ndtr(-abs(difference) / error))
+    return float(2 * scipy.special.ndtr(-abs(difference) / error))

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy  # loads its parts at their first use
 from numpy.typing import NDArray
-from scipy import special
 
 from mlops_site.stats.bins import CategoryBins, NumericBins
 from mlops_site.stats.profile import Profile
@@ -194,7 +194,7 @@ def shifted(shares: Floats, feature: Feature, sd: float) -> Floats:
     2 Phi(sd / 2) - 1, or as much as there is."""
     if isinstance(feature.bins, CategoryBins):
         first, second = np.argsort(-shares, kind="stable")[:2]
-        moved = min(float(special.erf(sd / 2 / math.sqrt(2))), float(shares[first]))
+        moved = min(float(scipy.special.erf(sd / 2 / math.sqrt(2))), float(shares[first]))
         answer = shares.copy()
         answer[first] -= moved
         answer[second] += moved

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy  # loads its parts at their first use
 
 from mlops_site.stats.cells import read_cells
 from mlops_site.stats.columns import Kind
@@ -90,13 +90,13 @@ def domain_classifier(current: Floats, reference: Floats) -> DomainClassifier:
         with threadpool_limits(1):  # so few rows are not worth threads that wait for each other on busy cores
             scores = trees.fit(table[learn], truth[learn]).predict_proba(table[test])[:, 1]
         ones, zeros = scores[truth[test] == 1], scores[truth[test] == 0]
-        area = float(stats.mannwhitneyu(ones, zeros).statistic) / (len(ones) * len(zeros))
+        area = float(scipy.stats.mannwhitneyu(ones, zeros).statistic) / (len(ones) * len(zeros))
         areas.append(area)
         variances.append((len(ones) + len(zeros) + 1) / (12 * len(ones) * len(zeros)))
         spreads.append(_hanley_mcneil(area, len(ones), len(zeros)))
     auc, factor = float(np.mean(areas)), 1 / FOLDS + 1 / (FOLDS - 1)
     null, half = math.sqrt(factor * np.mean(variances)), _Z95 * math.sqrt(factor * np.mean(spreads))
-    p_value = float(stats.norm.sf((auc - 0.5) / null))
+    p_value = float(scipy.stats.norm.sf((auc - 0.5) / null))
     return DomainClassifier(auc, (max(0.0, auc - half), min(1.0, auc + half)), p_value)
 
 
@@ -129,7 +129,7 @@ def reconstruction(current: Floats, reference: Floats) -> Reconstruction | None:
     shares = np.cumsum(sizes**2) / float((sizes**2).sum())
     kept = min(int(np.searchsorted(shares, KEPT_VARIANCE)) + 1, int(used.sum()) - 1)
     errors = [np.linalg.norm(side - side @ axes[:kept].T @ axes[:kept], axis=1) for side in scaled[1:]]
-    p_value = float(stats.mannwhitneyu(errors[1], errors[0]).pvalue)
+    p_value = float(scipy.stats.mannwhitneyu(errors[1], errors[0]).pvalue)
     return Reconstruction(float(errors[1].mean()), float(errors[0].mean()), kept, p_value)
 
 

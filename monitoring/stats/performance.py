@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
+import scipy  # loads its parts at their first use
 
 from mlops_site.stats.bins import Counts
 from mlops_site.stats.exact import Moments
@@ -18,7 +19,7 @@ from monitoring.stats.tally import Shape, Tally
 
 Bounds = tuple[float, float]
 
-Z = float(special.ndtri(0.975))
+Z = NormalDist().inv_cdf(0.975)
 _STEADY = 1e3  # a mean so many deviations away leaves the float products of r2's error too few digits
 
 
@@ -165,8 +166,8 @@ def _average_precision(negative: Floats, positive: Floats) -> Metric:
     found = Metric("average_precision", value, None, int(taken[-1]))
     if n < 2 or not 0 < value < 1:
         return found
-    half, logit = Z / math.sqrt(n * value * (1 - value)), special.logit(value)
-    return found._replace(ci95=(float(special.expit(logit - half)), float(special.expit(logit + half))))
+    half, logit = Z / math.sqrt(n * value * (1 - value)), scipy.special.logit(value)
+    return found._replace(ci95=(float(scipy.special.expit(logit - half)), float(scipy.special.expit(logit + half))))
 
 
 def auc_metric(negative: Floats, positive: Floats) -> Metric:
@@ -176,8 +177,8 @@ def auc_metric(negative: Floats, positive: Floats) -> Metric:
     if error is None or not 0 < value < 1:
         return found
     half = Z * error / (value * (1 - value))
-    logit = special.logit(value)
-    return found._replace(ci95=(float(special.expit(logit - half)), float(special.expit(logit + half))))
+    logit = scipy.special.logit(value)
+    return found._replace(ci95=(float(scipy.special.expit(logit - half)), float(scipy.special.expit(logit + half))))
 
 
 def auc_of_bins(negative: Floats, positive: Floats) -> tuple[float, float | None]:

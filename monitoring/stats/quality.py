@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import scipy  # loads scipy.stats at its first use: half of what a process takes to start
+import scipy  # loads its parts at their first use
 
 from mlops_site.stats.bins import CategoryBins, Counts, FeatureBins, NumericBins
 from mlops_site.stats.cells import Cells, read_cells

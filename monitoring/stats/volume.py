@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import scipy  # loads scipy.stats at its first use: half of what a process takes to start
+import scipy  # loads its parts at their first use
 
 from mlops_site.stats.scored import Floats
 from monitoring.stats.expected import Baseline, at_least, at_most, interval

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import pandas as pd
-from scipy import special
+import scipy  # loads its parts at their first use
 
 from mlops_site.core.errors import StewardError
 from mlops_site.stats import intervals, metrics
@@ -90,5 +90,5 @@ def _standard(found: intervals.Interval) -> intervals.Interval:
 
     Source: Efron and Tibshirani (1993), chapter 12.
     """
-    half = float(special.ndtri((1 + found.level) / 2)) * found.se
+    half = float(scipy.special.ndtri((1 + found.level) / 2)) * found.se
     return replace(found, lower=found.estimate - half, upper=found.estimate + half)

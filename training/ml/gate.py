@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+import scipy  # loads its parts at their first use
 from numpy.typing import ArrayLike
-from scipy import special
 
 from mlops_site.stats import intervals, metrics
 from mlops_site.stats.intervals import Interval
@@ -218,7 +218,7 @@ def _harm(gain: Interval) -> float:
     # Not the share of draws: its smallest value, 1 / (draws + 1), cannot survive Holm over many slices.
     if gain.se == 0:
         return float(gain.estimate >= 0)
-    return float(special.ndtr(gain.estimate / gain.se))
+    return float(scipy.special.ndtr(gain.estimate / gain.se))
 
 
 def _values(found: Interval) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy  # loads its parts at their first use
 from numpy.typing import NDArray
 from pandas.api import types
-from scipy.stats import rankdata, spearmanr
 
 from mlops_site.stats.scored import TaskType
 from training.ml.findings import Check, Severity, rows_where, sampled
@@ -58,8 +58,10 @@ def _is_copy(values: pd.Series[Any], truth: pd.Series[Any]) -> bool:
 
 def _is_monotone(values: NDArray[np.float64], truth: NDArray[np.float64]) -> bool:
     """Whether the ranks are the same, or the same from the other end: no value without its own truth."""
-    ranks = rankdata(values)
-    return bool(np.array_equal(ranks, rankdata(truth)) or np.array_equal(ranks, rankdata(-truth)))
+    ranks = scipy.stats.rankdata(values)
+    return bool(
+        np.array_equal(ranks, scipy.stats.rankdata(truth)) or np.array_equal(ranks, scipy.stats.rankdata(-truth))
+    )
 
 
 def alone(values: pd.Series[Any], truth: pd.Series[Any], task_type: TaskType) -> float:
@@ -99,14 +101,14 @@ def _area(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
     zeros = len(positive) - ones
     if not ones or not zeros:
         return 0.0
-    area = (rankdata(scores)[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros)
+    area = (scipy.stats.rankdata(scores)[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros)
     return float(max(area, 1 - area))
 
 
 def _squared(said: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
     if np.ptp(said) == 0 or np.ptp(truth) == 0:
         return 0.0
-    return float(max(np.corrcoef(said, truth)[0, 1] ** 2, spearmanr(said, truth).statistic ** 2))
+    return float(max(np.corrcoef(said, truth)[0, 1] ** 2, scipy.stats.spearmanr(said, truth).statistic ** 2))
 
 
 def entity_overlap(

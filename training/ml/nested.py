@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import scipy  # loads its parts at their first use
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from mlops_site.stats.metrics import metric_named
 from training.ml import evaluate
@@ -63,7 +63,7 @@ def told(metric: str, scores: Sequence[OuterScore], *, promised: float) -> dict[
     greater = metric_named(metric).greater_is_better
     values = np.array([score.value for score in scores])
     mean, se = float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * se
+    half = float(scipy.stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * se
     return {
         "metric": metric,
         "mean": mean,
