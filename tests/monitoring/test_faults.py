@@ -56,7 +56,7 @@ class Site:
             return self.processes([*CELERY, "worker", *options], env=ENV)
         if part == "folder":
             return self.processes([sys.executable, "-c", FOLDER], env=ENV)
-        where = ["--bind", f"127.0.0.1:{self.port}", "--worker-class", "gthread", "--threads", "8"]
+        where = ["--bind", f"127.0.0.1:{self.port}", "--worker-class", "mlops_site.web.WebWorker", "--threads", "8"]
         command = [sys.executable, "-m", "gunicorn", "mlops_site.wsgi:application", *where, "--no-control-socket"]
         return self.processes(command, env=ENV)
 

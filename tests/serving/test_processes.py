@@ -42,7 +42,7 @@ class Web:
             "--bind",
             f"127.0.0.1:{self.port}",
             "--worker-class",
-            "gthread",
+            "mlops_site.web.WebWorker",
             "--threads",
             "4",
             "--keep-alive",
