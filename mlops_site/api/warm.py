@@ -12,14 +12,16 @@ import logging
 import threading
 import time
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import close_old_connections
-from django.db.models import Q
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from abtesting.choices import Design, Status
 from abtesting.models import Experiment
+from mlops_site.core.prepared import Prepared, PreparedObjects
 from registry.artifacts import scorer
 from registry.choices import RequestStatus, Stage
 from registry.models import PromotionRequest, StageInterval, Version
@@ -48,32 +50,50 @@ def _watch() -> None:
 
 
 def look() -> list[Version]:
-    """Load what is likely to be asked and is not here yet; those that were loaded."""
+    """Load what is likely to be asked and is not here yet; those that were loaded. Its statements are prepared: whoever
+    is asking while it looks waits for it."""
     here = {key for key in scorer.loaded() if isinstance(key, int)}
-    wanted = list(dict.fromkeys([*_requested(), *_challenging(), *_serving(here)]))
-    missing = [pk for pk in wanted if pk not in here | _broken][:MOST]
+    coming = [*_requested(RequestStatus.PENDING), *_challenging(Status.RUNNING, Design.SHADOW)]
+    asked, begun = _asked(Stage.PRODUCTION, list(here)), _begun(Stage.PRODUCTION, timezone.now() - RECENT)
+    wanted = dict.fromkeys([*(pk for (pk,) in coming), *_two_of_each(asked), *_two_of_each(begun)])
+    if not (missing := [pk for pk in wanted if pk not in here | _broken][:MOST]):
+        return []
     rows = Version.objects.filter(pk__in=missing).select_related("artifact", "serving", "model").defer("reference")
     return [version for version in rows if _loaded(version)]
 
 
-def _requested() -> Iterable[int]:
-    pending = PromotionRequest.objects.filter(status=RequestStatus.PENDING).order_by("-pk")
-    return pending.values_list("version_id", flat=True)[:MOST]
+@Prepared
+def _requested(status: str) -> QuerySet[PromotionRequest, tuple[Any, ...]]:
+    pending = PromotionRequest.objects.filter(status=status).order_by("-pk")
+    return pending.values_list("version_id")[:MOST]
 
 
-def _challenging() -> Iterable[int]:
+@Prepared
+def _challenging(status: str, shadow: str) -> QuerySet[Experiment, tuple[Any, ...]]:
     """What answers claims as B. A shadow test's B is scored by workers, not here."""
-    running = Experiment.objects.filter(status=Status.RUNNING).exclude(design=Design.SHADOW)
-    return running.order_by("-pk").values_list("version_b_id", flat=True)[:MOST]
+    running = Experiment.objects.filter(status=status).exclude(design=shadow)
+    return running.order_by("-pk").values_list("version_b_id")[:MOST]
 
 
-def _serving(here: set[int]) -> Iterable[int]:
-    """What serves, and what served before it, of the models that are asked here; and what has just begun to serve."""
-    asked = Q(model__in=Version.objects.filter(pk__in=here).values("model"))
-    rows = StageInterval.objects.filter(stage=Stage.PRODUCTION)
-    rows = rows.filter(asked | Q(started_at__gt=timezone.now() - RECENT)).order_by("-started_at")
+@PreparedObjects
+def _asked(stage: str, here: list[int]) -> QuerySet[StageInterval, Any]:
+    """What serves, and what served before it, of the models that are asked here."""
+    asked = Version.objects.filter(pk__among=here).values("model")
+    rows = StageInterval.objects.filter(stage=stage).filter(model__in=asked).order_by("-started_at")
+    return rows.values_list("model_id", "version_id")[: 10 * MOST]
+
+
+@Prepared
+def _begun(stage: str, since: datetime) -> QuerySet[StageInterval, tuple[Any, ...]]:
+    """What has just begun to serve."""
+    rows = StageInterval.objects.filter(stage=stage).filter(started_at__gt=since).order_by("-started_at")
+    return rows.values_list("model_id", "version_id")[: 10 * MOST]
+
+
+def _two_of_each(rows: Iterable[tuple[int, int]]) -> list[int]:
+    """The two newest versions of each model, of rows with the newest first."""
     newest: dict[int, list[int]] = {}
-    for model, version in rows.values_list("model_id", "version_id")[: 10 * MOST]:
+    for model, version in rows:
         found = newest.setdefault(model, [])
         if len(found) < 2 and version not in found:
             found.append(version)
