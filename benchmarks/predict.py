@@ -37,6 +37,7 @@ from tests.processes import ROOT, Process, exit_on_sigterm, free_port, start_pro
 MODEL, TREES, SEED = "high_cost_claim", 100, 0
 RESULTS = ROOT / "benchmarks" / "results"
 BLOCK = 250  # requests to one server before the next one's turn
+ROUND = 1_000  # requests to each: what else the machine does comes in bursts, which a median over rounds leaves out
 GOAL = 0.25  # of MLflow's time, at the median and at the 99th percentile
 
 
@@ -49,7 +50,7 @@ class Target(NamedTuple):
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.predict", description=__doc__)
-    parser.add_argument("--requests", type=int, default=2_000, help="to each server")
+    parser.add_argument("--requests", type=int, default=5_000, help=f"to each server, in rounds of {ROUND}")
     parser.add_argument("--warm-up", type=int, default=200)
     parser.add_argument("--register", action="store_true", help="(internal) register the model, print a token")
     asked = parser.parse_args()
@@ -240,17 +241,28 @@ def measure(targets: list[Target], requests: int, warm_up: int) -> dict[str, lis
     return spent
 
 
+def by_round(spent: list[float], percentile: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """A percentile of each round's requests."""
+    rounds = [spent[start : start + ROUND] for start in range(0, len(spent), ROUND)]
+    return np.array([np.percentile(each, percentile) for each in rounds])
+
+
 def report(timings: dict[str, list[float]], requests: int) -> int:
     """Print and write the table; status 1 when the goal is missed."""
     figures = {
         name: {f"p{p}_ms": round(float(np.percentile(spent, p)), 3) for p in (50, 90, 99)}
         for name, spent in timings.items()
     }
-    base = figures["mlflow models serve"]
-    for row in figures.values():
-        row |= {f"p{p}_ratio": round(row[f"p{p}_ms"] / base[f"p{p}_ms"], 3) for p in (50, 99)}
-    reached = all(row[f"p{p}_ratio"] <= GOAL for name, row in figures.items() if row is not base for p in (50, 99))
-    lines = ["| server | p50 ms | p90 ms | p99 ms | p50 / MLflow | p99 / MLflow |", "|---|---|---|---|---|---|"]
+    for p in (50, 99):
+        base = by_round(timings["mlflow models serve"], p)
+        for name, row in figures.items():
+            ratios = by_round(timings[name], p) / base
+            row |= {f"p{p}_ratio": round(float(np.median(ratios)), 3)}
+            row |= {f"p{p}_ratio_most": round(float(ratios.max()), 3)}
+    ours = [row for name, row in figures.items() if name != "mlflow models serve"]
+    reached = all(row[f"p{p}_ratio"] <= GOAL for row in ours for p in (50, 99))
+    head = "| server | p50 ms | p90 ms | p99 ms | p50 / MLflow | at most | p99 / MLflow | at most |"
+    lines = [head, "|---|---|---|---|---|---|---|---|"]
     lines += [
         f"| {name} | " + " | ".join(f"{value:.2f}" for value in row.values()) + " |" for name, row in figures.items()
     ]
@@ -261,6 +273,7 @@ def report(timings: dict[str, list[float]], requests: int) -> int:
         "requests": requests,
         "kept": "each commit flushed to disk: PostgreSQL with fsync and synchronous_commit on, SQLite synchronous=FULL",
         "model": f"random forest, {TREES} trees, {len(columns()[0].columns)} features",
+        "ratios": f"the median of rounds of {ROUND} requests, and the largest of a round; times are of all requests",
         "goal": f"p50 and p99 at most {GOAL} of MLflow's: {'reached' if reached else 'missed'}",
     }
     RESULTS.mkdir(exist_ok=True)
