@@ -20,9 +20,9 @@ NEEDS_SERVERS = {"postgres", "broker", "browser"}
 # What stands on selectors and services that have tests of their own, on both engines: see docs/adr/0034.
 ONE_ENGINE = re.compile(
     r"tests/(pages/|training/api/|architecture/test_(query_counts|url_walk)|flows/test_(drift_to_retrain|train_to_serve)"
-    r"|training/pipeline/test_(pipeline|reproduce|large|nested|fetching)"
+    r"|training/pipeline/test_(pipeline|records|reproduce|resume|large|nested|fetching)"
     r"|\w+/test_(\w*pages|dashboard|api|permissions|model_registry|model_monitoring|exports)\.py"
-    r"|\w+/test_(objects|object_store|mirror|uploads|bad_input|child)\.py)"
+    r"|\w+/test_(objects|object_store|mirror|uploads|bad_input|child|leader)\.py)"
 )
 WAITS = NEEDS_SERVERS | {"real_child"}
 

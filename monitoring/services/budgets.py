@@ -30,7 +30,7 @@ def check_budget(model: RegisteredModel, policy: RetrainPolicy) -> None:
 def _check(whose: str, budget: int, taken: list[datetime]) -> None:
     if len(taken) < budget:
         return
-    said = f"{whose} has a budget of {budget:,} retrainings in 24 hours, and {len(taken):,} were started"
+    said = f"the retraining budget of {whose} is {budget:,} in 24 hours, and {len(taken):,} began"
     if not budget:
         raise Conflict(f"{said}; with a budget of 0 none is", code="budget_spent")
     until = taken[len(taken) - budget] + DAY

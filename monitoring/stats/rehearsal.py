@@ -110,7 +110,7 @@ class _Walk:
             (self.limits.team_budget, [*self.taken, *self.past.team_taken]),
         ):
             if budget is not None and sum(now - DAY < moment <= now for moment in rows) >= budget:
-                return "budget_spent", f"{budget:,} retrainings in 24 hours are the budget"
+                return "budget_spent", f"the retraining budget is {budget:,} in 24 hours"
         fresh = self._known(now) - self.used
         if fresh < self.limits.min_labels:
             return "not_enough_labels", f"{fresh:,} new labels, {self.limits.min_labels:,} are needed"

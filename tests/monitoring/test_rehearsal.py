@@ -136,13 +136,13 @@ class TestSite:
         ask: dict[str, Any] = {"actor": site.engineer, "trigger_reason": "asked", "dataset": "hie@1"}
         trigger_retraining(site.model, **ask)
         Run.objects.update(state="succeeded")
-        with pytest.raises(Conflict, match="budget of 1") as refused:
+        with pytest.raises(Conflict, match="budget of high_cost_claim is 1 in 24 hours") as refused:
             trigger_retraining(site.model, **ask)
         assert refused.value.code == "budget_spent"
         assert 86_000 < (refused.value.retry_after_secs or 0) <= 86_401
         set_retrain_policy(site.model, actor=site.engineer, fields={"daily_budget": None})
         set_team_retrain_policy(site.model.team, actor=site.engineer, fields={"team_daily_budget": 1})
-        with pytest.raises(Conflict, match=r"team .* has a budget of 1"):
+        with pytest.raises(Conflict, match=r"budget of team .* is 1 in 24 hours"):
             trigger_retraining(site.model, **ask)
 
     def test_a_team_s_policy_holds_until_the_model_has_its_own(self, site: Production, api: Client) -> None:
